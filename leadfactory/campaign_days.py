@@ -1,0 +1,104 @@
+"""The lifecycle of a campaign-day: ``open → mailing → listening → closed``, its dirty flags and whether it may source.
+
+A campaign-day is open for sourcing on its own day of the factory's clock only: afterwards fill stages return what is stored.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from leadfactory.campaign_day import CampaignDay
+from leadfactory.clock import Clock
+from leadfactory.database import Json, Moment, metadata, one_of
+
+STATES = ("open", "mailing", "listening", "closed")
+LISTENING_DAYS = 60  # "closed" = no step planned and this many days since the last send (architecture §1)
+
+campaign_days = sa.Table(
+    "campaign_days",
+    metadata,
+    sa.Column("campaign", sa.Text, primary_key=True),
+    sa.Column("cohort_on", sa.Date, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False, server_default="open"),
+    sa.Column("plan", Json),
+    sa.Column("counts", Json, nullable=False, server_default=sa.text("'{}'::jsonb")),
+    sa.Column("dirty", sa.ARRAY(sa.Text), nullable=False, server_default=sa.text("'{}'::text[]")),
+    sa.Column("last_event_at", Moment),
+    sa.Column("opened_at", Moment, nullable=False),
+    sa.Column("closed_at", Moment),
+    one_of("state", *STATES),
+    comment="One row per campaign-day: lifecycle state, plan, counts and which lake tables are behind.",
+)
+
+
+def open_day(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> str:
+    """The state of ``unit``, which is recorded as open when it is new."""
+    tx.execute(
+        insert(campaign_days)
+        .values(campaign=unit.campaign, cohort_on=unit.day, opened_at=now)
+        .on_conflict_do_nothing(index_elements=["campaign", "cohort_on"])
+    )
+    return state_of(tx, unit)
+
+
+def state_of(tx: sa.Connection, unit: CampaignDay) -> str:
+    """The stored state; ``unplanned`` when the campaign-day was never opened."""
+    found = tx.scalar(sa.select(campaign_days.c.state).where(_is(unit)))
+    return found or "unplanned"
+
+
+def may_source(unit: CampaignDay, clock: Clock) -> bool:
+    """Whether sourcing may still buy for ``unit``: only on its own day of the factory's clock."""
+    return unit.day == clock.today()
+
+
+def mark_dirty(tx: sa.Connection, unit: CampaignDay, *tables: str) -> None:
+    """Notes, in the writer's own transaction, that the lake is behind for ``tables`` of ``unit``."""
+    merged = sa.func.array(
+        sa.select(sa.distinct(sa.func.unnest(campaign_days.c.dirty.op("||")(sa.cast(list(tables), sa.ARRAY(sa.Text))))))
+        .correlate(campaign_days)
+        .scalar_subquery()
+    )
+    tx.execute(sa.update(campaign_days).where(_is(unit)).values(dirty=merged))
+
+
+def set_state(tx: sa.Connection, unit: CampaignDay, state: str, *, closed_at: dt.datetime | None = None) -> None:
+    """Moves ``unit`` to ``state``."""
+    tx.execute(sa.update(campaign_days).where(_is(unit)).values(state=state, closed_at=closed_at))
+
+
+def set_plan(tx: sa.Connection, unit: CampaignDay, plan: dict) -> None:
+    """Stores the plan of the day."""
+    tx.execute(sa.update(campaign_days).where(_is(unit)).values(plan=plan))
+
+
+def add_counts(tx: sa.Connection, unit: CampaignDay, **counts: int) -> None:
+    """Merges named counts into the row."""
+    tx.execute(
+        sa.update(campaign_days).where(_is(unit)).values(counts=campaign_days.c.counts.op("||")(sa.cast(counts, Json)))
+    )
+
+
+def dirty_days(tx: sa.Connection) -> dict[CampaignDay, tuple[str, ...]]:
+    """Campaign-days whose lake files are behind, with the tables that are."""
+    rows = tx.execute(
+        sa.select(campaign_days.c.campaign, campaign_days.c.cohort_on, campaign_days.c.dirty)
+        .where(sa.func.cardinality(campaign_days.c.dirty) > 0)
+        .order_by(campaign_days.c.campaign, campaign_days.c.cohort_on)
+    )
+    return {CampaignDay(row.campaign, row.cohort_on): tuple(sorted(row.dirty)) for row in rows}
+
+
+def clear_dirty(tx: sa.Connection, unit: CampaignDay, tables: tuple[str, ...]) -> None:
+    """Takes ``tables`` off the flags of ``unit``; called in the transaction that read what was exported."""
+    current = campaign_days.c.dirty
+    for table in tables:
+        current = sa.func.array_remove(current, table)
+    tx.execute(sa.update(campaign_days).where(_is(unit)).values(dirty=current))
+
+
+def _is(unit: CampaignDay) -> sa.ColumnElement[bool]:
+    return sa.and_(campaign_days.c.campaign == unit.campaign, campaign_days.c.cohort_on == unit.day)

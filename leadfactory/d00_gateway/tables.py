@@ -1,0 +1,118 @@
+"""Tables of D0: the ledger of calls, quotas, leases, breakers, budgets and expiring vendor content."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from leadfactory.database import Json, Moment, metadata, one_of
+
+vendor_calls = sa.Table(
+    "vendor_calls",
+    metadata,
+    sa.Column("call_id", sa.Uuid, primary_key=True),
+    sa.Column("vendor", sa.Text, nullable=False),
+    sa.Column("endpoint", sa.Text, nullable=False),
+    sa.Column("campaign", sa.Text),
+    sa.Column("cohort_on", sa.Date),
+    sa.Column("asset", sa.Text),
+    sa.Column("business_id", sa.Uuid),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("units", sa.Integer, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("http_status", sa.Integer),
+    sa.Column("reason", sa.Text),
+    sa.Column("reserved_microusd", sa.BigInteger, nullable=False),
+    sa.Column("cost_microusd", sa.BigInteger),
+    sa.Column("latency_ms", sa.Integer),
+    sa.Column("cache_hit", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("request_hash", sa.LargeBinary, nullable=False),
+    sa.Column("lease_id", sa.Uuid),
+    sa.Column("started_at", Moment, nullable=False),
+    sa.Column("occurred_on", sa.Date, nullable=False),
+    sa.Column("settled_at", Moment),
+    one_of("status", "started", "ok", "rejected", "unavailable", "unknown", "not_sent"),
+    sa.Index(None, "campaign", "cohort_on"),
+    sa.Index(None, "vendor", "started_at"),
+    sa.Index("ix_vendor_calls_open", "started_at", postgresql_where=sa.text("status = 'started'")),
+    comment="One row per attempt of a vendor call: who asked, what it cost, how it ended. occurred_on is the factory clock's day.",
+)
+vendor_quotas = sa.Table(
+    "vendor_quotas",
+    metadata,
+    sa.Column("vendor", sa.Text, primary_key=True),
+    sa.Column("rate", sa.Text, primary_key=True, comment="second, minute or day"),
+    sa.Column("limit_units", sa.BigInteger, nullable=False),
+    sa.Column("window_started_at", Moment, nullable=False),
+    sa.Column("resets_at", Moment, nullable=False),
+    sa.Column("used_units", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("leased_units", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("blocked_until", Moment),
+    sa.Column("waited", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("refused", sa.BigInteger, nullable=False, server_default="0"),
+    comment="One row per vendor and rate: what the window has used and leased; corrected by the vendor's own headers.",
+)
+vendor_leases = sa.Table(
+    "vendor_leases",
+    metadata,
+    sa.Column("lease_id", sa.Uuid, primary_key=True),
+    sa.Column("vendor", sa.Text, nullable=False),
+    sa.Column("units", sa.BigInteger, nullable=False),
+    sa.Column("windows", Json, nullable=False, comment="rate → window_started_at it was taken from"),
+    sa.Column("leased_at", Moment, nullable=False),
+    sa.Column("expires_at", Moment, nullable=False, index=True),
+    comment="Permits handed to one process in a batch; what its ledger rows did not use returns at expiry.",
+)
+vendor_breakers = sa.Table(
+    "vendor_breakers",
+    metadata,
+    sa.Column("vendor", sa.Text, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False, server_default="closed"),
+    sa.Column("forced", sa.Text),
+    sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("opened_at", Moment),
+    sa.Column("retry_at", Moment),
+    sa.Column("probe_id", sa.Uuid),
+    sa.Column("probe_expires_at", Moment),
+    sa.Column("changed_at", Moment, nullable=False, server_default=sa.func.now()),
+    sa.Column("reason", sa.Text),
+    one_of("state", "closed", "open", "half_open"),
+    one_of("forced", "open", "closed"),
+    comment="One row per vendor: the circuit breaker that all processes share.",
+)
+budgets = sa.Table(
+    "budgets",
+    metadata,
+    sa.Column("scope", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("cap_microusd", sa.BigInteger, nullable=False),
+    sa.Column("reserved_microusd", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("spent_microusd", sa.BigInteger, nullable=False, server_default="0"),
+    one_of("scope", "vendor", "campaign", "day", "lead"),
+    sa.CheckConstraint("reserved_microusd >= 0 AND spent_microusd >= 0", name="not_negative"),
+    sa.CheckConstraint("reserved_microusd + spent_microusd <= cap_microusd", name="never_over"),
+    comment="Spend in millionths of a dollar: key is vendor|YYYY-MM, campaign, YYYY-MM-DD or business_id. Never over its cap.",
+)
+vendor_content = sa.Table(
+    "vendor_content",
+    metadata,
+    sa.Column("vendor", sa.Text, primary_key=True),
+    sa.Column("content_key", sa.LargeBinary, primary_key=True, comment="SHA-256 of method, URL, parameters and body"),
+    sa.Column("subject", sa.Text, index=True, comment="the vendor's own id of what the content is about"),
+    sa.Column("content", Json, nullable=False),
+    sa.Column("fetched_at", Moment, nullable=False),
+    sa.Column("expires_at", Moment, nullable=False, index=True),
+    prefixes=["UNLOGGED"],
+    comment="Vendor answers whose terms limit storage. UNLOGGED: never in WAL, backups or replicas; empty after a crash.",
+)
+run_outcomes = sa.Table(
+    "run_outcomes",
+    metadata,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("job", sa.Text, nullable=False),
+    sa.Column("partition_key", sa.Text),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("failed_steps", Json, nullable=False, server_default=sa.text("'[]'::jsonb")),
+    sa.Column("started_at", Moment),
+    sa.Column("ended_at", Moment, nullable=False),
+    comment="How Dagster's runs ended, for processes that do not know Dagster.",
+)

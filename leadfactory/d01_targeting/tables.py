@@ -1,0 +1,64 @@
+"""Tables of D1: campaigns, what they aim at, and the day's allotment."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from leadfactory.database import Moment, cohort, metadata, one_of
+
+campaigns = sa.Table(
+    "campaigns",
+    metadata,
+    sa.Column("campaign", sa.Text, primary_key=True, comment="slug; half of every partition key"),
+    sa.Column("vertical", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, server_default="draft_only"),
+    sa.Column("daily_quota", sa.Integer, nullable=False, comment="businesses sourced a day"),
+    sa.Column("top_share", sa.Numeric(4, 3), nullable=False, server_default="0.100"),
+    sa.Column("starts_on", sa.Date, nullable=False),
+    sa.Column("ends_on", sa.Date),
+    sa.Column("budget_cents", sa.BigInteger),
+    sa.Column("consent_basis", sa.Text),
+    sa.Column("sender_email", sa.Text),
+    sa.Column("sender_name", sa.Text),
+    sa.Column("postal_address", sa.Text),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("launched_at", Moment),
+    one_of("state", "draft_only", "launched", "paused", "closed"),
+    sa.CheckConstraint("daily_quota BETWEEN 1 AND 100000", name="daily_quota_range"),
+    comment="One row per campaign. draft_only sources, audits and drafts; only launched sends.",
+)
+targets = sa.Table(
+    "targets",
+    metadata,
+    sa.Column("target_id", sa.Uuid, primary_key=True),
+    sa.Column("campaign", sa.Text, sa.ForeignKey(campaigns.c.campaign), nullable=False),
+    sa.Column("vertical", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("place", sa.Text, nullable=False, comment="10001, 'New York, NY', 'NY'"),
+    sa.Column("quota", sa.Integer, nullable=False, comment="businesses a day from this target"),
+    sa.Column("active", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("next_offset", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("exhausted_at", Moment),
+    sa.Column("created_at", Moment, nullable=False),
+    one_of("kind", "zip", "city", "metro", "state"),
+    sa.UniqueConstraint("campaign", "vertical", "kind", "place"),
+    comment="What a campaign aims at: a vertical in a place. Overlaps within a vertical are refused.",
+)
+campaign_targets = sa.Table(
+    "campaign_targets",
+    metadata,
+    *cohort(),
+    sa.Column("target_id", sa.Uuid, sa.ForeignKey(targets.c.target_id), nullable=False),
+    sa.Column("vertical", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("place", sa.Text, nullable=False),
+    sa.Column("yelp_categories", sa.Text, nullable=False, comment="comma list of aliases"),
+    sa.Column("from_offset", sa.Integer, nullable=False),
+    sa.Column("businesses_planned", sa.Integer, nullable=False),
+    sa.Column("calls_planned", sa.Integer, nullable=False),
+    sa.Column("expected_leads", sa.Numeric(10, 2)),
+    sa.Column("expected_cost_microusd", sa.BigInteger, nullable=False),
+    sa.Column("planned_at", Moment, nullable=False),
+    sa.PrimaryKeyConstraint("campaign", "cohort_on", "target_id"),
+    comment="One row per target that the campaign-day may source from: calls and businesses allotted.",
+)

@@ -1,0 +1,77 @@
+"""Tables of D9: sends, their transitions, contact slots and suppressions."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from leadfactory.database import Moment, cohort, metadata, one_of
+
+SEND_STATES = ("planned", "claimed", "accepted", "rejected", "unknown", "expired", "refused")
+
+email_sends = sa.Table(
+    "email_sends",
+    metadata,
+    *cohort(),
+    sa.Column("send_id", sa.Uuid, primary_key=True),
+    sa.Column("business_id", sa.Uuid, nullable=False),
+    sa.Column("step", sa.SmallInteger, nullable=False),
+    sa.Column("draft_id", sa.Uuid, nullable=False),
+    sa.Column("address_hmac", sa.LargeBinary, nullable=False, index=True),
+    sa.Column("domain_hmac", sa.LargeBinary),
+    sa.Column("sender_email", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, server_default="planned"),
+    sa.Column("reason", sa.Text),
+    sa.Column("timezone", sa.Text, comment="the recipient's; NULL is never mailed"),
+    sa.Column("due_at", Moment, nullable=False),
+    sa.Column("expires_at", Moment, nullable=False),
+    sa.Column("planned_at", Moment, nullable=False),
+    sa.Column("claimed_at", Moment),
+    sa.Column("settled_at", Moment),
+    sa.Column("sendgrid_id", sa.Text, comment="X-Message-Id"),
+    sa.UniqueConstraint("business_id", "campaign", "step"),
+    sa.Index(None, "campaign", "cohort_on"),
+    sa.Index("ix_email_sends_due", "due_at", postgresql_where=sa.text("state = 'planned'")),
+    one_of("state", *SEND_STATES),
+    comment="One row per business, campaign and step. claimed is written before the vendor is called; unknown is settled by evidence only.",
+)
+send_transitions = sa.Table(
+    "send_transitions",
+    metadata,
+    sa.Column("transition_id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("send_id", sa.Uuid, nullable=False, index=True),
+    sa.Column("from_state", sa.Text),
+    sa.Column("to_state", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("happened_at", Moment, nullable=False),
+    comment="Append-only: every change of a send's state.",
+)
+contact_slots = sa.Table(
+    "contact_slots",
+    metadata,
+    sa.Column("slot_hmac", sa.LargeBinary, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("campaign", sa.Text, nullable=False),
+    sa.Column("send_id", sa.Uuid, nullable=False),
+    sa.Column("held_until", Moment, nullable=False),
+    one_of("kind", "address", "domain"),
+    comment="At most one running conversation per recipient over all campaigns.",
+)
+suppressions = sa.Table(
+    "suppressions",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("subject_hmac", sa.LargeBinary, primary_key=True),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("suppressed_at", Moment, nullable=False),
+    one_of("kind", "address", "address_plus_stripped", "domain", "business"),
+    comment="Who is never mailed, by keyed hash; survives the erasure of the person.",
+)
+key_fingerprints = sa.Table(
+    "key_fingerprints",
+    metadata,
+    sa.Column("key_name", sa.Text, primary_key=True),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("recorded_at", Moment, nullable=False),
+    comment="Which suppression key made the hashes here; with another key nothing can be sent.",
+)

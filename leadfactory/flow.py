@@ -1,0 +1,62 @@
+"""Bounded concurrency with results stored in batches: the shape of every stage that calls vendors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Progress(Protocol):
+    """Told how much of a stage is done: ``progress("enriched_businesses", 40, 120)``."""
+
+    def __call__(self, asset: str, done: int, total: int) -> None: ...
+
+
+def quiet(asset: str, done: int, total: int) -> None:
+    """A progress that says nothing."""
+
+
+async def each(
+    items: Sequence[Item],
+    work: Callable[[Item], Awaitable[Result]],
+    store: Callable[[list[Result]], None],
+    *,
+    at_once: int,
+    batch: int = 50,
+    told: Callable[[int, int], None] | None = None,
+) -> None:
+    """Runs ``work`` over ``items``, at most ``at_once`` together, and hands results to ``store`` in batches as they come.
+
+    ``work`` must turn what it expects to go wrong into a result; what it raises all the same stops the stage after the
+    results that are already there have been stored. ``store`` commits its batch: a kill loses at most ``batch`` results.
+    """
+    ready: list[Result] = []
+    waiting = iter(items)
+    done = 0
+
+    async def worker() -> None:
+        nonlocal done
+        for item in waiting:
+            ready.append(await work(item))
+            done += 1
+            if told is not None:
+                told(done, len(items))
+            if len(ready) >= batch:
+                _hand_over(ready, store)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(at_once, len(items))):
+                group.create_task(worker())
+    finally:
+        _hand_over(ready, store)
+
+
+def _hand_over(ready: list[Result], store: Callable[[list[Result]], None]) -> None:
+    if ready:
+        taken, ready[:] = list(ready), []
+        store(taken)
