@@ -1,0 +1,61 @@
+# `make demo` and `make test` are the only two commands that a newcomer needs.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+
+.PHONY: help demo test test-fast dev lint format lock outdated bench doctor migration clean pango
+.DEFAULT_GOAL := help
+
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is %s: run make PYTHON=python3.12 demo" % sys.version.split()[0])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the locked dependencies into $(VENV) (a few minutes the first time) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+pango:
+	@$(PYTHON) -c 'import ctypes.util,sys; sys.exit(0 if ctypes.util.find_library("pango-1.0") else 1)' \
+	  || echo "note: Pango is not installed. Nothing needs it yet; the report room's PDF will: apt-get install libpango-1.0-0 libpangoft2-1.0-0"
+
+demo: $(READY) pango ## Run two campaigns from target to mart against the vendor sandbox (about two minutes)
+	@$(BIN)/leadfactory demo
+
+test: $(READY) pango ## Run every test, and print how much of its written time budget each suite used
+	@$(BIN)/python -m tests.run
+
+test-fast: $(READY) ## Run the tests that need no stack and no dbt (under 90 s)
+	@$(BIN)/python -m pytest -q -m "not slow" tests
+
+dev: $(READY) ## Start Postgres, sandbox and Dagster; operators' UI at http://localhost:3333
+	@$(BIN)/leadfactory dev
+
+lint: $(READY) ## Ruff, mypy and the import arrows
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --config pyproject.toml
+
+format: $(READY) ## Format the code
+	@$(BIN)/ruff check --fix-only . && $(BIN)/ruff format .
+
+lock: $(READY) ## Resolve requirements.in into the hash-locked requirements.lock
+	@$(BIN)/uv pip compile requirements.in --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements.lock
+
+outdated: $(READY) ## List newer versions than the lock's
+	@$(BIN)/uv pip list --outdated --python $(BIN)/python
+
+bench: $(READY) ## Run the benchmarks; each prints a ratio to a baseline of the same run
+	@$(BIN)/python -m bench
+
+doctor: $(READY) ## Check every dependency of this machine
+	@$(BIN)/leadfactory doctor
+
+clean: ## Remove what demos and builds left (not .venv)
+	@rm -rf .leadfactory dbt_project/target dbt_project/logs .pytest_cache .ruff_cache .mypy_cache

@@ -1,0 +1,27 @@
+"""`leadfactory dev`: the whole factory on one machine until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+from cli import stack
+from cli.output import console
+from leadfactory.settings import settings
+
+
+def run() -> None:
+    """Starts every process, says where each is, and waits."""
+    with stack.factory(lambda line: console.print(f"[green]✓[/] {line}"), any_port=False) as api:
+        config = settings()
+        console.print(f"\n  operators' UI    {api.url}")
+        if config.uses_sandbox:
+            console.print(f"  vendor sandbox   {config.sandbox_url}/_truth")
+        console.print(f"  home             {config.home}\n  logs             {config.home / 'logs'}")
+        console.print("\nCtrl-C stops everything.")
+        stopped = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+        try:
+            stopped.wait()
+        except KeyboardInterrupt:
+            console.print("\nstopping …")

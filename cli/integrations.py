@@ -1,0 +1,76 @@
+"""`leadfactory verify-integrations`: does every vendor answer, with the key we have, and what quota is left."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+import typer
+from rich.table import Table
+
+from cli import stack
+from cli.output import as_json, console
+from leadfactory.d00_gateway.errors import VendorError
+from leadfactory.settings import settings
+
+
+def run(*, json: bool) -> None:
+    """One call without side effects per vendor; exit code 1 when one does not answer or refuses the key."""
+    with _vendors_there(quiet=json):
+        results = asyncio.run(_ping_all())
+    if json:
+        as_json(results)
+    else:
+        table = Table()
+        for column in ("vendor", "answer", "base URL"):
+            table.add_column(column)
+        for name, result in results.items():
+            colour = "green" if result["ok"] else "red"
+            table.add_row(name, f"[{colour}]{result['told']}[/]", result["base_url"])
+        console.print(table)
+    if not all(result["ok"] for result in results.values()):
+        raise typer.Exit(1)
+
+
+async def _ping_all() -> dict[str, dict[str, object]]:
+    from leadfactory.d00_gateway.openai import OpenAIClient
+    from leadfactory.d00_gateway.pagespeed import PagespeedClient
+    from leadfactory.d00_gateway.places import PlacesClient
+    from leadfactory.d00_gateway.sendgrid import SendGridClient
+    from leadfactory.d00_gateway.stripe import StripeClient
+    from leadfactory.d00_gateway.yelp import YelpClient
+
+    from leadfactory.d00_gateway.gateway import shared
+
+    config = settings()
+    gateway = shared(config)
+    clients = {
+        "yelp": YelpClient,
+        "places": PlacesClient,
+        "pagespeed": PagespeedClient,
+        "openai": OpenAIClient,
+        "sendgrid": SendGridClient,
+        "stripe": StripeClient,
+    }
+    results: dict[str, dict[str, object]] = {}
+    async with gateway.running(unit=None, asset="verify_integrations"):
+        for name, client in clients.items():
+            try:
+                told, ok = await client(gateway, config).ping(), True
+            except VendorError as error:
+                told, ok = str(error), False
+            results[name] = {"ok": ok, "told": told, "base_url": getattr(config, f"{name}_base_url")}
+    return results
+
+
+@contextlib.contextmanager
+def _vendors_there(*, quiet: bool) -> Iterator[None]:
+    """The stores, and the sandbox when the settings point at it and nobody runs it yet."""
+    say = (lambda line: None) if quiet else (lambda line: console.print(f"[green]✓[/] {line}"))
+    with stack.database(say):
+        if settings().uses_sandbox and not stack.answers(f"{settings().sandbox_url}/_health"):
+            with stack.sandbox(say, any_port=True):
+                yield
+        else:
+            yield

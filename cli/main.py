@@ -1,0 +1,171 @@
+"""`leadfactory …`: every operator's command. Commands import what they need when they run, so that --help is quick."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cli.output import CommandError, errors
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="LeadFactory: from local businesses to letters that their owners are glad to get. Start with `leadfactory demo`.",
+)
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+
+
+@app.command(epilog="Example: leadfactory demo --json")
+def demo(json: Json = False) -> None:
+    """Run two campaigns from target to mart against the vendor sandbox, and show the funnel."""
+    from cli.demo import run
+
+    run(json=json)
+
+
+@app.command(epilog="Example: leadfactory dev   (then open http://localhost:3333)")
+def dev() -> None:
+    """Start Postgres, the vendor sandbox and Dagster on this machine; Ctrl-C stops them all."""
+    from cli.dev import run
+
+    run()
+
+
+@app.command(epilog="Example: leadfactory doctor --json")
+def doctor(json: Json = False) -> None:
+    """Check every dependency, one line each, with the remedy for what is missing."""
+    from cli.doctor import run
+
+    run(json=json)
+
+
+@app.command(
+    "seed-campaigns",
+    epilog="Examples: leadfactory seed-campaigns --vertical=restaurant --zip=10001 --quota=100   ·   "
+    "leadfactory seed-campaigns --vertical=dental --city='Chicago, IL' --quota=150 --dry-run",
+)
+def seed_campaigns(
+    vertical: Annotated[str, typer.Option(help="One of config/verticals.yaml, for example restaurant.")],
+    quota: Annotated[int, typer.Option(help="Businesses a day, 1 to 100000.")],
+    zip_code: Annotated[list[str] | None, typer.Option("--zip", help="A US ZIP code; may be repeated.")] = None,
+    city: Annotated[list[str] | None, typer.Option(help="A city as 'New York, NY'; may be repeated.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The campaign's slug; made from vertical and place when left out.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be created and write nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Create a draft-only campaign that aims a vertical at one or more places."""
+    from cli.campaigns import seed
+
+    seed(vertical=vertical, quota=quota, zips=zip_code or [], cities=city or [], name=name, dry_run=dry_run, json=json)
+
+
+@app.command(
+    "configure-campaign",
+    epilog="Example: leadfactory configure-campaign restaurant-10001 --sender-email=ana@mail.leadfactory.example "
+    "--sender-name='Ana Ruiz' --postal-address='1 Main St, New York, NY 10001' --consent-basis=consented --budget=250",
+)
+def configure_campaign(
+    campaign: Annotated[str, typer.Argument(help="The campaign's slug.")],
+    consent_basis: Annotated[
+        str | None, typer.Option(help="consented, transactional, or simulated outside production.")
+    ] = None,
+    sender_email: Annotated[str | None, typer.Option(help="The true From address.")] = None,
+    sender_name: Annotated[str | None, typer.Option(help="The person who signs.")] = None,
+    postal_address: Annotated[str | None, typer.Option(help="A street address, as CAN-SPAM asks.")] = None,
+    budget: Annotated[float | None, typer.Option(help="US dollars that the campaign may spend on vendors.")] = None,
+    top_share: Annotated[float | None, typer.Option(help="Share of scored leads that is written to, 0 to 1.")] = None,
+    json: Json = False,
+) -> None:
+    """Set what a campaign needs before it may be launched."""
+    from cli.campaigns import configure
+
+    configure(
+        campaign,
+        consent_basis=consent_basis,
+        sender_email=sender_email,
+        sender_name=sender_name,
+        postal_address=postal_address,
+        budget_cents=None if budget is None else round(budget * 100),
+        top_share=top_share,
+        json=json,
+    )
+
+
+@app.command("launch-campaign", epilog="Example: leadfactory launch-campaign restaurant-10001 --batch=100 --dry-run")
+def launch_campaign(
+    campaign: Annotated[str | None, typer.Argument(help="One campaign; all launched ones when left out.")] = None,
+    batch: Annotated[int, typer.Option(help="At most this many first letters in this launch.")] = 100,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan; call nothing, spend nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Launch a campaign (or send the next batch of all launched ones) after printing the plan and asking."""
+    from cli.campaigns import launch
+
+    launch(campaign, batch=batch, dry_run=dry_run, yes=yes, json=json)
+
+
+@app.command("test-pipeline", epilog="Example: leadfactory test-pipeline --limit=10 --dry-run")
+def test_pipeline(
+    limit: Annotated[int, typer.Option(help="Businesses, 1 to 1000.")] = 10,
+    campaign: Annotated[str | None, typer.Option(help="One campaign; the first active one when left out.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan from stored yields; call and spend nothing.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Run today's campaign-day for a few businesses with real reads and no sends."""
+    from cli.campaigns import test_pipeline as run
+
+    run(limit=limit, campaign=campaign, dry_run=dry_run, json=json)
+
+
+@app.command("verify-integrations", epilog="Example: leadfactory verify-integrations --json")
+def verify_integrations(json: Json = False) -> None:
+    """One call without side effects to each vendor, and the quota that is left."""
+    from cli.integrations import run
+
+    run(json=json)
+
+
+@app.command("campaign-days", epilog="Example: leadfactory campaign-days --open")
+def campaign_days(
+    only_open: Annotated[bool, typer.Option("--open", help="Only those that are not closed.")] = False,
+    dirty: Annotated[bool, typer.Option("--dirty", help="Only those whose lake files are behind.")] = False,
+    json: Json = False,
+) -> None:
+    """List campaign-days with their state, counts and what the lake still lacks."""
+    from cli.campaigns import list_days
+
+    list_days(only_open=only_open, dirty=dirty, json=json)
+
+
+def main() -> None:
+    """The console script: expected errors are one line on standard error and exit code 1."""
+    from leadfactory.database import DatabaseUnavailable
+    from leadfactory.settings import SettingsError
+
+    try:
+        app()
+    except (CommandError, DatabaseUnavailable, SettingsError, ValueError, LookupError) as error:
+        errors.print(f"[bold red]error:[/] {_plain(error)}", soft_wrap=True, markup=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        errors.print("stopped")
+        sys.exit(130)
+
+
+def _plain(error: BaseException) -> str:
+    from rich.markup import escape
+
+    text = error.args[0] if isinstance(error, LookupError) and error.args else str(error)
+    return escape(str(text))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""How commands speak: one console for people, one JSON document for programs, one exit for expected errors."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+class CommandError(Exception):
+    """Something that the operator can mend; the message names the field, the value and the remedy."""
+
+
+def as_json(figures: Any) -> None:
+    """Prints one JSON document, nothing else, on standard output."""
+    print(json.dumps(figures, indent=2, default=str, ensure_ascii=False))
+
+
+def fail(message: str, *, code: int = 1) -> NoReturn:
+    """Prints ``message`` on standard error and exits with ``code``."""
+    errors.print(f"[bold red]error:[/] {message}", soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def dollars(microusd: int | None) -> str:
+    """Millionths of a dollar as a price, or a dash when unknown."""
+    return "–" if microusd is None else f"${microusd / 1_000_000:,.2f}"

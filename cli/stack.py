@@ -1,0 +1,194 @@
+"""The processes of one machine, up and down: embedded Postgres, vendor sandbox, Dagster."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+
+from cli import processes
+from cli.dagster_api import DagsterApi
+from cli.output import CommandError
+from leadfactory.settings import ROOT, SANDBOX_PORT, Settings, settings
+
+WEB_PORT = 3333
+Say = Callable[[str], None]
+
+
+def configure(**environment: str) -> Settings:
+    """Sets variables for this process and its children, then re-reads the settings; a set variable wins."""
+    for name, value in environment.items():
+        os.environ.setdefault(name, value)
+    settings.cache_clear()
+    return settings()
+
+
+@contextlib.contextmanager
+def holding_home(home: Path) -> Iterator[None]:
+    """One stack a home.
+
+    Raises:
+        CommandError: when another one holds it, or the folder cannot be written.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        lock = (home / "stack.lock").open("a+")
+    except OSError as error:
+        raise CommandError(
+            f"LEADFACTORY_HOME {str(home)!r} cannot be written ({error.strerror}): free space or choose another"
+        ) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            raise CommandError(
+                f"another LeadFactory (pid {lock.read().strip() or 'unknown'}) runs on {home}: stop it (Ctrl-C in its terminal), "
+                "or set LEADFACTORY_HOME to another folder"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+@contextlib.contextmanager
+def database(say: Say) -> Iterator[None]:
+    """The system of record, migrated. An embedded server that we started is stopped again."""
+    from leadfactory import embedded, migrate
+
+    config = settings()
+    started = False
+    if config.database_url is None:
+        started = not embedded.is_running(config.home)
+        server = embedded.ensure_running(config.home)
+        say(f"Postgres {'started' if started else 'found'} on {server.host}:{server.port}")
+    applied = migrate.upgrade(config)
+    say(f"schema at head ({len(applied)} migrations applied)" if applied else "schema at head")
+    try:
+        yield
+    finally:
+        if started:
+            embedded.stop(config.home)
+
+
+@contextlib.contextmanager
+def sandbox(say: Say, *, any_port: bool) -> Iterator[None]:
+    """The vendor sandbox, when the settings point at it; nothing otherwise."""
+    config = settings()
+    if not config.uses_sandbox:
+        say("vendors: live, as the base URLs say")
+        yield
+        return
+    if "LEADFACTORY_SANDBOX_URL" not in os.environ:
+        port = processes.free_port(SANDBOX_PORT) if any_port else SANDBOX_PORT
+        os.environ["LEADFACTORY_SANDBOX_URL"] = f"http://127.0.0.1:{port}"
+        settings.cache_clear()
+        config = settings()
+    address = config.sandbox_url.removeprefix("http://")
+    host, _, port_text = address.partition(":")
+    if not processes.port_is_free(int(port_text)):
+        raise CommandError(
+            f"port {port_text} (vendor sandbox) is taken: stop what listens there, or set LEADFACTORY_SANDBOX_URL"
+        )
+    argv = [
+        sys.executable,
+        "-m",
+        "sandbox",
+        "--host",
+        host,
+        "--port",
+        port_text,
+        "--ca-file",
+        str(config.website_ca_file),
+    ]
+    argv += ["--truth-file", str(config.home / "sandbox" / "truth.jsonl")]
+    if config.clock_spec:
+        argv += ["--clock", config.clock_spec]
+    if os.environ.get("LEADFACTORY_SANDBOX_FAULTS"):
+        argv += ["--faults", os.environ["LEADFACTORY_SANDBOX_FAULTS"]]
+    (config.home / "sandbox").mkdir(parents=True, exist_ok=True)
+    process = processes.start(
+        "vendor sandbox", argv, env=dict(os.environ), log=config.home / "logs" / "sandbox.log", cwd=ROOT
+    )
+    with processes.stopping([process]):
+        processes.wait_until(process, lambda: answers(f"{config.sandbox_url}/_health"), within_s=30)
+        say(f"vendor sandbox on {config.sandbox_url}")
+        yield
+
+
+@contextlib.contextmanager
+def dagster(say: Say, *, any_port: bool) -> Iterator[DagsterApi]:
+    """Dagster's webserver, daemon and both code locations, as ``dagster dev`` runs them."""
+    from resources.dagster_home import prepare
+
+    config = settings()
+    port = processes.free_port(WEB_PORT) if any_port else WEB_PORT
+    if not processes.port_is_free(port):
+        raise CommandError(f"port {port} (Dagster webserver) is taken: stop what listens there and try again")
+    env = dict(os.environ) | prepare(config)
+    argv = [str(Path(sys.executable).with_name("dagster")), "dev", "-w", str(ROOT / "workspace.yaml")]
+    argv += ["-h", "127.0.0.1", "-p", str(port)]
+    process = processes.start("Dagster", argv, env=env, log=config.home / "logs" / "dagster.log", cwd=ROOT)
+    with processes.stopping([process]):
+        api = DagsterApi(f"http://127.0.0.1:{port}")
+        processes.wait_until(process, lambda: answers(f"{api.url}/server_info"), within_s=120)
+        _wait_for_locations(api, process)
+        say(f"Dagster on {api.url}")
+        address = config.home / "dagster.url"
+        address.write_text(api.url)
+        try:
+            yield api
+        finally:
+            address.unlink(missing_ok=True)
+
+
+def find_dagster(config: Settings) -> DagsterApi | None:
+    """The Dagster that `make dev` runs on ``config``'s home, if it does."""
+    address = config.home / "dagster.url"
+    if not address.is_file():
+        return None
+    url = address.read_text().strip()
+    return DagsterApi(url) if answers(f"{url}/server_info") else None
+
+
+@contextlib.contextmanager
+def factory(say: Say, *, any_port: bool) -> Iterator[DagsterApi]:
+    """The whole factory floor on this machine."""
+    with (
+        holding_home(settings().home),
+        database(say),
+        sandbox(say, any_port=any_port),
+        dagster(say, any_port=any_port) as api,
+    ):
+        yield api
+
+
+def _wait_for_locations(api: DagsterApi, process: processes.Process) -> None:
+    deadline = time.monotonic() + 120
+    locations: dict[str, str] = {}
+    while time.monotonic() < deadline:
+        locations = api.locations()
+        if locations and all(status == "LOADED" for status in locations.values()):
+            return
+        broken = {n: s for n, s in locations.items() if s not in {"LOADED", "LOADING"}}
+        if broken:
+            raise CommandError("; ".join(f"code location {name} does not load: {why}" for name, why in broken.items()))
+        if not process.alive:
+            raise CommandError(f"Dagster ended; the end of {process.log}:\n{process.tail()}")
+        time.sleep(0.5)
+    raise CommandError(f"the code locations were not loaded within 120 s ({locations}); see {process.log}")
+
+
+def answers(url: str) -> bool:
+    """Whether a GET of ``url`` gives 200."""
+    try:
+        return httpx.get(url, timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False

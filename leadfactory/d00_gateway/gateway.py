@@ -1,0 +1,159 @@
+"""The gateway: the one object through which every vendor call of a process goes, and what is bound to its event loops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from uuid import UUID
+
+import httpx
+
+from leadfactory.campaign_day import CampaignDay
+from leadfactory.clock import Clock
+from leadfactory.d00_gateway import redaction
+from leadfactory.d00_gateway.cache import Flights
+from leadfactory.d00_gateway.ledger import Writer
+from leadfactory.d00_gateway.policies import Policies
+from leadfactory.d00_gateway.scope import BUSINESS, SCOPE, SPEC, CallScope, CallSpec
+from leadfactory.d00_gateway.transport import GatewayTransport
+from leadfactory.database import Database
+from leadfactory.settings import Settings
+
+
+class _Bound:
+    """What belongs to one event loop: the ledger's writer, HTTP clients, semaphores, calls under way by cache key."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.writer = Writer(gateway.db, clock=gateway.clock, policies=gateway.policies)
+        self.flights = Flights()
+        self.users = 0
+        self.ready = asyncio.Lock()
+        self._clients: dict[tuple[str, object], httpx.AsyncClient] = {}
+        self._at_once: dict[str, asyncio.Semaphore] = {}
+
+    def http(self, vendor: str, wire: Callable[[], httpx.AsyncBaseTransport] | None) -> httpx.AsyncClient:
+        if (vendor, wire) not in self._clients:
+            policy = self.gateway.policies.of(vendor)
+            at_once = self._at_once.setdefault(vendor, asyncio.Semaphore(policy.concurrency))
+            limits = httpx.Limits(max_connections=policy.concurrency, max_keepalive_connections=policy.concurrency)
+            network = wire() if wire is not None else httpx.AsyncHTTPTransport(limits=limits)
+            transport = GatewayTransport(
+                vendor, network, policy=policy, writer=self.writer, flights=self.flights, at_once=at_once,
+                longest_storage=self.gateway.policies.longest_storage(vendor), clock=self.gateway.clock,
+            )  # fmt: skip
+            timeout = httpx.Timeout(policy.timeout_s, connect=policy.connect_timeout_s)
+            self._clients[vendor, wire] = httpx.AsyncClient(transport=transport, timeout=timeout, trust_env=False)
+        return self._clients[vendor, wire]
+
+    async def close(self) -> None:
+        for client in self._clients.values():
+            await client.aclose()
+        self._clients.clear()
+        await self.writer.close()
+
+
+class Gateway:
+    """Rates, budgets, breakers, retries, cache and ledger in front of every vendor; safe to share by threads and loops."""
+
+    def __init__(self, db: Database, *, clock: Clock, settings: Settings, policies: Policies | None = None) -> None:
+        self.db, self.clock, self.settings = db, clock, settings
+        self.policies = policies or Policies.for_settings(settings)
+        self._bound: dict[asyncio.AbstractEventLoop, _Bound] = {}
+        self._lock = threading.Lock()
+        redaction.guard_loggers()
+
+    @contextlib.asynccontextmanager
+    async def running(self, *, unit: CampaignDay | None = None, asset: str | None = None) -> AsyncIterator[CallScope]:
+        """Opens what is bound to the running loop and attributes the calls inside to ``unit`` and ``asset``.
+
+        Re-entrant: the outermost block of a loop opens and closes; inner scopes count into the outer ones too. On exit
+        every started call is settled in the ledger and unused permits go back.
+
+        Raises:
+            DatabaseUnavailable: when the ledger cannot be opened, or could not be written before the exit.
+        """
+        bound = self._of_loop()
+        bound.users += 1
+        try:
+            async with bound.ready:
+                await bound.writer.open()
+            scope = CallScope(unit=unit, asset=asset, outer=SCOPE.get())
+            token = SCOPE.set(scope)
+            try:
+                yield scope
+            finally:
+                SCOPE.reset(token)
+                await asyncio.shield(bound.writer.flush())
+        finally:
+            bound.users -= 1
+            if bound.users == 0:
+                with self._lock:
+                    self._bound.pop(asyncio.get_running_loop(), None)
+                await asyncio.shield(bound.close())
+
+    @contextlib.contextmanager
+    def about(self, business_id: UUID) -> Iterator[None]:
+        """Attributes the calls inside to a business, whose lead budget then bounds them."""
+        token = BUSINESS.set(business_id)
+        try:
+            yield
+        finally:
+            BUSINESS.reset(token)
+
+    @contextlib.contextmanager
+    def calling(self, spec: CallSpec) -> Iterator[None]:
+        """Describes the one call made inside, be it through httpx or through an SDK."""
+        token = SPEC.set(spec)
+        try:
+            yield
+        finally:
+            SPEC.reset(token)
+
+    def http(self, vendor: str, *, wire: Callable[[], httpx.AsyncBaseTransport] | None = None) -> httpx.AsyncClient:
+        """The client of the running loop for ``vendor``; every request of it needs a ``calling(spec)`` around it.
+
+        Args:
+            vendor: a vendor of config/vendors.yaml.
+            wire: makes the network transport below ours, once per loop; pass the same function object every time. What
+                it raises as VendorError keeps its meaning; ``left_the_house=False`` on a VendorUnavailable is believed.
+
+        Responses carry in ``extensions``: ``call_id``, ``cache_hit``, ``fetched_at``, ``expires_at`` (None when not
+        cached), ``latency_ms`` and, where the vendor answers JSON, ``json`` (the body decoded once; do not change it).
+
+        Raises:
+            RuntimeError: outside ``running()``.
+            VendorUnavailable, VendorRejected: out of the client's methods.
+        """
+        loop = asyncio.get_running_loop()
+        if loop not in self._bound:
+            raise RuntimeError(f"a call to {vendor} needs `async with gateway.running(...)` around it in this event loop")
+        return self._bound[loop].http(vendor, wire)
+
+    def _of_loop(self) -> _Bound:
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            for gone in [known for known in self._bound if known.is_closed()]:
+                del self._bound[gone]
+            if loop not in self._bound:
+                self._bound[loop] = _Bound(self)
+            return self._bound[loop]
+
+
+_gateways: dict[tuple[int, int | None], Gateway] = {}
+_gateways_lock = threading.Lock()
+
+
+def shared(settings: Settings, db: Database | None = None) -> Gateway:
+    """The gateway of this process for ``settings`` (and ``db``): the same object at every call.
+
+    Raises:
+        DatabaseUnavailable: when ``db`` is None and the configured database cannot be found or started.
+    """
+    key = (id(settings), None if db is None else id(db))  # the gateway keeps both alive, so an id stays theirs
+    with _gateways_lock:
+        if key not in _gateways:
+            _gateways[key] = Gateway(db or Database.from_settings(settings), clock=settings.clock, settings=settings)
+        return _gateways[key]

@@ -1,0 +1,94 @@
+"""Runs one suite of set rules with Great Expectations. Importing GX takes seconds: only ``judge`` does it, once a process."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from leadfactory.campaign_day import CampaignDay
+from leadfactory.quality.suites import SUITES, Expect, Suite
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """What a suite found: how many rows and expectations were looked at, and the rules that do not hold."""
+
+    suite: str
+    version: str
+    passed: bool
+    evaluated: int
+    rows: int
+    broken: tuple[str, ...]
+    input_hash: bytes
+
+
+def judge(tx: sa.Connection, asset: str, unit: CampaignDay) -> Judgement:
+    """The suite of ``asset`` over what ``unit`` holds now.
+
+    Raises:
+        KeyError: when ``asset`` has no suite.
+    """
+    suite = SUITES[asset]
+    parameters = {"campaign": unit.campaign, "cohort_on": unit.day}
+    rows = tx.execute(sa.text(suite.rows), parameters)
+    columns, values = list(rows.keys()), [tuple(row) for row in rows]
+    totals = tx.execute(sa.text(suite.totals), parameters)
+    totals_columns, totals_values = list(totals.keys()), [tuple(row) for row in totals]
+    digest = hashlib.sha256(json.dumps([sorted(map(str, values)), list(map(str, totals_values))]).encode()).digest()
+    broken = [
+        *_broken(suite, "rows", columns, values, suite.of_rows),
+        *_broken(suite, "totals", totals_columns, totals_values, suite.of_totals),
+    ]
+    evaluated = (len(suite.of_rows) if values else 0) + len(suite.of_totals)
+    return Judgement(asset, suite.version, not broken, evaluated, len(values), tuple(broken), digest)
+
+
+def _broken(
+    suite: Suite, part: str, columns: list[str], values: list[tuple[Any, ...]], expectations: tuple[Expect, ...]
+) -> list[str]:
+    if not values:
+        return []
+    import great_expectations as gx
+    import pandas as pd
+
+    frame: pd.DataFrame = pd.DataFrame(values, columns=columns)
+    batch = (
+        _context()
+        .data_sources.add_or_update_pandas("memory")
+        .add_dataframe_asset(f"{suite.asset}_{part}")
+        .add_batch_definition_whole_dataframe("all")
+        .get_batch({"dataframe": frame})
+    )
+    rules = [getattr(gx.expectations, expect.kind)(**expect.arguments) for expect in expectations]
+    result = batch.validate(gx.ExpectationSuite(name=f"{suite.asset}_{part}", expectations=rules))
+    found = []
+    for expectation in result.results:
+        if not expectation.success:
+            config = expectation.expectation_config
+            arguments = {k: v for k, v in config.kwargs.items() if k != "batch_id"}
+            count = (expectation.result or {}).get("unexpected_count")
+            told = f" ({count} rows)" if count is not None else ""
+            found.append(f"{part}: {config.type} {arguments}{told}")
+    return found
+
+
+@functools.lru_cache(maxsize=1)
+def _context() -> Any:
+    """One ephemeral context a process, without progress bars and without telling anyone."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    import great_expectations as gx
+
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    return context

@@ -1,0 +1,178 @@
+"""One stage of one campaign-day from the shell: ``python -m leadfactory.stage <stage> <campaign|YYYY-MM-DD>``.
+
+The same room functions that the assets call, under the same advisory lock, without Dagster and without GX: for crash
+tests, benchmarks and an operator whose orchestrator is down.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import inspect
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from leadfactory.campaign_day import CampaignDay
+from leadfactory.clock import Clock
+from leadfactory.database import Database
+from leadfactory.flow import Progress, quiet
+from leadfactory.locks import campaign_day_lock
+from leadfactory.settings import Settings, settings
+from leadfactory.stage_report import StageReport
+
+Stage = Callable[[CampaignDay, Database, Clock, Settings, Progress], StageReport | Awaitable[StageReport]]
+
+
+def _target(unit: CampaignDay, db: Database, clock: Clock, config: Settings, progress: Progress) -> StageReport:
+    from leadfactory.d01_targeting import planning
+
+    return planning.plan_day(unit, db=db, clock=clock)
+
+
+async def _source(unit: CampaignDay, db: Database, clock: Clock, config: Settings, progress: Progress) -> StageReport:
+    from leadfactory.d00_gateway.gateway import shared
+    from leadfactory.d00_gateway.yelp import YelpClient
+    from leadfactory.d02_sourcing import sourcing
+
+    yelp = YelpClient(shared(config), config)
+    return await sourcing.source(unit, db=db, clock=clock, settings=config, yelp=yelp, progress=progress)
+
+
+def _unify(unit: CampaignDay, db: Database, clock: Clock, config: Settings, progress: Progress) -> StageReport:
+    from leadfactory.d02_sourcing import uniqueness
+
+    return uniqueness.unify(unit, db=db, clock=clock, settings=config)
+
+
+async def _enrich(unit: CampaignDay, db: Database, clock: Clock, config: Settings, progress: Progress) -> StageReport:
+    from leadfactory.d00_gateway.gateway import shared
+    from leadfactory.d00_gateway.places import PlacesClient
+    from leadfactory.d00_gateway.website.client import WebsiteClient
+    from leadfactory.d04_enrichment import enriching
+
+    gateway = shared(config)
+    return await enriching.enrich(
+        unit,
+        db=db,
+        clock=clock,
+        settings=config,
+        places=PlacesClient(gateway, config),
+        website=WebsiteClient(gateway, config),
+        progress=progress,
+    )
+
+
+async def _audit(unit: CampaignDay, db: Database, clock: Clock, config: Settings, progress: Progress) -> StageReport:
+    from leadfactory.d00_gateway.gateway import shared
+    from leadfactory.d00_gateway.pagespeed import PagespeedClient
+    from leadfactory.d03_assessment import auditing
+
+    return await auditing.audit(
+        unit, db=db, clock=clock, pagespeed=PagespeedClient(shared(config), config), progress=progress
+    )
+
+
+async def _explain(unit: CampaignDay, db: Database, clock: Clock, config: Settings, progress: Progress) -> StageReport:
+    from leadfactory.d00_gateway.gateway import shared
+    from leadfactory.d00_gateway.openai import OpenAIClient
+    from leadfactory.d03_assessment import insights
+
+    return await insights.explain(
+        unit, db=db, clock=clock, openai=OpenAIClient(shared(config), config), progress=progress
+    )
+
+
+def _score(unit: CampaignDay, db: Database, clock: Clock, config: Settings, progress: Progress) -> StageReport:
+    from leadfactory.d05_scoring import scoring
+
+    return scoring.score(unit, db=db, clock=clock)
+
+
+def _assign(unit: CampaignDay, db: Database, clock: Clock, config: Settings, progress: Progress) -> StageReport:
+    from leadfactory.d11_experiments import assignment
+
+    return assignment.assign(unit, db=db, clock=clock)
+
+
+async def _draft(unit: CampaignDay, db: Database, clock: Clock, config: Settings, progress: Progress) -> StageReport:
+    from leadfactory.d00_gateway.gateway import shared
+    from leadfactory.d00_gateway.openai import OpenAIClient
+    from leadfactory.d08_personalization import drafting
+
+    return await drafting.draft(
+        unit, db=db, clock=clock, settings=config, openai=OpenAIClient(shared(config), config), progress=progress
+    )
+
+
+async def _send(unit: CampaignDay, db: Database, clock: Clock, config: Settings, progress: Progress) -> StageReport:
+    from leadfactory.d00_gateway.gateway import shared
+    from leadfactory.d00_gateway.sendgrid import SendGridClient
+    from leadfactory.d09_delivery import sending
+
+    return await sending.send_due(
+        unit,
+        db=db,
+        clock=clock,
+        settings=config,
+        sendgrid=SendGridClient(shared(config), config),
+        dry_run=False,
+        progress=progress,
+    )
+
+
+STAGES: dict[str, tuple[str, Stage]] = {
+    "targeting": ("night", _target),
+    "sourcing": ("night", _source),
+    "uniqueness": ("night", _unify),
+    "enriching": ("night", _enrich),
+    "auditing": ("night", _audit),
+    "insights": ("night", _explain),
+    "scoring": ("night", _score),
+    "experiments": ("night", _assign),
+    "drafting": ("night", _draft),
+    "sending": ("delivery", _send),
+}
+NIGHT = tuple(name for name, (group, _) in STAGES.items() if group == "night")
+
+
+def run(name: str, unit: CampaignDay, db: Database, config: Settings, progress: Progress = quiet) -> StageReport:
+    """Runs one stage under the campaign-day's lock.
+
+    Raises:
+        KeyError: for an unknown stage.
+        CampaignDayBusy: when another process works on the same campaign-day.
+    """
+    group, stage = STAGES[name]
+    with campaign_day_lock(db, unit, group):
+        report: Any = stage(unit, db, config.clock, config, progress)
+        return asyncio.run(_awaited(report)) if inspect.isawaitable(report) else report
+
+
+async def _awaited(report: Awaitable[StageReport]) -> StageReport:
+    return await report
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parses the command line, runs the stage, prints its report as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m leadfactory.stage", description=__doc__)
+    parser.add_argument(
+        "stage", choices=[*STAGES, "night"], help="one stage, or night for all from targeting to drafting"
+    )
+    parser.add_argument("campaign_day", help="for example restaurant-nyc|2026-10-06")
+    given = parser.parse_args(arguments)
+    config = settings()
+    unit = CampaignDay.from_key(given.campaign_day)
+    db = Database.from_settings(config)
+    try:
+        for name in NIGHT if given.stage == "night" else (given.stage,):
+            report = run(name, unit, db, config)
+            sys.stdout.write(json.dumps(report.figures(), default=str) + "\n")
+    finally:
+        db.dispose()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""Blocking set rules by asset, and one standing check a room. Verdicts are rows first, check results second.
+
+A blocking check stops its downstream only within the same run; the claim of a send therefore asks the rows, not Dagster.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from leadfactory.campaign_day import CampaignDay
+from leadfactory.clock import Clock
+from leadfactory.database import Database
+from leadfactory.quality import verdicts
+from leadfactory_assets.policies import key
+
+
+def expectations(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
+    """The suite named after the asset, as a blocking check on the campaign-day just written."""
+    name = asset.key.path[-1]
+
+    @dg.asset_check(
+        asset=asset,
+        name=f"{name}_expectations",
+        blocking=True,
+        description=f"Set rules of {name} over the campaign-day: keys unique, references exist, in = out + rejected.",
+    )
+    def check(
+        context: dg.AssetCheckExecutionContext, db: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
+    ) -> dg.AssetCheckResult:
+        from leadfactory.quality.gx import judge  # seconds to import: only the step that needs it pays
+
+        unit = CampaignDay.from_key(context.partition_key)
+        with db.begin() as tx:
+            judged = judge(tx, name, unit)
+            verdict = verdicts.Verdict(
+                name,
+                unit,
+                judged.suite,
+                judged.version,
+                judged.input_hash,
+                judged.passed,
+                judged.evaluated,
+                judged.broken,
+            )
+            verdicts.record(tx, [verdict], clock.now())
+        return dg.AssetCheckResult(
+            passed=judged.passed,
+            severity=dg.AssetCheckSeverity.ERROR,
+            metadata={"rows": judged.rows, "rules evaluated": judged.evaluated, "broken": list(judged.broken)},
+        )
+
+    return check
+
+
+def standing(room: str, *assets: str) -> dg.AssetChecksDefinition:
+    """Red while any open campaign-day has a failing or missing verdict on an asset of ``room``."""
+
+    @dg.asset_check(
+        asset=key(assets[-1]),
+        name=f"{room}_standing",
+        description=f"No open campaign-day has a failing or missing verdict on {', '.join(assets)}.",
+    )
+    def check(db: dg.ResourceParam[Database]) -> dg.AssetCheckResult:
+        with db.begin() as tx:
+            found = verdicts.standing(tx, assets)
+        return dg.AssetCheckResult(
+            passed=not found,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={
+                "open": len(found),
+                "campaign-days": [f"{each.unit.key} {each.asset}: {each.verdict}" for each in found[:50]],
+            },
+        )
+
+    return check

@@ -1,0 +1,42 @@
+"""D3 Assessment: what is wrong with a website, measured, and what it means in plain words."""
+
+from __future__ import annotations
+
+import dagster as dg
+from leadfactory.d00_gateway.openai import OpenAIClient
+from leadfactory.d00_gateway.pagespeed import PagespeedClient
+
+from leadfactory.clock import Clock
+from leadfactory.d03_assessment import auditing, insights
+from leadfactory.database import Database
+from leadfactory_assets.checks import expectations, standing
+from leadfactory_assets.policies import NIGHT, cohort_asset, run_stage
+
+
+@cohort_asset(
+    "d03_assessment", "fill", after=("enriched_businesses",), kinds={"python"}, owner="audits", pool="pagespeed"
+)
+def site_audits(
+    context: dg.AssetExecutionContext,
+    db: dg.ResourceParam[Database],
+    clock: dg.ResourceParam[Clock],
+    pagespeed: dg.ResourceParam[PagespeedClient],
+) -> dg.MaterializeResult:
+    """One row per audited website with its lab measurements; each thing wrong is a row of ``audit_findings``."""
+    return run_stage(context, db, NIGHT, lambda unit: auditing.audit(unit, db=db, clock=clock, pagespeed=pagespeed))
+
+
+@cohort_asset("d03_assessment", "fill", after=("site_audits",), kinds={"openai"}, owner="audits", pool="openai")
+def site_insights(
+    context: dg.AssetExecutionContext,
+    db: dg.ResourceParam[Database],
+    clock: dg.ResourceParam[Clock],
+    openai: dg.ResourceParam[OpenAIClient],
+) -> dg.MaterializeResult:
+    """One row per audited website: what its findings cost its customers, in words that only use measured numbers."""
+    return run_stage(context, db, NIGHT, lambda unit: insights.explain(unit, db=db, clock=clock, openai=openai))
+
+
+site_audits_expectations = expectations(site_audits)
+site_insights_expectations = expectations(site_insights)
+d03_standing = standing("d03_assessment", "site_audits", "site_insights")

@@ -1,0 +1,35 @@
+"""D4 Enrichment: the business's own website, and what it publishes there."""
+
+from __future__ import annotations
+
+import dagster as dg
+from leadfactory.d00_gateway.places import PlacesClient
+from leadfactory.d00_gateway.website.client import WebsiteClient
+
+from leadfactory.clock import Clock
+from leadfactory.d04_enrichment import enriching
+from leadfactory.database import Database
+from leadfactory.settings import settings
+from leadfactory_assets.checks import expectations, standing
+from leadfactory_assets.policies import NIGHT, cohort_asset, run_stage
+
+
+@cohort_asset("d04_enrichment", "fill", after=("unique_businesses",), kinds={"python"}, owner="growth", pool="places")
+def enriched_businesses(
+    context: dg.AssetExecutionContext,
+    db: dg.ResourceParam[Database],
+    clock: dg.ResourceParam[Clock],
+    places: dg.ResourceParam[PlacesClient],
+    website: dg.ResourceParam[WebsiteClient],
+) -> dg.MaterializeResult:
+    """One row per unique business: its own website as we fetched it, or the reason why there is none."""
+    return run_stage(
+        context,
+        db,
+        NIGHT,
+        lambda unit: enriching.enrich(unit, db=db, clock=clock, settings=settings(), places=places, website=website),
+    )
+
+
+enriched_businesses_expectations = expectations(enriched_businesses)
+d04_standing = standing("d04_enrichment", "enriched_businesses")

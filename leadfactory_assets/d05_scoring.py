@@ -1,0 +1,30 @@
+"""D5 Scoring: which leads are worth a letter, and why."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from leadfactory.clock import Clock
+from leadfactory.d05_scoring import rules, scoring
+from leadfactory.database import Database
+from leadfactory_assets.checks import expectations, standing
+from leadfactory_assets.policies import NIGHT, cohort_asset, run_stage
+
+
+@cohort_asset(
+    "d05_scoring",
+    "replace",
+    after=("enriched_businesses", "site_audits", "site_insights"),
+    kinds={"python"},
+    owner="growth",
+    code_version=rules.VERSION,
+)
+def lead_scores(
+    context: dg.AssetExecutionContext, db: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
+) -> dg.MaterializeResult:
+    """One score and tier per unique business; a re-run replaces its own rows, but never one that a claimed send used."""
+    return run_stage(context, db, NIGHT, lambda unit: scoring.score(unit, db=db, clock=clock))
+
+
+lead_scores_expectations = expectations(lead_scores)
+d05_standing = standing("d05_scoring", "lead_scores")

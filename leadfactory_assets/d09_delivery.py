@@ -1,0 +1,72 @@
+"""D9 Delivery: what leaves the house. A click here lists; only ``due_sends`` and ``launch-campaign`` send."""
+
+from __future__ import annotations
+
+import asyncio
+
+import dagster as dg
+from leadfactory.d00_gateway.sendgrid import SendGridClient
+
+from leadfactory.clock import Clock
+from leadfactory.d09_delivery import sending
+from leadfactory.database import Database
+from leadfactory.settings import settings
+from leadfactory_assets.checks import expectations, standing
+from leadfactory_assets.policies import DELIVERY, cohort_asset, key, run_stage, told
+
+
+class SendConfig(dg.Config):
+    """``dry_run`` lists what would be sent and which gate stops the rest; ``limit`` is the most mails of this run."""
+
+    dry_run: bool = True
+    limit: int | None = None
+
+
+@cohort_asset(
+    "d09_delivery", "claim", after=("email_drafts",), kinds={"sendgrid"}, owner="deliverability", pool="sendgrid"
+)
+def email_sends(
+    context: dg.AssetExecutionContext,
+    config: SendConfig,
+    db: dg.ResourceParam[Database],
+    clock: dg.ResourceParam[Clock],
+    sendgrid: dg.ResourceParam[SendGridClient],
+) -> dg.MaterializeResult:
+    """One row per business, campaign and step: claimed before the vendor is called, settled after, never sent twice."""
+    return run_stage(
+        context,
+        db,
+        DELIVERY,
+        lambda unit: sending.send_due(
+            unit, db=db, clock=clock, settings=settings(), sendgrid=sendgrid, dry_run=config.dry_run, limit=config.limit
+        ),
+    )
+
+
+@dg.op(pool="sendgrid")
+def send_all_due(
+    context: dg.OpExecutionContext,
+    config: SendConfig,
+    db: dg.ResourceParam[Database],
+    clock: dg.ResourceParam[Clock],
+    sendgrid: dg.ResourceParam[SendGridClient],
+) -> None:
+    """Sends what is due now over all cohorts and records one materialization for each campaign-day it changed."""
+    reports = asyncio.run(
+        sending.send_all_due(
+            db=db, clock=clock, settings=settings(), sendgrid=sendgrid, dry_run=config.dry_run, limit=config.limit
+        )
+    )
+    for report in reports:
+        context.log_event(dg.AssetMaterialization(key("email_sends"), partition=report.unit.key, metadata=told(report)))
+    context.log.info(f"{len(reports)} campaign-days had sends due")
+
+
+@dg.job(executor_def=dg.in_process_executor, tags={"dagster/priority": "5"})
+def due_sends() -> None:
+    """First touches and follow-ups whose window is open, over all cohorts, in one run."""
+    send_all_due()
+
+
+email_sends_expectations = expectations(email_sends)
+d09_standing = standing("d09_delivery", "email_sends")

@@ -1,0 +1,72 @@
+"""The factory's code location on one page. Loads with no environment; imports no GX, dbt or SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from leadfactory_assets import (
+    d01_targeting,
+    d02_sourcing,
+    d03_assessment,
+    d04_enrichment,
+    d05_scoring,
+    d08_personalization,
+    d09_delivery,
+    d10_analytics,
+    d11_experiments,
+)
+from leadfactory_assets.d09_delivery import due_sends
+from leadfactory_assets.jobs import JOBS
+from leadfactory_assets.upkeep import vendor_terms
+from resources.clock import ClockResource
+from resources.database import DatabaseResource
+from resources.openai import OpenAIResource
+from resources.pagespeed import PagespeedResource
+from resources.places import PlacesResource
+from resources.sendgrid import SendGridResource
+from resources.website import WebsiteResource
+from resources.yelp import YelpResource
+from schedules.daily_campaigns import daily_campaigns
+from schedules.due_sends import due_sends_every_quarter
+from schedules.upkeep import lake_nightly, standing_hourly, vendor_terms_hourly
+from sensors.campaign_registry import campaign_registry
+from sensors.run_outcomes import run_cancellations, run_failures, run_successes
+
+ROOMS = [
+    d01_targeting,
+    d02_sourcing,
+    d04_enrichment,
+    d03_assessment,
+    d05_scoring,
+    d11_experiments,
+    d08_personalization,
+    d09_delivery,
+    d10_analytics,
+]
+RESOURCES: dict[str, object] = {
+    "db": DatabaseResource(),
+    "clock": ClockResource(),
+    "yelp": YelpResource(),
+    "places": PlacesResource(),
+    "pagespeed": PagespeedResource(),
+    "openai": OpenAIResource(),
+    "sendgrid": SendGridResource(),
+    "website": WebsiteResource(),
+}
+
+
+def build_defs(overrides: Mapping[str, object] | None = None) -> dg.Definitions:
+    """The code location, with resources replaced by name for tests."""
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules(ROOMS),
+        asset_checks=dg.load_asset_checks_from_modules(ROOMS),
+        jobs=[*JOBS, due_sends, vendor_terms],
+        schedules=[daily_campaigns, due_sends_every_quarter, lake_nightly, standing_hourly, vendor_terms_hourly],
+        sensors=[campaign_registry, run_successes, run_cancellations, run_failures],
+        resources=RESOURCES | dict(overrides or {}),
+    )
+
+
+defs = build_defs()

@@ -1,0 +1,88 @@
+"""What all assets share: how they are declared by write mode, and how a stage's report becomes metadata.
+
+Belongs here: cross-cutting policy of assets. Does not: anything that only one room needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import dagster as dg
+from leadfactory.locks import campaign_day_lock
+
+from leadfactory.campaign_day import CampaignDay
+from leadfactory.database import Database
+from leadfactory.stage_report import StageReport
+from leadfactory_assets.partitions import CAMPAIGN_DAY
+from leadfactory_assets.plots import bar_chart
+
+PREFIX = "leadfactory"
+WRITE_TAG = "leadfactory/write"
+NIGHT, DELIVERY = "night", "delivery"  # the asset groups that the advisory lock keeps apart
+LOCK_WAIT_S = 600.0  # a second run of the same campaign-day waits this long, then fails and names the holder
+
+
+def key(name: str) -> dg.AssetKey:
+    """The asset key of a table."""
+    return dg.AssetKey([PREFIX, name])
+
+
+def cohort_asset(
+    room: str, write: str, *, after: tuple[str, ...] = (), kinds: set[str], owner: str, **more: Any
+) -> Any:
+    """Declares a campaign × date asset of ``room`` with its write mode; ``after`` names the tables it reads."""
+    return dg.asset(
+        key_prefix=PREFIX,
+        deps=[dg.AssetDep(key(name)) for name in after],
+        partitions_def=CAMPAIGN_DAY,
+        group_name=room,
+        kinds=kinds | {"postgres"},
+        owners=[f"team:{owner}"],
+        tags={WRITE_TAG: write},
+        **more,
+    )
+
+
+def run_stage(
+    context: dg.AssetExecutionContext,
+    db: Database,
+    group: str,
+    stage: Callable[[CampaignDay], StageReport | Awaitable[StageReport]],
+) -> dg.MaterializeResult:
+    """Runs ``stage`` on the context's campaign-day under its advisory lock and tells what it did."""
+    unit = CampaignDay.from_key(context.partition_key)
+    with campaign_day_lock(db, unit, group, wait_s=LOCK_WAIT_S):
+        report = stage(unit)
+        if inspect.isawaitable(report):
+            report = asyncio.run(_awaited(report))
+    return dg.MaterializeResult(metadata=told(report))
+
+
+async def _awaited(report: Awaitable[StageReport]) -> StageReport:
+    return await report
+
+
+def told(report: StageReport) -> dict[str, Any]:
+    """The report as asset metadata: figures, named tallies and at most one small picture; never a name or an address."""
+    metadata: dict[str, Any] = {
+        "dagster/partition_row_count": report.rows_out,
+        "rows in": report.rows_in,
+        "rows out": report.rows_out,
+        "rows rejected": report.rows_rejected,
+        "rows reused": report.rows_reused,
+        "rows still open": report.rows_open,
+        "vendor calls": report.calls,
+        "spend (USD)": round(report.spend_microusd / 1_000_000, 4),
+        "seconds": round(report.seconds, 2),
+        "campaign-day": report.state,
+    }
+    if report.counts:
+        metadata["counts"] = dg.MetadataValue.json(dict(report.counts))
+    if report.notes:
+        metadata["notes"] = dg.MetadataValue.md("\n".join(f"- {note}" for note in report.notes))
+    if report.chart:
+        metadata["chart"] = dg.MetadataValue.md(bar_chart(report.chart_title, report.chart))
+    return metadata

@@ -1,0 +1,25 @@
+"""Upkeep: jobs that keep promises over time. Storage terms are kept by expiry here, not by good intentions."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from leadfactory.clock import Clock
+from leadfactory.d00_gateway import content
+from leadfactory.database import Database
+
+
+@dg.op
+def purge_expired(
+    context: dg.OpExecutionContext, db: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
+) -> None:
+    """Deletes vendor content whose term is over."""
+    with db.begin() as tx:
+        purged = content.purge(tx, clock.now())
+    context.log.info(f"{purged} vendor answers were past their term and are gone")
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def vendor_terms() -> None:
+    """Deletes vendor content whose storage term is over, every hour."""
+    purge_expired()

@@ -1,0 +1,24 @@
+"""The system of record as a resource: yields a plain :class:`leadfactory.database.Database`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from leadfactory.database import Database
+from leadfactory.settings import settings
+
+
+class DatabaseResource(dg.ConfigurableResource[Database]):
+    """Postgres, schema ``leadfactory``: LEADFACTORY_DATABASE_URL, or the embedded server when it is unset."""
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Database]:
+        """One engine for the run, closed with it."""
+        database = Database.from_settings(settings())
+        try:
+            yield database
+        finally:
+            database.dispose()

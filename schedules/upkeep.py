@@ -1,0 +1,20 @@
+"""The clock work that is the same every day: export, standing checks, vendor terms."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from leadfactory_assets.jobs import lake, standing_checks
+from leadfactory_assets.partitions import TIMEZONE
+from leadfactory_assets.upkeep import vendor_terms
+from schedules.status import ON_IN_PRODUCTION
+
+lake_nightly = dg.ScheduleDefinition(
+    job=lake, cron_schedule="15 3 * * *", execution_timezone=TIMEZONE, default_status=ON_IN_PRODUCTION
+)
+standing_hourly = dg.ScheduleDefinition(
+    job=standing_checks, cron_schedule="5 * * * *", execution_timezone=TIMEZONE, default_status=ON_IN_PRODUCTION
+)
+vendor_terms_hourly = dg.ScheduleDefinition(
+    job=vendor_terms, cron_schedule="35 * * * *", execution_timezone=TIMEZONE, default_status=ON_IN_PRODUCTION
+)
