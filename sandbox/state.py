@@ -1,0 +1,32 @@
+"""What all vendors of one sandbox share: the world, the truth log, faults, clock, keys and options."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from sandbox.clock import Clock
+from sandbox.faults import Faults
+from sandbox.model import World
+from sandbox.truth import Truth
+
+KEYS = {
+    "yelp": {"sandbox-yelp-key", "sandbox-yelp-enhanced-key"},
+    "places": {"sandbox-google-key"},
+    "pagespeed": {"sandbox-google-key"},
+    "openai": {"sandbox-openai-key"},
+    "sendgrid": {"SG.sandbox-sendgrid-key"},
+    "stripe": {"sk_test_sandbox"},
+}
+
+
+@dataclasses.dataclass
+class Sandbox:
+    """One running sandbox; ``options`` may be changed by an admin while it runs."""
+
+    world: World
+    truth: Truth = dataclasses.field(default_factory=Truth)
+    faults: Faults = dataclasses.field(default_factory=Faults)
+    clock: Clock = dataclasses.field(default_factory=Clock)
+    keys: dict[str, set[str]] = dataclasses.field(default_factory=lambda: {k: set(v) for k, v in KEYS.items()})
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
