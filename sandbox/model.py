@@ -79,8 +79,20 @@ class Site:
     host: str
     business_key: str
     behaviour: Literal[
-        "ok", "dead_domain", "timeout", "refused", "server_error", "redirect_https", "redirect_other_host",
-        "redirect_loop", "bad_certificate", "parked", "not_html", "huge", "robots_disallow", "private_address",
+        "ok",
+        "dead_domain",
+        "timeout",
+        "refused",
+        "server_error",
+        "redirect_https",
+        "redirect_other_host",
+        "redirect_loop",
+        "bad_certificate",
+        "parked",
+        "not_html",
+        "huge",
+        "robots_disallow",
+        "private_address",
     ]
     defects: frozenset[str]
     weight_kb: int
@@ -92,14 +104,25 @@ class World(Protocol):
 
     seed: int
 
-    def listings(self, *, location: str | None, latitude: float | None, longitude: float | None, radius_m: int | None,
-                 categories: frozenset[str], term: str | None, prices: frozenset[str]) -> list[YelpListing]:
+    def listings(
+        self,
+        *,
+        location: str | None,
+        latitude: float | None,
+        longitude: float | None,
+        radius_m: int | None,
+        categories: frozenset[str],
+        term: str | None,
+        prices: frozenset[str],
+    ) -> list[YelpListing]:
         """All Yelp listings that match, in Yelp's order; raises LookupError for a location that does not exist."""
         ...
 
     def listing(self, yelp_id_or_alias: str) -> YelpListing | None: ...
 
-    def places(self, text: str, *, latitude: float | None, longitude: float | None, radius_m: float | None) -> list[GooglePlace]:
+    def places(
+        self, text: str, *, latitude: float | None, longitude: float | None, radius_m: float | None
+    ) -> list[GooglePlace]:
         """Places for a free-text query such as "Joe's Pizza 12 W 30th St New York", best first; may be wrong, as Google is."""
         ...
 

@@ -68,7 +68,9 @@ class Server:
             self._authority.write(ca_file)
         self._world = sandbox.world
         self._app = ByHost(sandbox)
-        self._config = uvicorn.Config(self._app, log_level="warning", access_log=False, server_header=False, lifespan="off", timeout_keep_alive=30)
+        self._config = uvicorn.Config(
+            self._app, log_level="warning", access_log=False, server_header=False, lifespan="off", timeout_keep_alive=30
+        )
         self._config.load()
         self._state = ServerState()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -83,11 +85,15 @@ class Server:
             listener.bind((self._host, self.port))
             listener.listen(1024)
             self.port = int(listener.getsockname()[1])
-            transport, _ = await loop.create_datagram_endpoint(lambda: DnsProtocol(self._world), local_addr=(self._host, self.port))
+            transport, _ = await loop.create_datagram_endpoint(
+                lambda: DnsProtocol(self._world), local_addr=(self._host, self.port)
+            )
         except OSError as error:
             listener.close()
             if error.errno in {errno.EADDRINUSE, errno.EACCES}:
-                raise PortTaken(f"port {self.port} on {self._host} is taken: stop what listens there or choose another --port") from None
+                raise PortTaken(
+                    f"port {self.port} on {self._host} is taken: stop what listens there or choose another --port"
+                ) from None
             raise
         listener.setblocking(False)
         self._closing += [listener, transport]
@@ -126,7 +132,10 @@ class Server:
                 return
             tls = self._authority.context if first[0] == TLS_HANDSHAKE else None
             await loop.connect_accepted_socket(
-                lambda: _Connection(self._app, self._config, self._state), connection, ssl=tls, ssl_handshake_timeout=10 if tls else None
+                lambda: _Connection(self._app, self._config, self._state),
+                connection,
+                ssl=tls,
+                ssl_handshake_timeout=10 if tls else None,
             )
         except (OSError, TimeoutError):
             connection.close()

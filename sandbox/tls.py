@@ -46,7 +46,10 @@ class Authority:
 
     def _context(self, name: str) -> ssl.SSLContext:
         certificate = self._sign(
-            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])]), self._site_key.public_key(), ca=False, names=(name,)
+            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])]),
+            self._site_key.public_key(),
+            ca=False,
+            names=(name,),
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         with tempfile.NamedTemporaryFile(suffix=".pem") as pem:  # the ssl module reads keys from files only
@@ -61,7 +64,9 @@ class Authority:
         self._contexts[name] = context
         return context
 
-    def _sign(self, subject: x509.Name, public: ec.EllipticCurvePublicKey, *, ca: bool, names: tuple[str, ...]) -> x509.Certificate:
+    def _sign(
+        self, subject: x509.Name, public: ec.EllipticCurvePublicKey, *, ca: bool, names: tuple[str, ...]
+    ) -> x509.Certificate:
         now = dt.datetime.now(dt.UTC)
         builder = (
             x509.CertificateBuilder()
@@ -83,5 +88,7 @@ class Authority:
             )
         )  # fmt: skip
         if names:
-            builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False
+            )
         return builder.sign(self._key, hashes.SHA256())

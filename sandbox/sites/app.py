@@ -47,7 +47,10 @@ class Websites:
         if path == "/sitemap.xml" and "no_sitemap" not in site.defects:
             return Response(f"<urlset><url><loc>{scheme}://{host}/</loc></url></urlset>", media_type="application/xml")
         if site.behaviour == "parked":
-            return Response(f"<html><head><title>{host} is for sale</title></head><body>This domain is parked. Buy this domain.</body></html>", media_type="text/html")
+            return Response(
+                f"<html><head><title>{host} is for sale</title></head><body>This domain is parked. Buy this domain.</body></html>",
+                media_type="text/html",
+            )
         if site.behaviour == "not_html":
             return Response(b"%PDF-1.4\n%sandbox\n", media_type="application/pdf")
         if site.behaviour == "huge":
@@ -73,7 +76,25 @@ def chain_headquarters(sandbox: Sandbox, site: Site) -> Business:
 
     _, vertical, name = site.business_key.split(":", 2)
     at = Address("1 Corporate Plaza", "Wilmington", "DE", "19801", 39.74, -75.55)
-    return Business(site.business_key, name, vertical, (), (), at, "+13025550100", site.host, f"info@{site.host}", "mailto", name, "open", None, 0, None, 900, dt.date(1998, 5, 1))
+    return Business(
+        site.business_key,
+        name,
+        vertical,
+        (),
+        (),
+        at,
+        "+13025550100",
+        site.host,
+        f"info@{site.host}",
+        "mailto",
+        name,
+        "open",
+        None,
+        0,
+        None,
+        900,
+        dt.date(1998, 5, 1),
+    )
 
 
 async def _dropped(site: Site, host: str, scheme: str, path: str) -> Response | None:
@@ -108,10 +129,16 @@ def _dressed(site: Site, body: str, request: Request) -> Response:
     """The page with the headers that the site's server sends."""
     bad, content, headers = site.defects, body.encode(), {}
     if "missing_security_headers" not in bad:
-        headers |= {"strict-transport-security": "max-age=63072000", "x-content-type-options": "nosniff", "content-security-policy": "default-src 'self' https:"}
+        headers |= {
+            "strict-transport-security": "max-age=63072000",
+            "x-content-type-options": "nosniff",
+            "content-security-policy": "default-src 'self' https:",
+        }
     if "no_cache_headers" not in bad:
         headers["cache-control"] = "public, max-age=3600"
-    headers["server"] = {"wordpress": "Apache/2.4.41", "wix": "Pepyaka", "squarespace": "Squarespace"}.get(site.platform, "nginx")
+    headers["server"] = {"wordpress": "Apache/2.4.41", "wix": "Pepyaka", "squarespace": "Squarespace"}.get(
+        site.platform, "nginx"
+    )
     if "no_compression" not in bad and "gzip" in request.headers.get("accept-encoding", ""):
         import gzip
 

@@ -50,7 +50,9 @@ def _head(site: Site, business: Business, scheme: str, title: str) -> str:
             shown += f" | best {business.vertical.replace('_', ' ')} in {business.address.city} and all surrounding areas, call us today, open now, top rated by neighbours"
         head.append(f"<title>{shown}</title>")
     if "no_meta_description" not in bad:
-        head.append(f'<meta name="description" content="{name}: {html.escape(VERTICALS[business.vertical].services[0])} in {html.escape(business.address.city)}.">')
+        head.append(
+            f'<meta name="description" content="{name}: {html.escape(VERTICALS[business.vertical].services[0])} in {html.escape(business.address.city)}.">'
+        )
     if "no_viewport" not in bad:
         head.append('<meta name="viewport" content="width=device-width, initial-scale=1">')
     if "no_favicon" not in bad:
@@ -74,8 +76,17 @@ def _head(site: Site, business: Business, scheme: str, title: str) -> str:
     if "console_error" in bad:
         head.append("<script>undefinedWidget.start();</script>")
     if "no_json_ld" not in bad:
-        head.append(f'<script type="application/ld+json">{json.dumps(_linked_data(site, business), ensure_ascii=False).replace("</", "<" + chr(92) + "/")}</script>')
-    generator = {"wordpress": "WordPress 6.4", "wix": "Wix.com Website Builder", "squarespace": "Squarespace", "godaddy": "Starfield Technologies; Go Daddy Website Builder 8.0", "weebly": "Weebly", "shopify": "Shopify"}.get(site.platform)
+        head.append(
+            f'<script type="application/ld+json">{json.dumps(_linked_data(site, business), ensure_ascii=False).replace("</", "<" + chr(92) + "/")}</script>'
+        )
+    generator = {
+        "wordpress": "WordPress 6.4",
+        "wix": "Wix.com Website Builder",
+        "squarespace": "Squarespace",
+        "godaddy": "Starfield Technologies; Go Daddy Website Builder 8.0",
+        "weebly": "Weebly",
+        "shopify": "Shopify",
+    }.get(site.platform)
     if generator:
         head.append(f'<meta name="generator" content="{generator}">')
     if site.platform == "wordpress":
@@ -89,7 +100,14 @@ def _linked_data(site: Site, business: Business) -> dict[str, object]:
         data["telephone"] = business.phone
     if "no_address" not in site.defects:
         at = business.address
-        data["address"] = {"@type": "PostalAddress", "streetAddress": at.line1, "addressLocality": at.city, "addressRegion": at.state, "postalCode": at.zip_code, "addressCountry": "US"}
+        data["address"] = {
+            "@type": "PostalAddress",
+            "streetAddress": at.line1,
+            "addressLocality": at.city,
+            "addressRegion": at.state,
+            "postalCode": at.zip_code,
+            "addressCountry": "US",
+        }
     if "no_hours" not in site.defects:
         data["openingHours"] = ["Mo-Fr 09:00-18:00", "Sa 10:00-14:00"]
     if business.email and business.email_shown == "json_ld":

@@ -29,7 +29,9 @@ def _all() -> tuple[dict[str, Zip], dict[tuple[str, str], list[Zip]]]:
     for row in zipcodes.list_all():
         if row["zip_code_type"] != "STANDARD" or not row["active"] or not row["area_codes"]:
             continue
-        each = Zip(row["zip_code"], row["city"], row["state"], float(row["lat"]), float(row["long"]), row["area_codes"][0])
+        each = Zip(
+            row["zip_code"], row["city"], row["state"], float(row["lat"]), float(row["long"]), row["area_codes"][0]
+        )
         by_code[each.code] = each
         by_city.setdefault((each.city.lower(), each.state), []).append(each)
     return by_code, by_city
@@ -64,7 +66,9 @@ def zips_of(location: str) -> list[Zip]:
 
 def near(latitude: float, longitude: float, radius_m: float) -> list[Zip]:
     """ZIP codes whose centre is within the radius, or the nearest one when there is none."""
-    by_distance = sorted((distance_m(latitude, longitude, z.latitude, z.longitude), z.code, z) for z in _all()[0].values())
+    by_distance = sorted(
+        (distance_m(latitude, longitude, z.latitude, z.longitude), z.code, z) for z in _all()[0].values()
+    )
     inside = [z for metres, _, z in by_distance if metres <= radius_m]
     return inside or [by_distance[0][2]]
 

@@ -18,7 +18,13 @@ from sandbox.world.vocabulary import BY_LETTER, CHAINS, MIDDLES, NON_ASCII, OWNE
 LARGE_CITY = 20  # standard ZIP codes; a ZIP of such a city is four times as dense
 _IN_ID = re.compile(r"(\d{5})([a-o])(\d{4})(\d)$")
 _IN_HOST = re.compile(r"-(\d{5})([a-o])(\d+)\.example$")
-_ABBREVIATIONS = ((" Street", " St"), (" St", " Street"), (" Ave", " Avenue"), (" Blvd", " Boulevard"), (" Rd", " Road"))
+_ABBREVIATIONS = (
+    (" Street", " St"),
+    (" St", " Street"),
+    (" Ave", " Avenue"),
+    (" Blvd", " Boulevard"),
+    (" Rd", " Road"),
+)
 
 
 class SeededWorld:
@@ -30,7 +36,9 @@ class SeededWorld:
         self.cohort = functools.cache(self._cohort)
         self._found = functools.lru_cache(maxsize=256)(self._search)
         self._named = functools.cache(self._names_in)
-        self._chains = {_slug(name) + ".example": (name, vertical) for vertical, names in CHAINS.items() for name in names}
+        self._chains = {
+            _slug(name) + ".example": (name, vertical) for vertical, names in CHAINS.items() for name in names
+        }
 
     # ── what exists ──────────────────────────────────────────────────────────────────────────────
     def _cohort(self, code: str, vertical: str) -> tuple[Business, ...]:
@@ -65,7 +73,9 @@ class SeededWorld:
             local = _slug(name).replace("-", "")[:20] or "shop"
             email = f"{local}{index}@gmail.com" if rng.random() < 0.12 else f"{mailbox}@{host}"
         reviews = int(rng.paretovariate(0.9)) - 1
-        categories = {kind.yelp[min(noun_at, len(kind.yelp) - 1)]} | ({rng.choice(kind.yelp)} if rng.random() < 0.4 else set())
+        categories = {kind.yelp[min(noun_at, len(kind.yelp) - 1)]} | (
+            {rng.choice(kind.yelp)} if rng.random() < 0.4 else set()
+        )
         state = rng.choices(("open", "closed_temporarily", "closed_permanently"), weights=(95, 2, 3))[0]
         exchange = 200 + int(hashlib.sha256(place.code.encode()).hexdigest(), 16) % 790
         exchange += 1 if exchange % 100 == 11 else 0
@@ -113,7 +123,9 @@ class SeededWorld:
             for vertical in verticals:
                 whole = not categories or bool(categories & _parents(vertical))
                 for business in self.cohort(place.code, vertical):
-                    if (whole or categories & set(business.yelp_categories)) and (not prices or business.price in prices):
+                    if (whole or categories & set(business.yelp_categories)) and (
+                        not prices or business.price in prices
+                    ):
                         found += self._listings_of(business)
         if term:
             found = [each for each in found if term.lower() in each.name.lower()]
@@ -128,12 +140,19 @@ class SeededWorld:
             return [first]
         rng = random.Random(f"{self.seed}:spelling:{business.key}")
         address = dataclasses.replace(
-            business.address, line1=_respelt(business.address.line1), latitude=round(business.address.latitude + 0.0002, 6)
+            business.address,
+            line1=_respelt(business.address.line1),
+            latitude=round(business.address.latitude + 0.0002, 6),
         )
         name = rng.choice((f"The {business.name}", business.name.replace("&", "and").upper(), f"{business.name} {business.address.city}",
                            business.name.replace("'s", "s"), f"{business.name}, LLC"))  # fmt: skip
         phone = business.phone if rng.random() < 0.8 else None
-        return [first, YelpListing(self._yelp_id(business, 1), f"{_slug(name)}-{business.key}-2", name, phone, address, business.key)]
+        return [
+            first,
+            YelpListing(
+                self._yelp_id(business, 1), f"{_slug(name)}-{business.key}-2", name, phone, address, business.key
+            ),
+        ]
 
     def listing(self, yelp_id_or_alias: str) -> YelpListing | None:
         """The listing of an id or alias."""
@@ -147,7 +166,9 @@ class SeededWorld:
         return each[found[1]] if found[1] < len(each) else None
 
     # ── what Google knows ────────────────────────────────────────────────────────────────────────
-    def places(self, text: str, *, latitude: float | None, longitude: float | None, radius_m: float | None) -> list[GooglePlace]:
+    def places(
+        self, text: str, *, latitude: float | None, longitude: float | None, radius_m: float | None
+    ) -> list[GooglePlace]:
         """Places for a free text, best first. The text must name a place, or come with a bias."""
         try:
             zips = geography.zips_of(text)
@@ -157,7 +178,9 @@ class SeededWorld:
         scored = []
         for place in zips[:4]:
             named = self._named(place.code)
-            for business, name, street in {id(each[0]): each for word in words for each in named.get(word, ())}.values():
+            for business, name, street in {
+                id(each[0]): each for word in words for each in named.get(word, ())
+            }.values():
                 share = len(name & words) / len(name)
                 if share >= 0.6:
                     scored.append((-(share + len(street & words)), business.key, business))
@@ -180,7 +203,9 @@ class SeededWorld:
             return None
         address, phone = business.address, business.phone
         if fate < 0.07:  # the same name in another town
-            address = dataclasses.replace(address, city="Springfield", state="MO", zip_code="65806", latitude=37.2044, longitude=-93.2927)
+            address = dataclasses.replace(
+                address, city="Springfield", state="MO", zip_code="65806", latitude=37.2044, longitude=-93.2927
+            )
             phone = "+14175550100"
         website = None
         if business.host is not None and _share(self.seed, "website", business.key) > 0.06:
@@ -239,7 +264,9 @@ def _parents(vertical: str) -> set[str]:
 
 
 def _slug(text: str) -> str:
-    plain = "".join(c for c in unicodedata.normalize("NFKD", re.sub(r"<[^>]*>", "", text)) if not unicodedata.combining(c)).lower()
+    plain = "".join(
+        c for c in unicodedata.normalize("NFKD", re.sub(r"<[^>]*>", "", text)) if not unicodedata.combining(c)
+    ).lower()
     plain = plain.replace("'", "").replace("ł", "l").replace("æ", "ae").replace("北京楼", "beijing-lou")
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "shop"
 

@@ -39,4 +39,11 @@ def site_of(seed: int, business: Business) -> Site:
 def chain_site(seed: int, host: str, name: str, vertical: str) -> Site:
     """A chain's central site: well made, with two small faults."""
     rng = random.Random(f"{seed}:chain:{host}")
-    return Site(host, f"chain:{vertical}:{name}", "ok", frozenset(rng.sample(("no_json_ld", "unused_scripts", "large_dom"), 2)), 640, "hand")
+    return Site(
+        host,
+        f"chain:{vertical}:{name}",
+        "ok",
+        frozenset(rng.sample(("no_json_ld", "unused_scripts", "large_dom"), 2)),
+        640,
+        "hand",
+    )
