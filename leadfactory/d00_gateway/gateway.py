@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from uuid import UUID
 
@@ -14,10 +15,10 @@ from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway import redaction
 from leadfactory.d00_gateway.cache import Flights
-from leadfactory.d00_gateway.ledger import Writer
 from leadfactory.d00_gateway.policies import Policies
 from leadfactory.d00_gateway.scope import BUSINESS, SCOPE, SPEC, CallScope, CallSpec
 from leadfactory.d00_gateway.transport import GatewayTransport
+from leadfactory.d00_gateway.writer import Writer
 from leadfactory.database import Database
 from leadfactory.settings import Settings
 
@@ -63,6 +64,7 @@ class Gateway:
         self.policies = policies or Policies.for_settings(settings)
         self._bound: dict[asyncio.AbstractEventLoop, _Bound] = {}
         self._lock = threading.Lock()
+        self._unusable_headers: Counter[tuple[str, str]] = Counter()
         redaction.guard_loggers()
 
     @contextlib.asynccontextmanager
@@ -92,6 +94,7 @@ class Gateway:
             if bound.users == 0:
                 with self._lock:
                     self._bound.pop(asyncio.get_running_loop(), None)
+                    self._unusable_headers += bound.writer.unusable_headers
                 await asyncio.shield(bound.close())
 
     @contextlib.contextmanager
@@ -129,8 +132,14 @@ class Gateway:
         """
         loop = asyncio.get_running_loop()
         if loop not in self._bound:
-            raise RuntimeError(f"a call to {vendor} needs `async with gateway.running(...)` around it in this event loop")
+            raise RuntimeError(
+                f"a call to {vendor} needs `async with gateway.running(...)` around it in this event loop"
+            )
         return self._bound[loop].http(vendor, wire)
+
+    def unusable_headers(self) -> Counter[tuple[str, str]]:
+        """How often each vendor sent a rate header that could not be read, by (vendor, header); since the process started."""
+        return sum((bound.writer.unusable_headers for bound in self._bound.values()), self._unusable_headers)
 
     def _of_loop(self) -> _Bound:
         loop = asyncio.get_running_loop()

@@ -5,14 +5,19 @@ from __future__ import annotations
 import logging
 import re
 
-_EMAIL = re.compile(r"[^\s@<>\"'(),:;=/?&\[\]{}]+(?:@|%40)[A-Za-z0-9\-.\u0080-\uffff]+\.[A-Za-z\u0080-\uffff]{2,}", re.IGNORECASE)
+_EMAIL = re.compile(
+    r"[^\s@<>\"'(),:;=/?&\[\]{}]+(?:@|%40)[A-Za-z0-9\-.\u0080-\uffff]+\.[A-Za-z\u0080-\uffff]{2,}", re.IGNORECASE
+)
 _SECRETS = (
     (re.compile(r"([?&](?:key|api_key|apikey|access_token|token)=)[^&\s#\"']+", re.IGNORECASE), r"\1[key]"),
     (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=\-]+", re.IGNORECASE), r"\1 [key]"),
     (re.compile(r"\b(?:sk|rk|pk|whsec)[-_][A-Za-z0-9_\-*.]{4,}"), "[key]"),
     (re.compile(r"\bSG\.[A-Za-z0-9_\-.]{6,}"), "[key]"),
     (re.compile(r"\bAIza[A-Za-z0-9_\-]{10,}"), "[key]"),
-    (re.compile(r"\b((?:x-goog-api-key|authorization|api[_-]?key)[\"']?\s*[:=]\s*[\"']?)[^\s\"',}]+", re.IGNORECASE), r"\1[key]"),
+    (
+        re.compile(r"\b((?:x-goog-api-key|authorization|api[_-]?key)[\"']?\s*[:=]\s*[\"']?)[^\s\"',}]+", re.IGNORECASE),
+        r"\1[key]",
+    ),
 )
 # Loggers of the libraries below us: httpx prints whole URLs, the SDKs print requests.
 _LOGGERS = (

@@ -33,6 +33,7 @@ vendor_calls = sa.Table(
     one_of("status", "started", "ok", "rejected", "unavailable", "unknown", "not_sent"),
     sa.Index(None, "campaign", "cohort_on"),
     sa.Index(None, "vendor", "started_at"),
+    sa.Index(None, "lease_id", postgresql_where=sa.text("lease_id IS NOT NULL")),
     sa.Index("ix_vendor_calls_open", "started_at", postgresql_where=sa.text("status = 'started'")),
     comment="One row per attempt of a vendor call: who asked, what it cost, how it ended. occurred_on is the factory clock's day.",
 )
@@ -46,6 +47,13 @@ vendor_quotas = sa.Table(
     sa.Column("resets_at", Moment, nullable=False),
     sa.Column("used_units", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("leased_units", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column(
+        "recent",
+        sa.ARRAY(sa.BigInteger),
+        nullable=False,
+        server_default=sa.text("'{}'::bigint[]"),
+        comment="second and minute only: units granted in the last 22 slices of a twentieth of the window, newest last",
+    ),
     sa.Column("blocked_until", Moment),
     sa.Column("waited", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("refused", sa.BigInteger, nullable=False, server_default="0"),

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import datetime as dt
 import json
-import logging
+import math
 import random
 import ssl
 import time
@@ -16,13 +16,13 @@ import httpx
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway import cache, policies
 from leadfactory.d00_gateway.errors import VendorError, VendorRejected, VendorUnavailable
-from leadfactory.d00_gateway.ledger import Call, Ending, Hit, Permit, Writer
+from leadfactory.d00_gateway.ledger import Call, Ending, Hit, Permit
 from leadfactory.d00_gateway.policies import VendorPolicy
 from leadfactory.d00_gateway.redaction import redact
 from leadfactory.d00_gateway.scope import BUSINESS, SCOPE, SPEC, CallSpec
+from leadfactory.d00_gateway.writer import Writer
 
 __all__ = ["CallSpec", "GatewayTransport"]
-log = logging.getLogger(__name__)
 # Errors that httpx raises before the first byte of a request can have left.
 _NEVER_LEFT = (
     httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.LocalProtocolError,
@@ -72,7 +72,7 @@ class GatewayTransport(httpx.AsyncBaseTransport):
         return Call(
             vendor=self.vendor, spec=spec, scope=scope, business_id=BUSINESS.get(), occurred_on=today,
             request_hash=cache.request_hash(request, body), cache_for=self._cache_for(spec, request),
-            deadline=time.monotonic() + (spec.deadline_s or self.policy.deadline_s),
+            deadline=math.inf,
         )  # fmt: skip
 
     def _cache_for(self, spec: CallSpec, request: httpx.Request) -> dt.timedelta | None:
@@ -86,6 +86,9 @@ class GatewayTransport(httpx.AsyncBaseTransport):
         most = self.policy.retry.attempts if call.spec.safe_to_retry else 1
         for attempt in range(1, most + 1):
             async with self._at_once:
+                if attempt == 1:  # the deadline does not run while other calls of this process are in front
+                    seconds = call.spec.deadline_s or self.policy.deadline_s
+                    call = dataclasses.replace(call, deadline=time.monotonic() + seconds)
                 begun = await self._begin(call, attempt)
                 if isinstance(begun, Hit):
                     return cache.response(begun, request)
@@ -118,7 +121,7 @@ class GatewayTransport(httpx.AsyncBaseTransport):
         if attempt >= most or not isinstance(error, VendorUnavailable) or error.reason in policies.NOT_RETRIED:
             return None
         retry = self.policy.retry
-        pause = random.uniform(0, min(retry.cap_s, retry.base_s * 2 ** (attempt - 1)))  # noqa: S311
+        pause = random.uniform(0, min(retry.cap_s, retry.base_s * 2 ** (attempt - 1)))
         if error.retry_at is not None:
             pause += max(0.0, (error.retry_at - dt.datetime.now(dt.UTC)).total_seconds())
         return pause if time.monotonic() + pause < deadline else None
@@ -147,17 +150,13 @@ class GatewayTransport(httpx.AsyncBaseTransport):
 
     def _attempt_timeout(self, request: httpx.Request) -> float:
         asked = request.extensions.get("timeout", {}).get("read")
-        return max(self.policy.timeout_s, float(asked or 0)) if asked is None else min(self.policy.timeout_s, float(asked))
+        return self.policy.timeout_s if asked is None else min(self.policy.timeout_s, float(asked))
 
-    def _judge(
-        self, response: httpx.Response, call: Call, permit: Permit, latency_ms: int
-    ) -> tuple[Ending, _Outcome]:
-        now = self.clock.now()
+    def _judge(self, response: httpx.Response, call: Call, permit: Permit, latency_ms: int) -> tuple[Ending, _Outcome]:
+        now, real_now = self.clock.now(), dt.datetime.now(dt.UTC)  # the vendor lives in real time
         parsed, malformed = self._decoded(response, call)
-        error = policies.limit_fault(self.vendor, call.spec.endpoint, response, now=dt.datetime.now(dt.UTC))
-        limited = error is not None
-        if error is None:
-            error = malformed
+        limit = policies.limit_fault(self.vendor, call.spec.endpoint, response, now=real_now)
+        limited, error = limit is not None, limit or malformed
         if error is None:
             response.extensions["json"] = parsed
             judge = call.spec.fault_of
@@ -166,11 +165,11 @@ class GatewayTransport(httpx.AsyncBaseTransport):
         ending = Ending(
             call, permit, status=_status(error), http_status=response.status_code, cost=cost, latency_ms=latency_ms,
             reason=None if error is None else error.reason, breaker=_breaker_vote(response, error, limited),
-            word=policies.vendor_word(self.policy.rate_headers, response, limited=error if limited else None),
+            word=policies.vendor_word(self.policy.rate_headers, response, limited=limit, now=real_now),
         )  # fmt: skip
         response.extensions |= {"call_id": permit.call_id, "cache_hit": False, "latency_ms": latency_ms}
         response.extensions |= {"fetched_at": now, "expires_at": None}
-        if error is None and call.cache_for is not None and response.is_success and parsed is not None:
+        if error is None and call.cache_for is not None and response.is_success and cache.is_storable(parsed):
             ending = dataclasses.replace(ending, content=parsed, fetched_at=now, expires_at=now + call.cache_for)
             response.extensions["expires_at"] = now + call.cache_for
         return ending, _Outcome(response, error)
@@ -180,7 +179,7 @@ class GatewayTransport(httpx.AsyncBaseTransport):
             return None, None
         try:
             return json.loads(response.content), None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # RecursionError: brackets nested without end
             return None, VendorUnavailable(
                 self.vendor, call.spec.endpoint, "malformed_answer", status=response.status_code,
                 detail=f"the body is not JSON ({error.__class__.__name__} in {len(response.content)} bytes)",
@@ -195,9 +194,7 @@ class GatewayTransport(httpx.AsyncBaseTransport):
             return None
         return max(0, call.spec.cost_of(response))
 
-    def _broken(
-        self, error: Exception, call: Call, permit: Permit, latency_ms: int
-    ) -> tuple[Ending, VendorError]:
+    def _broken(self, error: Exception, call: Call, permit: Permit, latency_ms: int) -> tuple[Ending, VendorError]:
         if isinstance(error, VendorError):
             never_left = isinstance(error, VendorUnavailable) and not error.left_the_house
             status = "not_sent" if never_left else ("unknown" if isinstance(error, VendorUnavailable) else "rejected")
@@ -240,5 +237,3 @@ def _breaker_vote(response: httpx.Response, error: VendorError | None, limited: 
     if isinstance(error, VendorUnavailable) and (response.status_code >= 500 or response.is_success):
         return "fault"
     return "ok"
-
-

@@ -1,0 +1,136 @@
+"""SendGrid v3: the official helpers for the message and the signature; the call, its time-out and its ledger are ours.
+
+mail/send has no idempotency key, so a send is attempted once: what was not answered is unknown and stays so until an event
+tells.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from leadfactory.d00_gateway.answers import Reader, judged
+from leadfactory.d00_gateway.errors import VendorError, VendorUnavailable
+from leadfactory.d00_gateway.gateway import Gateway
+from leadfactory.d00_gateway.meanings import fault_of_status
+from leadfactory.d00_gateway.scope import CallSpec
+from leadfactory.settings import Settings
+
+
+@dataclasses.dataclass(frozen=True)
+class Mail:
+    """One mail to one recipient. ``custom_args`` come back with every event: ids only, never an address."""
+
+    send_id: uuid.UUID
+    to_email: str
+    from_email: str
+    from_name: str
+    reply_to: str
+    subject: str
+    text: str
+    html: str
+    headers: Mapping[str, str]
+    to_name: str | None = None
+    custom_args: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    categories: tuple[str, ...] = ()
+
+
+class SendGridClient:
+    """One SendGrid account over the gateway; holds nothing that belongs to an event loop."""
+
+    def __init__(self, gateway: Gateway, settings: Settings) -> None:
+        self.gateway, self._base = gateway, settings.sendgrid_base_url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {settings.sendgrid_api_key.get_secret_value()}"}
+        self._price = gateway.policies.price("sendgrid", "mail").microusd
+
+    async def send(self, mail: Mail) -> str:
+        """Hands one mail over, once; the vendor's message id.
+
+        Raises:
+            VendorRejected: refused; it was not sent.
+            VendorUnavailable: ``left_the_house`` False: it provably was not sent; True: nobody knows.
+        """
+        spec = CallSpec("mail/send", worst_case_microusd=self._price, safe_to_retry=False, fault_of=_fault)
+        with self.gateway.calling(spec):
+            response = await self.gateway.http("sendgrid").post(
+                f"{self._base}/v3/mail/send", json=message(mail), headers=self._headers
+            )
+        message_id = response.headers.get("x-message-id")
+        if (
+            not message_id
+        ):  # accepted, but without the id that its events begin with: our send id in custom_args joins them
+            return f"unnamed:{mail.send_id}"
+        return str(message_id)
+
+    async def ping(self) -> str:
+        """Reads the key's scopes: free, without side effects.
+
+        Raises:
+            VendorUnavailable: ``missing_scope`` when the key may not send mail, and as the gateway says.
+        """
+        with self.gateway.calling(CallSpec("scopes", fault_of=judged("sendgrid", "scopes", _check_scopes))):
+            await self.gateway.http("sendgrid").get(f"{self._base}/v3/scopes", headers=self._headers)
+        return "ok"
+
+
+def _check_scopes(reader: Reader, answer: Any) -> None:
+    reader.fields(answer, "body", required={"scopes": list}, optional={})
+    if "mail.send" not in answer["scopes"]:
+        detail = "SENDGRID_API_KEY lacks the scope mail.send: make a key that has it"
+        raise VendorUnavailable("sendgrid", "scopes", "missing_scope", status=reader.status, detail=detail)
+
+
+def message(mail: Mail) -> dict[str, object]:
+    """The request body, built by the vendor's own helper."""
+    from sendgrid.helpers import mail as helper
+
+    built = helper.Mail(from_email=helper.Email(mail.from_email, mail.from_name), subject=mail.subject)
+    person = helper.Personalization()
+    person.add_to(helper.To(mail.to_email, mail.to_name))
+    for name, value in {"send_id": str(mail.send_id), **mail.custom_args}.items():
+        person.add_custom_arg(helper.CustomArg(name, value))
+    built.add_personalization(person)
+    built.reply_to = helper.ReplyTo(mail.reply_to)
+    built.add_content(helper.Content("text/plain", mail.text))
+    built.add_content(helper.Content("text/html", mail.html))
+    for name, value in mail.headers.items():
+        built.add_header(helper.Header(name, value))
+    for category in mail.categories:
+        built.add_category(helper.Category(category))
+    tracking = helper.TrackingSettings()
+    tracking.click_tracking = helper.ClickTracking(
+        False, False
+    )  # links stay on our domain; the edge counts its own visits
+    tracking.open_tracking = helper.OpenTracking(False)
+    built.tracking_settings = tracking
+    return dict(built.get())
+
+
+def signed_events_valid(payload: bytes, signature: str, timestamp: str, public_key: str) -> bool:
+    """Whether an event webhook's raw body carries SendGrid's signature; the official helper decides.
+
+    Never raises: a header that is no signature, and a key that is none, are False. The freshness of ``timestamp`` (unix
+    seconds) is the caller's to judge.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from sendgrid.helpers.eventwebhook import EventWebhook
+
+    webhook = EventWebhook()
+    try:
+        key = webhook.convert_public_key_to_ecdsa(public_key.strip())
+        return bool(webhook.verify_signature(payload.decode("utf-8"), signature, timestamp, key))
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # no base64, no UTF-8, no key, or a key of another kind
+        return False
+
+
+def _fault(response: httpx.Response) -> VendorError | None:
+    """429 is a refusal that was not accepted; a 5xx may have been."""
+    if response.status_code == 202:
+        return None
+    if response.is_success:
+        return VendorUnavailable("sendgrid", "mail/send", "unexpected_success", status=response.status_code)
+    return fault_of_status("sendgrid", "mail/send", response)

@@ -1,0 +1,191 @@
+"""The network below the website client: judges every hop, connects to the very address it judged, bounds what it reads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import ssl
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import httpcore
+import httpx
+
+from leadfactory.d00_gateway.errors import VendorRejected
+from leadfactory.d00_gateway.website import guard
+from leadfactory.d00_gateway.website.reading import Body, TooLarge
+from leadfactory.d00_gateway.website.resolver import resolve
+from leadfactory.settings import Settings
+
+MOST_ADDRESSES = 3  # of one name, tried in order
+
+
+@dataclasses.dataclass(frozen=True)
+class SiteLimits:
+    """What one fetch may take. Sizes in bytes, decoded and on the wire alike; times in seconds.
+
+    ``total_s`` counts the time on the wire over redirects, robots.txt and retries, not the waiting for permits.
+    The figures are ours: above 2 MB or 15 s a small business's page is broken, which is a finding.
+    """
+
+    redirects: int = 5
+    body_bytes: int = 2 * 1024 * 1024
+    first_byte_s: float = 5.0
+    total_s: float = 15.0
+    robots_s: float = 24 * 3600.0  # RFC 9309 §2.4: rules are not used for longer than a day
+
+
+class Patience:
+    """What is left of ``total_s`` for one fetch; handed down in the request's extension ``patience``."""
+
+    def __init__(self, total_s: float) -> None:
+        self.left_s = total_s
+
+    @contextlib.contextmanager
+    def counting(self) -> Iterator[None]:
+        """Takes the time inside from what is left."""
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            self.left_s -= time.monotonic() - begun
+
+
+class PinnedTransport(httpx.AsyncBaseTransport):
+    """One request at a time to a judged host; connections are kept per host name, so no certificate serves two names.
+
+    Request extensions: ``patience`` (a Patience), ``cut_at`` (keep that many bytes of a longer body instead of refusing
+    it). Response extension: ``wire_encoding``, the Content-Encoding it came in.
+    """
+
+    def __init__(self, settings: Settings, limits: SiteLimits) -> None:
+        self._limits = limits
+        sandbox = settings.env != "production" and bool(settings.website_gateway)
+        verify = httpx.create_ssl_context(trust_env=False)
+        if sandbox and settings.website_ca_file is not None and settings.website_ca_file.is_file():
+            verify.load_verify_locations(settings.website_ca_file)
+        network = _JudgedNetwork(settings.website_resolver, settings.website_gateway if sandbox else "")
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=verify,
+            max_connections=64,
+            max_keepalive_connections=32,
+            keepalive_expiry=5.0,
+            network_backend=network,
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The whole answer, decoded, with its body read.
+
+        Raises:
+            VendorRejected: ``blocked_address``, ``dns_failure``, ``refused``, ``tls_error`` or ``too_large``.
+            VendorUnavailable: ``dns_unavailable``.
+            httpx.HTTPError: as httpx's own transport; ReadTimeout when the first byte or the whole takes too long.
+        """
+        host = guard.judge_url(request.url)
+        patience = request.extensions.get("patience") or Patience(self._limits.total_s)
+        with patience.counting(), _translated():
+            try:
+                async with asyncio.timeout(patience.left_s):
+                    return await self._ask(request, host)
+            except TimeoutError:
+                raise httpx.ReadTimeout("the site took too long", request=request) from None
+
+    async def aclose(self) -> None:
+        """Closes the connections."""
+        await self._pool.aclose()
+
+    async def _ask(self, request: httpx.Request, host: str) -> httpx.Response:
+        port = guard.PORTS[request.url.scheme]
+        asked = httpcore.Request(
+            request.method,
+            httpcore.URL(scheme=request.url.scheme, host=host, port=port, target=request.url.raw_path),
+            headers=[(b"Host", host.encode()), *((k, v) for k, v in request.headers.raw if k.lower() != b"host")],
+            content=request.stream,
+            extensions={"timeout": request.extensions.get("timeout", {})},
+        )
+        async with asyncio.timeout(self._limits.first_byte_s):
+            answer = await self._pool.handle_async_request(asked)
+        try:
+            headers = httpx.Headers(answer.headers)
+            encoding, cut_at = headers.get("content-encoding", ""), request.extensions.get("cut_at")
+            body = Body(encoding, most=cut_at or self._limits.body_bytes, cut=cut_at is not None)
+            async for chunk in answer.aiter_stream():
+                if not body.add(chunk):
+                    break
+        except TooLarge as error:
+            raise VendorRejected("website", "page", "too_large", status=answer.status, detail=str(error)) from None
+        finally:
+            await answer.aclose()
+        for name in ("content-encoding", "content-length", "transfer-encoding"):
+            headers.pop(name, None)
+        return httpx.Response(
+            answer.status,
+            headers=headers,
+            content=body.content(),
+            request=request,
+            extensions={"wire_encoding": encoding},
+        )
+
+
+class _JudgedNetwork(httpcore.AsyncNetworkBackend):
+    """Resolves a name once, judges all its addresses and connects to one of them: the name cannot change in between."""
+
+    def __init__(self, resolver: str, gateway: str) -> None:
+        self._resolver, self._gateway = resolver, gateway
+        self._network = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109  httpcore's signature
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        addresses = await resolve(host, self._resolver)
+        judged = guard.judge_addresses(host, addresses, allow_sandbox=bool(self._gateway))[:MOST_ADDRESSES]
+        for position, address in enumerate(judged, start=1):
+            target, at = address, port
+            if self._gateway and guard.is_sandbox(address):
+                target, at = self._gateway.rpartition(":")[0], int(self._gateway.rpartition(":")[2])
+            try:
+                return await self._network.connect_tcp(
+                    target, at, timeout=timeout, local_address=local_address, socket_options=socket_options
+                )
+            except httpcore.ConnectError:
+                if position == len(judged):
+                    raise
+        raise AssertionError("unreachable: judge_addresses returns at least one address")
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """httpcore's errors as httpx's of the same name; a refused port or a failed handshake as the site's own fault."""
+    try:
+        yield
+    except (
+        httpcore.TimeoutException,
+        httpcore.NetworkError,
+        httpcore.ProtocolError,
+        httpcore.UnsupportedProtocol,
+    ) as error:
+        causes = list(_causes(error))
+        for cause in causes:
+            if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+                told = getattr(cause, "verify_message", "") or cause.reason or "handshake failed"
+                raise VendorRejected("website", "page", "tls_error", detail=str(told)) from None
+        if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+            raise VendorRejected("website", "page", "refused", detail="nothing listens at the site's address") from None
+        raise getattr(httpx, type(error).__name__)(str(error)) from error
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    at: BaseException | None = error
+    while at is not None:
+        yield at
+        at = at.__cause__ or at.__context__

@@ -1,0 +1,301 @@
+"""The ledger's writer: collects what waits in one event loop and commits it as one transaction after the other.
+
+One connection, one coroutine. While a transaction is on its way the next one fills up, so that a busy loop pays for a
+permit and a ledger row a small part of what the call itself costs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import Counter, defaultdict
+
+import psycopg
+
+from leadfactory.clock import Clock
+from leadfactory.d00_gateway import breaker, budget, express, ledger, limiter
+from leadfactory.d00_gateway.batch import Batch
+from leadfactory.d00_gateway.budget import Budget
+from leadfactory.d00_gateway.held import Held, Start
+from leadfactory.d00_gateway.ledger import Call, Ending, Hit, Permit
+from leadfactory.d00_gateway.limiter import Quota
+from leadfactory.d00_gateway.policies import Policies
+from leadfactory.database import SCHEMA, Database, DatabaseUnavailable
+
+log = logging.getLogger(__name__)
+_AT_ONCE = 256  # rows in one transaction
+_UPKEEP_S = 5.0
+_TRIES = 5
+
+
+class Writer:
+    """Leave to start, and settlements, for one event loop."""
+
+    def __init__(self, db: Database, *, clock: Clock, policies: Policies) -> None:
+        self._db, self._clock, self._policies = db, clock, policies
+        self._held = Held()
+        self._conn: psycopg.AsyncConnection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._starts: list[Start] = []
+        self._endings: list[Ending] = []
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._broken: DatabaseUnavailable | None = None
+        self._upkeep_at = 0.0
+        self.unusable_headers: Counter[tuple[str, str]] = Counter()
+
+    async def open(self) -> None:
+        """Connects, makes missing rows, clears up after dead processes and starts writing; repeating it changes nothing.
+
+        Raises:
+            DatabaseUnavailable: the database does not answer.
+        """
+        if self._task is not None and not self._task.done():
+            return
+        self._broken = None
+        await self._connect()
+        await self._prepare()
+        await self._upkeep()
+        self._upkeep_at = time.monotonic() + _UPKEEP_S
+        self._task = asyncio.create_task(self._work(), name="ledger-writer")
+
+    async def start(self, call: Call, attempt: int) -> Permit | Hit:
+        """Waits for leave to make an attempt; when it returns a permit, its ledger row and reservation are committed.
+
+        Raises:
+            VendorUnavailable: ``daily_limit``, ``rate_limited``, ``budget`` or ``breaker_open``; nothing was sent.
+            VendorRejected: the call takes more units than a limit has.
+            DatabaseUnavailable: the ledger cannot be written; nothing was sent.
+        """
+        if self._broken is not None:
+            raise self._broken
+        now = time.monotonic()
+        future: asyncio.Future[Permit | Hit] = asyncio.get_running_loop().create_future()
+        self._starts.append(Start(call, attempt, future, now, now, self._clock.now()))
+        self._wake.set()
+        return await future
+
+    def settle(self, ending: Ending) -> None:
+        """Notes how an attempt ended; written with the next transaction."""
+        if ending.call.scope is not None:
+            ending.call.scope.count_spend(ending.cost_microusd)
+        if ending.word is not None:
+            for header in ending.word.unusable:
+                self.unusable_headers[ending.call.vendor, header] += 1
+                if self.unusable_headers[ending.call.vendor, header] == 1:
+                    log.warning("%s sends a header %s that cannot be read; it is ignored", ending.call.vendor, header)
+        self._endings.append(ending)
+        self._idle.clear()
+        self._wake.set()
+
+    async def flush(self) -> None:
+        """Waits until every settlement is written.
+
+        Raises:
+            DatabaseUnavailable: it could not be.
+        """
+        await self._idle.wait()
+        if self._broken is not None and self._endings:
+            raise self._broken
+
+    async def close(self) -> None:
+        """Writes what is left, gives unused permits back and disconnects."""
+        with contextlib.suppress(DatabaseUnavailable):
+            await self.flush()
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        if self._conn is not None:
+            with contextlib.suppress(psycopg.Error):  # leases that cannot be ended now expire
+                await self._end_leases([lease.lease_id for leases in self._held.leases.values() for lease in leases])
+            await self._conn.close()
+            self._conn = None
+        self._held = Held()
+
+    # -- the loop ----------------------------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), self._seconds_to_wait())
+            self._wake.clear()
+            await asyncio.sleep(0)  # whoever is ready in this turn of the loop joins the transaction
+            try:
+                await self._turn()
+            except psycopg.Error as error:
+                if not await self._recovered(error):
+                    self._give_up(error)
+                    return
+            except Exception as error:
+                log.exception("the ledger's writer failed")
+                self._give_up(error)
+                return
+
+    def _seconds_to_wait(self) -> float:
+        if self._endings:
+            return 0.0
+        now = time.monotonic()
+        due = min((start.due for start in self._starts), default=now + _UPKEEP_S)
+        return max(0.0, min(due, self._upkeep_at) - now)
+
+    async def _turn(self) -> None:
+        now = time.monotonic()
+        self._starts = [start for start in self._starts if not start.future.done()]
+        due = [start for start in self._starts if start.due <= now][:_AT_ONCE]
+        endings = self._endings[:_AT_ONCE]
+        if due or endings:
+            batch = await self._commit(due, endings)
+            del self._endings[: len(endings)]
+            waiting = {start for start, _ in batch.waiting}
+            done = set(due) - waiting
+            self._starts = [start for start in self._starts if start not in done]
+            for start, permit in batch.apply():
+                self.settle(Ending(start.call, permit, status="not_sent", reason="interrupted"))
+            if not self._endings:
+                self._idle.set()
+        if now >= self._upkeep_at:
+            self._upkeep_at = now + _UPKEEP_S
+            await self._upkeep()
+
+    async def _commit(self, starts: list[Start], endings: list[Ending]) -> Batch:
+        conn = self._conn
+        assert conn is not None
+        await self._ensure_budgets(starts)
+        batch = Batch(self._held, self._policies, starts, endings)
+        if await express.commit(conn, batch):
+            return batch
+        for left in reversed(range(_TRIES)):
+            batch = Batch(self._held, self._policies, starts, endings)
+            try:
+                async with conn.pipeline(), conn.transaction():
+                    await batch.run(conn)
+            except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
+                if left == 0:
+                    raise
+            else:
+                return batch
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    async def _ensure_budgets(self, starts: list[Start]) -> None:
+        keys = {key for start in starts for key in start.call.budget_keys} - self._held.budgets
+        if not keys:
+            return
+        rows = [(scope, key, budget.default_cap((scope, key), self._policies.budgets)) for scope, key in sorted(keys)]
+        assert self._conn is not None
+        await self._conn.execute(budget.ENSURE, [list(column) for column in zip(*rows, strict=True)])
+        self._held.budgets |= keys
+
+    async def _recovered(self, error: psycopg.Error) -> bool:
+        """Reconnects and repeats what was not committed."""
+        log.warning("the ledger's connection failed (%s); trying again", error.__class__.__name__)
+        for pause in (0.1, 0.5, 2.0):
+            self._held = Held()  # leases of ours that are still open expire and return
+            try:
+                await self._connect()
+                await self._turn()
+            except (psycopg.Error, DatabaseUnavailable):
+                await asyncio.sleep(pause)
+            else:
+                return True
+        return False
+
+    def _give_up(self, error: Exception) -> None:
+        """Tells every caller; settlements stay here for the next ``open``, and the reaper has them if there is none."""
+        first_line = (str(error).strip().splitlines() or [""])[0]
+        self._broken = DatabaseUnavailable(
+            f"the ledger of vendor calls cannot be written ({error.__class__.__name__}: {first_line}): see whether the "
+            "database runs; nothing leaves without a ledger row"
+        )
+        for start in self._starts:
+            if not start.future.done():
+                start.future.set_exception(self._broken)
+        self._starts.clear()
+        self._idle.set()
+
+    # -- connection and upkeep ---------------------------------------------------------------------------------------
+
+    async def _connect(self) -> None:
+        if self._conn is not None:
+            await self._conn.close()
+        url = self._db.url
+        try:
+            self._conn = await psycopg.AsyncConnection.connect(
+                url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True, connect_timeout=5,
+                application_name="leadfactory-ledger",
+                options=f"-csearch_path={SCHEMA} -ctimezone=UTC -csynchronous_commit=off",
+            )  # fmt: skip
+        except psycopg.OperationalError as error:
+            raise DatabaseUnavailable(
+                f"the database at {url.host}:{url.port}/{url.database} does not answer "
+                f"({str(error).strip().splitlines()[0]}): start it; vendors are not called without a ledger"
+            ) from None
+
+    async def _prepare(self) -> None:
+        assert self._conn is not None
+        quotas = [
+            (vendor, rate, limit)
+            for vendor, policy in sorted(self._policies.vendors.items())
+            for rate, limit in sorted(policy.rates.limits().items())
+        ]
+        if quotas:
+            await self._conn.execute(limiter.ENSURE, [list(column) for column in zip(*quotas, strict=True)])
+        breakers = [vendor for vendor, policy in self._policies.vendors.items() if policy.breaker is not None]
+        await self._conn.execute(breaker.ENSURE, [breakers])
+
+    async def _upkeep(self) -> None:
+        """What any process does for all: ends expired leases and dead attempts; and its own leases that lapsed."""
+        assert self._conn is not None
+        now = time.monotonic()
+        lapsed = [lease for leases in self._held.leases.values() for lease in leases if lease.use_before <= now]
+        rows = await (await self._conn.execute(limiter.EXPIRED)).fetchall()
+        await self._end_leases([row[0] for row in rows] + [lease.lease_id for lease in lapsed])
+        for lease in lapsed:
+            self._held.leases[lease.vendor].remove(lease)
+        await self._reap()
+
+    async def _end_leases(self, lease_ids: list) -> None:
+        if not lease_ids:
+            return
+        assert self._conn is not None
+        async with self._conn.transaction():
+            vendors = await (
+                await self._conn.execute(
+                    "SELECT DISTINCT vendor FROM vendor_leases WHERE lease_id = ANY(%s::uuid[])", [lease_ids]
+                )
+            ).fetchall()
+            quotas: dict[str, list[Quota]] = defaultdict(list)
+            locked = await self._conn.execute(limiter.LOCK, [[row[0] for row in vendors]])
+            for row in await locked.fetchall():
+                quotas[row[0]].append(Quota.of_row(row))
+            # A holder that is inserting rows keeps its lease locked until it commits; the count below sees those rows.
+            ended = await (await self._conn.execute(limiter.END, [lease_ids, []])).fetchall()
+            used = await (await self._conn.execute(limiter.USED, [lease_ids])).fetchall()
+            limiter.give_back(quotas, ended, dict(used))
+            for quota in (one for ones in quotas.values() for one in ones if one.rate == "day"):
+                await self._conn.execute(limiter.SAVE, limiter.save_row(quota))
+
+    async def _reap(self) -> None:
+        assert self._conn is not None
+        names = list(self._policies.vendors)
+        ages = [self._policies.vendors[name].dead_after_s for name in names]
+        async with self._conn.transaction():
+            dead = await (await self._conn.execute(ledger.REAP, [names, ages])).fetchall()
+            owed: dict[ledger.BudgetKey, int] = defaultdict(int)
+            for vendor, occurred_on, campaign, business_id, reserved in dead:
+                if reserved > 0:
+                    for key in ledger.budget_keys(vendor, occurred_on, campaign, business_id):
+                        owed[key] += reserved
+            if not owed:
+                return
+            columns = [list(column) for column in zip(*sorted(owed), strict=True)]
+            budgets = [Budget(*row) for row in await (await self._conn.execute(budget.LOCK, columns)).fetchall()]
+            for one in budgets:
+                one.settle(owed[one.scope, one.key], owed[one.scope, one.key])
+            saved = zip(*((one.scope, one.key, one.reserved, one.spent) for one in budgets), strict=True)
+            await self._conn.execute(budget.SAVE, [list(column) for column in saved])
+        log.warning("%d attempts of processes that died are settled as unknown at their worst case", len(dead))

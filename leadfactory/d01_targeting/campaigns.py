@@ -1,0 +1,258 @@
+"""The registry of campaigns: seeding, configuring, launching, and who is active. What is refused is refused by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from leadfactory.campaign_day import check_campaign_slug
+from leadfactory.campaign_days import campaign_days
+from leadfactory.d01_targeting import places as geography
+from leadfactory.d01_targeting import verticals
+from leadfactory.d01_targeting.places import PlaceSpec
+from leadfactory.d01_targeting.tables import campaigns, targets
+
+__all__ = [
+    "Gap",
+    "PlaceSpec",
+    "Seeded",
+    "active",
+    "configure",
+    "get",
+    "launch",
+    "launch_gaps",
+    "living",
+    "seed",
+    "silent_since",
+]
+MAX_QUOTA = 100_000
+REGISTRY_LOCK = 0x1EADCA3F  # seeding is serial, so that two overlapping targets cannot slip past each other
+CONSENT_BASES = ("consented", "transactional", "simulated")
+_NAMESPACE = uuid.UUID("6d3c7a0e-5b1f-4d7e-9a51-0f6a4d5f2c11")
+
+
+@dataclasses.dataclass(frozen=True)
+class Gap:
+    """Something that a campaign lacks before launch, and the command that mends it."""
+
+    what: str
+    command: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Seeded:
+    """A campaign's row, and whether this call made it."""
+
+    row: Mapping[str, Any]
+    created: bool
+
+
+def seed(
+    tx: sa.Connection,
+    *,
+    vertical: str,
+    places: Sequence[PlaceSpec],
+    quota: int,
+    name: str | None = None,
+    now: dt.datetime,
+) -> Seeded:
+    """Creates a draft-only campaign with its targets; the same call again changes nothing.
+
+    Raises:
+        ValueError: for an unknown vertical or place, a quota out of range, a slug that cannot be a partition key, a campaign
+            of that name that aims elsewhere, or a target that overlaps an existing one (both are named).
+    """
+    slug_of_vertical = verticals.find(vertical)
+    if isinstance(quota, bool) or not 1 <= quota <= MAX_QUOTA:
+        raise ValueError(f"quota={quota} is out of range: choose 1 to {MAX_QUOTA} businesses a day")
+    if not places:
+        raise ValueError("no place to target: give at least one --zip or --city")
+    found = [geography.find(spec) for spec in places]
+    _refuse_inner_overlap(found)
+    slug = check_campaign_slug(name or f"{slug_of_vertical.replace('_', '-')}-{_short(found[0].name)}")
+    tx.execute(sa.select(sa.func.pg_advisory_xact_lock(REGISTRY_LOCK)))
+    known = tx.execute(sa.select(campaigns).where(campaigns.c.campaign == slug)).mappings().first()
+    if known is not None:
+        _refuse_another_aim(tx, slug, known, slug_of_vertical, found)
+        return Seeded(known, created=False)
+    _refuse_overlap(tx, slug_of_vertical, found)
+    tx.execute(
+        insert(campaigns).values(
+            campaign=slug, vertical=slug_of_vertical, daily_quota=quota, starts_on=now.date(), created_at=now
+        )
+    )
+    share, left = divmod(quota, len(found))
+    tx.execute(
+        insert(targets),
+        [
+            {
+                "target_id": uuid.uuid5(_NAMESPACE, f"{slug}:{slug_of_vertical}:{place.kind}:{place.name}"),
+                "campaign": slug,
+                "vertical": slug_of_vertical,
+                "kind": place.kind,
+                "place": place.name,
+                "quota": max(1, share + (position < left)),
+                "created_at": now,
+            }
+            for position, place in enumerate(found)
+        ],
+    )
+    return Seeded(get(tx, slug), created=True)
+
+
+def get(tx: sa.Connection, campaign: str) -> Mapping[str, Any]:
+    """A campaign's row.
+
+    Raises:
+        LookupError: names the campaign and those that exist.
+    """
+    row = tx.execute(sa.select(campaigns).where(campaigns.c.campaign == campaign)).mappings().first()
+    if row is None:
+        known = list(tx.scalars(sa.select(campaigns.c.campaign).order_by(campaigns.c.campaign).limit(5)))
+        raise LookupError(
+            f"campaign {campaign!r} does not exist: "
+            + (f"there are {', '.join(known)}" if known else "create one with seed-campaigns")
+        )
+    return row
+
+
+def configure(tx: sa.Connection, campaign: str, **fields: Any) -> Mapping[str, Any]:
+    """Sets fields of a campaign: consent_basis, sender_email, sender_name, postal_address, budget_cents, top_share.
+
+    Raises:
+        LookupError: unknown campaign. ValueError: names field, value and remedy.
+    """
+    get(tx, campaign)
+    for field, value in fields.items():
+        problem = _problem(field, value)
+        if problem:
+            raise ValueError(f"{field}={value!r} {problem}")
+    tx.execute(sa.update(campaigns).where(campaigns.c.campaign == campaign).values(**fields))
+    return get(tx, campaign)
+
+
+def launch_gaps(row: Mapping[str, Any]) -> list[Gap]:
+    """What the campaign lacks before it may send, each with the command that sets it."""
+    command = f"leadfactory configure-campaign {row['campaign']}"
+    wanted = {
+        "consent_basis": ("a consent basis", "--consent-basis=consented"),
+        "sender_email": ("a sender address", "--sender-email=you@your-domain"),
+        "sender_name": ("a sender name", "--sender-name='Your Name'"),
+        "postal_address": ("a postal address", "--postal-address='Street, City, ST ZIP'"),
+        "budget_cents": ("a budget", "--budget=100"),
+    }
+    return [Gap(what, f"{command} {option}") for field, (what, option) in wanted.items() if row[field] is None]
+
+
+def launch(tx: sa.Connection, campaign: str, now: dt.datetime) -> None:
+    """Moves a draft-only or paused campaign to launched; launching it again changes nothing.
+
+    Raises:
+        ValueError: names everything that is missing, with commands; or the state that cannot be launched.
+    """
+    row = get(tx, campaign)
+    gaps = launch_gaps(row)
+    if gaps:
+        raise ValueError(f"campaign {campaign!r} lacks " + "; ".join(f"{gap.what} ({gap.command})" for gap in gaps))
+    if row["state"] == "closed":
+        raise ValueError(f"campaign {campaign!r} is closed: seed a new one")
+    if row["state"] != "launched":
+        tx.execute(
+            sa.update(campaigns).where(campaigns.c.campaign == campaign).values(state="launched", launched_at=now)
+        )
+
+
+def active(tx: sa.Connection, day: dt.date) -> list[str]:
+    """Campaigns that source on ``day``: started, not ended, neither paused nor closed."""
+    query = sa.select(campaigns.c.campaign).where(
+        campaigns.c.state.in_(("draft_only", "launched")),
+        campaigns.c.starts_on <= day,
+        sa.or_(campaigns.c.ends_on.is_(None), campaigns.c.ends_on >= day),
+    )
+    return list(tx.scalars(query.order_by(campaigns.c.campaign)))
+
+
+def living(tx: sa.Connection) -> list[str]:
+    """Campaigns that are not closed: those that Dagster must know."""
+    return list(
+        tx.scalars(sa.select(campaigns.c.campaign).where(campaigns.c.state != "closed").order_by(campaigns.c.campaign))
+    )
+
+
+def silent_since(tx: sa.Connection, moment: dt.datetime) -> list[str]:
+    """Closed campaigns without an event since ``moment``: their partition keys may go, their rows stay."""
+    last = sa.func.max(sa.func.coalesce(campaign_days.c.last_event_at, campaign_days.c.opened_at))
+    query = (
+        sa.select(campaigns.c.campaign)
+        .outerjoin(campaign_days, campaign_days.c.campaign == campaigns.c.campaign)
+        .where(campaigns.c.state == "closed")
+        .group_by(campaigns.c.campaign, campaigns.c.created_at)
+        .having(sa.func.coalesce(last, campaigns.c.created_at) < moment)
+    )
+    return list(tx.scalars(query))
+
+
+def _refuse_inner_overlap(found: Sequence[geography.Place]) -> None:
+    for position, place in enumerate(found):
+        for other in found[position + 1 :]:
+            if geography.overlap(place, other):
+                raise ValueError(f"targets {place.name!r} and {other.name!r} overlap: keep the larger one")
+
+
+def _refuse_another_aim(
+    tx: sa.Connection, slug: str, known: Mapping[str, Any], vertical: str, found: Sequence[geography.Place]
+) -> None:
+    aims = set(tx.execute(sa.select(targets.c.kind, targets.c.place).where(targets.c.campaign == slug)).tuples())
+    wanted = {(place.kind, place.name) for place in found}
+    if known["vertical"] != vertical or aims != wanted:
+        raise ValueError(
+            f"campaign {slug!r} exists and aims at {known['vertical']} in {', '.join(sorted(p for _, p in aims))}: "
+            "choose another --name"
+        )
+
+
+def _refuse_overlap(tx: sa.Connection, vertical: str, found: Sequence[geography.Place]) -> None:
+    rows = tx.execute(
+        sa.select(targets.c.campaign, targets.c.kind, targets.c.place)
+        .join(campaigns, campaigns.c.campaign == targets.c.campaign)
+        .where(targets.c.vertical == vertical, targets.c.active, campaigns.c.state != "closed")
+    )
+    for row in rows:
+        taken = geography.find(PlaceSpec(row.kind, row.place))
+        for place in found:
+            if geography.overlap(place, taken):
+                raise ValueError(
+                    f"{vertical} in {place.name!r} overlaps {taken.name!r} of campaign {row.campaign!r}: "
+                    "each place is targeted once per vertical; choose another place or close that campaign"
+                )
+
+
+def _problem(field: str, value: Any) -> str | None:
+    match field:
+        case "consent_basis":
+            ok, remedy = value in CONSENT_BASES, f"is not one of {', '.join(CONSENT_BASES)}"
+        case "sender_email":
+            ok, remedy = bool(re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", str(value))), "is not an e-mail address"
+        case "postal_address":
+            ok = bool(re.search(r"\d", str(value))) and len(str(value).strip()) >= 12
+            remedy = "is not a postal address: CAN-SPAM asks for a street address, a PO box or a registered mailbox"
+        case "budget_cents":
+            ok, remedy = isinstance(value, int) and 1 <= value <= 100_000_000, "is out of range: $0.01 to $1,000,000"
+        case "top_share":
+            ok, remedy = 0 < float(value) <= 1, "is out of range: above 0, at most 1"
+        case "sender_name":
+            ok, remedy = bool(str(value).strip()), "is empty: mail names the person who writes"
+        case _:
+            ok, remedy = False, "is not a field that can be set"
+    return None if ok else remedy
+
+
+def _short(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

@@ -1,0 +1,231 @@
+"""Finds each business's own website and keeps what it publishes there. Google's words are used in memory and let go."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import time
+import uuid
+from collections import Counter
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from leadfactory import campaign_days
+from leadfactory.campaign_day import CampaignDay
+from leadfactory.clock import Clock
+from leadfactory.d00_gateway import content
+from leadfactory.d00_gateway.errors import VendorError, VendorRejected, VendorUnavailable
+from leadfactory.d00_gateway.places import PlacesClient
+from leadfactory.d00_gateway.website.client import SitePage, WebsiteClient
+from leadfactory.d01_targeting import places as geography
+from leadfactory.d01_targeting.tables import campaign_targets
+from leadfactory.d02_sourcing import listings
+from leadfactory.d02_sourcing.tables import sourced_businesses, unique_businesses
+from leadfactory.d04_enrichment import contacts, page, place_match
+from leadfactory.d04_enrichment.records import ENRICHED_RULES
+from leadfactory.d04_enrichment.tables import enriched_businesses
+from leadfactory.database import Database
+from leadfactory.flow import Progress, each, quiet
+from leadfactory.keyed_hashes import KeyedHashes
+from leadfactory.quality import rows as row_rules
+from leadfactory.settings import Settings
+from leadfactory.stage_report import StageReport
+
+ASSET = "enriched_businesses"
+WORTH = dt.timedelta(days=30)  # after which a row is worth refreshing (domain facts: re-enrichment 7 to 30 days)
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """A business to enrich: its id, what Yelp says of it while it may be kept, and where it was looked for."""
+
+    business_id: uuid.UUID
+    listing: listings.Listing | None
+    yelp_url: str | None
+    state: str | None
+    timezone: str | None
+
+
+async def enrich(
+    unit: CampaignDay, *, db: Database, clock: Clock, settings: Settings, places: PlacesClient, website: WebsiteClient,
+    progress: Progress = quiet,
+) -> StageReport:  # fmt: skip
+    """Enriches the unique businesses of ``unit`` that have no row yet, or one that may be tried again."""
+    began = time.monotonic()
+    with db.begin() as tx:
+        state = campaign_days.open_day(tx, unit, clock.now())
+        subjects, expected = _subjects(tx, unit, clock.now())
+        reused = _counts(tx, unit).total()
+    open_for_sourcing = campaign_days.may_source(unit, clock)
+    notes = [] if open_for_sourcing else ["closed for sourcing: its day is over, stored rows returned"]
+    calls, spend = 0, 0
+    if subjects and open_for_sourcing:
+        hashes = KeyedHashes(settings.suppression_key.get_secret_value())
+        async with places.gateway.running(unit=unit, asset=ASSET) as scope:
+
+            async def work(subject: Subject) -> dict[str, Any]:
+                with places.gateway.about(subject.business_id):
+                    return _row(unit, await _enriched(subject, places, website, hashes), clock.now())
+
+            await each(
+                subjects, work, lambda rows: _store(db, unit, rows, clock.now()),
+                at_once=places.gateway.policies.of("website").concurrency, told=lambda done, total: progress(ASSET, done, total),
+            )  # fmt: skip
+        calls, spend = scope.calls, scope.spend_microusd
+    with db.begin() as tx:
+        counts = _counts(tx, unit)
+        refused = row_rules.count_refused(tx, ASSET, unit)
+        with_mail = tx.scalar(sa.select(sa.func.count(enriched_businesses.c.contact_email)).where(_of(unit))) or 0
+    return StageReport(
+        ASSET, unit, state, rows_in=expected, rows_out=counts.total() - counts["unavailable"], rows_rejected=refused,
+        rows_reused=max(0, reused - len(subjects)) if open_for_sourcing else reused, rows_open=counts["unavailable"], calls=calls,
+        spend_microusd=spend, seconds=time.monotonic() - began, counts={**counts, "with an address": with_mail},
+        chart={**counts, "with an address": with_mail}, chart_title="what became of the businesses", notes=tuple(notes),
+    )  # fmt: skip
+
+
+async def _enriched(
+    subject: Subject, places: PlacesClient, website: WebsiteClient, hashes: KeyedHashes
+) -> dict[str, Any]:
+    """The found part of a row; every way it can fail is a status with a reason."""
+    base: dict[str, Any] = {"business_id": subject.business_id, "state": subject.state, "timezone": subject.timezone}
+    if subject.listing is None:
+        return base | {"status": "unavailable", "reason": "source_content_expired", "place_match": "not_asked"}
+    try:
+        match = await _matched(subject.listing, places)
+    except VendorError as error:
+        return base | {
+            "status": "unavailable", "reason": f"places_{error.reason}", "place_match": "unavailable",
+            "retryable": isinstance(error, VendorUnavailable),
+        }  # fmt: skip
+    base |= {"place_match": match.verdict, "match_score": match.score}
+    url, named_by = subject.yelp_url, "yelp"
+    if match.place is not None:
+        base["place_id"] = match.place["id"]
+        closed = place_match.closed_reason(match.place)
+        if closed:
+            return base | {"status": "no_website", "reason": closed}
+        if match.place.get("websiteUri"):
+            url, named_by = str(match.place["websiteUri"]), "places"
+    if url is None:
+        return base | {
+            "status": "no_website",
+            "reason": "none_known" if match.place is not None else f"place_{match.verdict}",
+        }
+    return base | {"site_source": named_by} | await _visited(url, website, hashes)
+
+
+async def _matched(listing: listings.Listing, places: PlacesClient) -> place_match.Match:
+    query = ", ".join(filter(None, (listing.name, listing.street, listing.city, listing.zip_code)))
+    found = await places.search_text(
+        query, latitude=listing.latitude, longitude=listing.longitude, radius_m=2_000, page_size=5
+    )
+    return place_match.best(listing, found)
+
+
+async def _visited(url: str, website: WebsiteClient, hashes: KeyedHashes) -> dict[str, Any]:
+    """The home page, and the contact page when the home page shows no address."""
+    try:
+        home = await website.fetch(url)
+    except VendorRejected as error:
+        return {"status": "unreachable", "reason": error.reason}
+    except VendorUnavailable as error:
+        return {"status": "unavailable", "reason": f"site_{error.reason}", "retryable": True}
+    reading = page.read(home)
+    if reading.facts.get("parked"):
+        return {"status": "unreachable", "reason": "parked"}
+    host = home.final_url.split("/")[2].split(":")[0].lower()
+    contact, contact_url = contacts.best(list(reading.emails), host), home.final_url
+    note: dict[str, Any] = {}
+    if contact is None and reading.contact_url is not None:
+        try:
+            second = await website.fetch(reading.contact_url)
+            contact, contact_url = contacts.best(list(page.read(second).emails), host), second.final_url
+        except VendorError as error:
+            note = {"contact_page_reason": error.reason}
+    return _published(home, reading, host, contact, contact_url, hashes, note)
+
+
+def _published(
+    home: SitePage, reading: page.Reading, host: str, contact: contacts.Contact | None, contact_url: str, hashes: KeyedHashes,
+    note: dict[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    return {
+        "status": "ok", "site_url": home.final_url, "site_host": host, "site_domain_hmac": hashes.domain(contacts.registrable_domain(host)),
+        "own_name": reading.own_name, "own_name_url": home.final_url if reading.own_name else None, "own_phone": reading.own_phone,
+        "own_address": reading.own_address, "own_hours": reading.own_hours, "platform": reading.platform, "country": "US",
+        "page_facts": reading.facts | note, "fetched_at": home.fetched_at,
+        **({"contact_email": contact.email, "contact_email_url": contact_url, "contact_email_how": contact.how,
+            "contact_email_hmac": hashes.address(contact.email)} if contact else {}),
+    }  # fmt: skip
+
+
+_COLUMNS = [column.name for column in enriched_businesses.columns]
+
+
+def _row(unit: CampaignDay, found: dict[str, Any], now: dt.datetime) -> dict[str, Any]:
+    row = dict.fromkeys(_COLUMNS) | {"retryable": False, "fetched_at": now} | found
+    return row | {"campaign": unit.campaign, "cohort_on": unit.day, "expires_at": row["fetched_at"] + WORTH}
+
+
+def _store(db: Database, unit: CampaignDay, rows: list[dict[str, Any]], now: dt.datetime) -> None:
+    good, refused = row_rules.split(rows, ENRICHED_RULES, key="business_id")
+    with db.begin() as tx:
+        row_rules.store_refused(tx, ASSET, unit, refused, now)
+        if good:
+            statement = insert(enriched_businesses)
+            keys = {"campaign", "cohort_on", "business_id"}
+            changed = {name: statement.excluded[name] for name in _COLUMNS if name not in keys}
+            tx.execute(
+                statement.on_conflict_do_update(
+                    index_elements=sorted(keys), set_=changed, where=enriched_businesses.c.status == "unavailable"
+                ),
+                good,
+            )
+        campaign_days.mark_dirty(tx, unit, ASSET)
+
+
+def _subjects(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> tuple[list[Subject], int]:
+    """Those to enrich now, and how many the day has in all."""
+    u, s, t, e = unique_businesses, sourced_businesses, campaign_targets, enriched_businesses
+    wanted = sa.and_(
+        u.c.campaign == unit.campaign,
+        u.c.cohort_on == unit.day,
+        u.c.duplicate_of.is_(None),
+        u.c.excluded_reason.is_(None),
+    )
+    expected = tx.scalar(sa.select(sa.func.count()).select_from(u).where(wanted)) or 0
+    rows = tx.execute(
+        sa.select(u.c.business_id, s.c.sourced_id, s.c.rank, s.c.yelp_id, t.c.kind, t.c.place)
+        .join(s, s.c.sourced_id == u.c.sourced_id)
+        .join(t, sa.and_(t.c.campaign == s.c.campaign, t.c.cohort_on == s.c.cohort_on, t.c.target_id == s.c.target_id))
+        .outerjoin(
+            e, sa.and_(e.c.campaign == u.c.campaign, e.c.cohort_on == u.c.cohort_on, e.c.business_id == u.c.business_id)
+        )
+        .where(wanted, sa.or_(e.c.business_id.is_(None), sa.and_(e.c.status == "unavailable", e.c.retryable)))
+        .order_by(s.c.rank, s.c.sourced_id)
+    ).all()
+    known = content.read(tx, "yelp", [row.yelp_id for row in rows if row.yelp_id], now)
+    subjects = []
+    for row in rows:
+        place = geography.find(geography.PlaceSpec(row.kind, row.place))
+        said = known.get(row.yelp_id)
+        listing = listings.from_yelp(row.sourced_id, row.rank, said) if said else None
+        url = ((said or {}).get("attributes") or {}).get("business_url")
+        subjects.append(Subject(row.business_id, listing, url or None, place.state, place.timezone))
+    return subjects, expected
+
+
+def _of(unit: CampaignDay) -> sa.ColumnElement[bool]:
+    return sa.and_(enriched_businesses.c.campaign == unit.campaign, enriched_businesses.c.cohort_on == unit.day)
+
+
+def _counts(tx: sa.Connection, unit: CampaignDay) -> Counter[str]:
+    rows = tx.execute(
+        sa.select(enriched_businesses.c.status, sa.func.count().label("n"))
+        .where(_of(unit))
+        .group_by(enriched_businesses.c.status)
+    )
+    return Counter({row.status: row.n for row in rows})

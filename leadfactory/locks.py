@@ -1,0 +1,63 @@
+"""One run per campaign-day and asset group at a time: a session-level advisory lock on a connection of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Iterator
+
+import psycopg
+
+from leadfactory.campaign_day import CampaignDay
+from leadfactory.database import Database
+
+log = logging.getLogger(__name__)
+POLL_S = 0.5
+
+
+class CampaignDayBusy(RuntimeError):
+    """Another process works on the campaign-day; the message names it."""
+
+
+def lock_number(unit: CampaignDay, group: str) -> int:
+    """The advisory lock's 64-bit key for a campaign-day and asset group."""
+    return int.from_bytes(hashlib.sha256(f"{group}:{unit.key}".encode()).digest()[:8], "big", signed=True)
+
+
+@contextlib.contextmanager
+def campaign_day_lock(db: Database, unit: CampaignDay, group: str, *, wait_s: float = 0.0) -> Iterator[None]:
+    """Holds the lock of ``unit`` and ``group`` while the block runs; a killed process loses it with its connection.
+
+    Raises:
+        CampaignDayBusy: when it was not free within ``wait_s`` seconds.
+    """
+    number = lock_number(unit, group)
+    url = db.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    name = f"leadfactory {group} {unit.key} pid {os.getpid()}"[:63]
+    with psycopg.connect(url, autocommit=True, application_name=name, connect_timeout=10) as session:
+        deadline = time.monotonic() + wait_s
+        told = False
+        while not session.execute("SELECT pg_try_advisory_lock(%s)", (number,)).fetchone()[0]:  # type: ignore[index]
+            holder = _holder(session, number)
+            if time.monotonic() >= deadline:
+                raise CampaignDayBusy(
+                    f"campaign-day {unit} ({group}) is being worked on by {holder}: wait for it to end and run again"
+                )
+            if not told:
+                log.info("campaign-day %s (%s) is held by %s; waiting up to %.0f s", unit, group, holder, wait_s)
+                told = True
+            time.sleep(POLL_S)
+        yield
+
+
+def _holder(session: psycopg.Connection, number: int) -> str:
+    row = session.execute(
+        """SELECT a.application_name, a.backend_start FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+           WHERE l.locktype = 'advisory' AND l.granted
+             AND ((l.classid::bigint << 32) | l.objid::bigint) = %s""",
+        (number,),
+    ).fetchone()
+    return f"{row[0] or 'an unnamed session'} since {row[1]:%H:%M:%S}" if row else "a session that just ended"

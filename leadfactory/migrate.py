@@ -1,0 +1,75 @@
+"""Brings the schema to head: at start-up of every command, and with plain ``alembic upgrade head``."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from leadfactory.database import SCHEMA, DatabaseUnavailable
+from leadfactory.settings import ROOT, Settings
+
+
+def owner_url(settings: Settings) -> str:
+    """The URL that may change the schema: LEADFACTORY_DATABASE_URL, or the embedded server's owner."""
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    from leadfactory.embedded import ensure_running
+
+    return ensure_running(settings.home).url("owner")
+
+
+def configuration(url: str) -> Config:
+    """Alembic's configuration for ``url``."""
+    config = Config(str(ROOT / "alembic.ini"))
+    config.attributes["url"] = url
+    return config
+
+
+def pending(settings: Settings) -> list[str]:
+    """Revisions that the database lacks, oldest first.
+
+    Raises:
+        DatabaseUnavailable: when it does not answer.
+    """
+    return _pending(owner_url(settings))
+
+
+def upgrade(settings: Settings) -> list[str]:
+    """Applies what is missing, in one transaction; the revisions applied, oldest first. At head it only looks.
+
+    Raises:
+        DatabaseUnavailable: when the database does not answer.
+    """
+    url = owner_url(settings)
+    missing = _pending(url)
+    if missing:
+        command.upgrade(configuration(url), "head")
+    return missing
+
+
+def _pending(url: str) -> list[str]:
+    scripts = ScriptDirectory(str(ROOT / "migrations"))
+    ordered = [script.revision for script in reversed(list(scripts.walk_revisions()))]
+    target = sa.engine.make_url(url).set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(target, poolclass=sa.pool.NullPool, connect_args={"connect_timeout": 5})
+    try:
+        with engine.connect() as connection:
+            known = connection.scalar(
+                sa.text("SELECT to_regclass(:table) IS NOT NULL"), {"table": f"{SCHEMA}.alembic_version"}
+            )
+            version = connection.scalar(sa.text(f"SELECT version_num FROM {SCHEMA}.alembic_version")) if known else None  # noqa: S608
+    except sa.exc.OperationalError as error:
+        raise DatabaseUnavailable(
+            f"the database at {target.host}:{target.port}/{target.database} does not answer "
+            f"({str(error.orig).strip().splitlines()[0]}): start it, or unset LEADFACTORY_DATABASE_URL to use the embedded one"
+        ) from None
+    if version is None:
+        return ordered
+    if version not in ordered:
+        raise DatabaseUnavailable(
+            f"the database at {target.host}:{target.port}/{target.database} is at revision {version!r}, which this version "
+            "does not know: install the newer LeadFactory that migrated it"
+        )
+    return ordered[ordered.index(version) + 1 :]

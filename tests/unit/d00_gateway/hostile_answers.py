@@ -1,0 +1,19 @@
+"""Answers with status 200 that no client may mistake for data, trip over or keep."""
+
+from __future__ import annotations
+
+PRICE = {"per": "call", "source": "test", "as_of": "2026-01-01"}
+HTML = {"content-type": "text/html"}
+HOSTILE: dict[str, tuple[int, dict[str, str], object]] = {
+    "empty": (200, {}, b""),
+    "null": (200, {}, b"null"),
+    "list": (200, {}, b"[]"),
+    "string": (200, {}, b'"businesses"'),
+    "number": (200, {}, b"1e999"),
+    "empty object": (200, {}, b"{}"),
+    "truncated": (200, {}, b'{"businesses": [{"id": "a"'),
+    "html": (200, HTML, b"<html><body>Bad gateway</body></html>"),
+    "error in a 200": (200, {}, {"error": {"code": "INTERNAL_ERROR", "message": "x", "description": "y"}}),
+    "not utf-8": (200, {}, b'{"a": "\xff\xfe"}'),
+    "a wall of brackets": (200, {}, b"[" * 200_000),
+}
