@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import psycopg
 
 from leadfactory.campaign_day import CampaignDay
-from leadfactory.database import Database
+from leadfactory.database import Database, DatabaseUnavailable
 
 log = logging.getLogger(__name__)
 POLL_S = 0.5
@@ -31,13 +31,23 @@ def lock_number(unit: CampaignDay, group: str) -> int:
 def campaign_day_lock(db: Database, unit: CampaignDay, group: str, *, wait_s: float = 0.0) -> Iterator[None]:
     """Holds the lock of ``unit`` and ``group`` while the block runs; a killed process loses it with its connection.
 
+    The connection is its own: a pool, or a pooler that shares sessions, would lose or leak the lock.
+
     Raises:
         CampaignDayBusy: when it was not free within ``wait_s`` seconds.
+        DatabaseUnavailable: when no connection can be had.
     """
     number = lock_number(unit, group)
     url = db.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    name = f"leadfactory {group} {unit.key} pid {os.getpid()}"[:63]
-    with psycopg.connect(url, autocommit=True, application_name=name, connect_timeout=10) as session:
+    name = f"pid {os.getpid()} {group} {unit.key}"[:63]  # Postgres cuts it there; the pid must survive
+    try:
+        session = psycopg.connect(url, autocommit=True, application_name=name, connect_timeout=10)
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable(
+            f"no connection for the lock of campaign-day {unit} ({str(error).strip().splitlines()[0]}): "
+            "start the database or free a connection"
+        ) from None
+    with session:
         deadline = time.monotonic() + wait_s
         told = False
         while not session.execute("SELECT pg_try_advisory_lock(%s)", (number,)).fetchone()[0]:  # type: ignore[index]
@@ -55,9 +65,11 @@ def campaign_day_lock(db: Database, unit: CampaignDay, group: str, *, wait_s: fl
 
 def _holder(session: psycopg.Connection, number: int) -> str:
     row = session.execute(
-        """SELECT a.application_name, a.backend_start FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-           WHERE l.locktype = 'advisory' AND l.granted
+        """SELECT a.application_name, a.backend_start AT TIME ZONE 'UTC' FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+           WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
              AND ((l.classid::bigint << 32) | l.objid::bigint) = %s""",
         (number,),
     ).fetchone()
-    return f"{row[0] or 'an unnamed session'} since {row[1]:%H:%M:%S}" if row else "a session that just ended"
+    return (
+        f"{row[0] or 'an unnamed session'} since {row[1]:%Y-%m-%d %H:%M:%S} UTC" if row else "a session that just ended"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -40,12 +41,21 @@ def upgrade(settings: Settings) -> list[str]:
     """Applies what is missing, in one transaction; the revisions applied, oldest first. At head it only looks.
 
     Raises:
-        DatabaseUnavailable: when the database does not answer.
+        DatabaseUnavailable: when the database does not answer, or its role may not change the schema.
     """
     url = owner_url(settings)
     missing = _pending(url)
     if missing:
-        command.upgrade(configuration(url), "head")
+        try:
+            command.upgrade(configuration(url), "head")
+        except sa.exc.ProgrammingError as error:
+            if not isinstance(error.orig, psycopg.errors.InsufficientPrivilege):
+                raise
+            at = sa.engine.make_url(url)
+            raise DatabaseUnavailable(
+                f"{at.username} may not change the schema of {at.database} at {at.host}:{at.port}, which lacks "
+                f"{', '.join(missing)}: run `alembic upgrade head` once with LEADFACTORY_DATABASE_URL of its owner"
+            ) from None
     return missing
 
 

@@ -13,6 +13,10 @@ from leadfactory.tables import metadata
 
 MIGRATION_LOCK = 0x1EADFAC7  # one migration at a time, whoever starts it
 
+# Whoever may act as the owner does, so that everything belongs to one role.
+AS_OWNER = """SELECT set_config('role', rolname, true) FROM pg_roles
+              WHERE rolname = 'lf_owner' AND pg_has_role(current_user, oid, 'SET')"""
+
 
 def ours(name: str | None, kind: str, parents: object) -> bool:
     """Other schemas of the database are not ours to compare."""
@@ -25,6 +29,7 @@ def run() -> None:
     engine = sa.create_engine(sa.engine.make_url(url).set(drivername="postgresql+psycopg"), poolclass=sa.pool.NullPool)
     with engine.begin() as connection:
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+        connection.execute(sa.text(AS_OWNER))
         connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
         context.configure(
             connection=connection,

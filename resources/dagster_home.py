@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 from leadfactory.settings import ROOT, Settings
 
+EVENT_BATCH_SIZE = "50"  # events of one step that reach the database in one statement
+
 
 def prepare(settings: Settings) -> dict[str, str]:
-    """Writes our dagster.yaml into DAGSTER_HOME and returns the variables that Dagster's processes need."""
+    """Writes our dagster.yaml into DAGSTER_HOME and returns the variables that Dagster's processes need.
+
+    Raises:
+        OSError: when the folder cannot be written.
+    """
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(ROOT / "dagster.yaml", home / "dagster.yaml")
+    beside = home / f"dagster.yaml.{os.getpid()}"
+    shutil.copyfile(ROOT / "dagster.yaml", beside)
+    beside.replace(home / "dagster.yaml")  # whole at any moment: a running daemon may read it
     return {
         "DAGSTER_HOME": str(home),
         "LEADFACTORY_HOME": str(settings.home),
-        "DAGSTER_EVENT_BATCH_SIZE": "50",
+        "DAGSTER_EVENT_BATCH_SIZE": EVENT_BATCH_SIZE,
         "DAGSTER_DISABLE_TELEMETRY": "yes",
     }

@@ -1,29 +1,98 @@
-"""Dagster's run, event and schedule storage on our Postgres: stock dagster-postgres, with a pool instead of a connection per query.
+"""Dagster's run, event and schedule storage on our Postgres: stock dagster-postgres over one pooled engine a process.
 
-The stock engine opens a connection for every query (about six per event, some 100 ms); one pooled engine for all three
-storages of a process takes that away. Constructed without touching the database: loading a workspace must not start a server.
+The stock engine opens a connection for every query, about six per event and some 100 ms. Ours keeps a few, for all three
+storages together. The first query, not the loading of a workspace, finds or starts the server and creates what is missing.
 """
 
 from __future__ import annotations
 
 import functools
+import os
+import threading
 from typing import Any
 
+import psycopg2
 import sqlalchemy as sa
-from dagster._core.storage.base_storage import DagsterStorage
-from dagster._serdes import ConfigurableClass, ConfigurableClassData
+from dagster._core.storage.event_log import InMemoryEventLogStorage
+from dagster._core.storage.runs import InMemoryRunStorage
+from dagster._serdes import ConfigurableClassData
 from dagster_postgres.event_log import PostgresEventLogStorage
 from dagster_postgres.run_storage import PostgresRunStorage
 from dagster_postgres.schedule_storage import PostgresScheduleStorage
+from dagster_postgres.storage import DagsterPostgresStorage
 
 POOL_SIZE, MAX_OVERFLOW, RECYCLE_S = 4, 12, 1800
+STOCK = (PostgresRunStorage, PostgresEventLogStorage, PostgresScheduleStorage)
+# dagster-postgres binds NOTIFY's argument on the client, which psycopg 3 does not: the driver is named, never the default.
+UNCONNECTED = "postgresql+psycopg2://"
+VALIDATING = "DAGSTER_IS_DEFS_VALIDATION_CLI"  # set by `dagster definitions validate` for code that wants to know
 
 
-@functools.lru_cache(maxsize=4)
-def pooled_engine(url: str) -> sa.Engine:
-    """The one engine of this process for ``url``."""
+class DagsterServerGone(RuntimeError):
+    """The server that this process used has stopped; the message names the remedy."""
+
+
+def storage_url(*, start: bool = True) -> str:
+    """DAGSTER_DATABASE_URL, or database ``dagster`` of the embedded server, for psycopg2.
+
+    Args:
+        start: whether the embedded server may be started; a process that already used it must not raise it from the dead
+            while the factory is being stopped.
+
+    Raises:
+        DagsterServerGone: when it may not be started and does not run.
+        leadfactory.embedded.EmbeddedPostgresError: when it cannot be started.
+    """
+    from leadfactory import embedded
+    from leadfactory.settings import settings
+
+    config = settings()
+    if config.dagster_database_url is not None:
+        url = config.dagster_database_url.get_secret_value()
+    else:
+        server = embedded.ensure_running(config.home) if start else embedded.find(config.home)
+        if server is None:
+            raise DagsterServerGone(
+                f"the embedded Postgres of {config.home} was stopped: start `leadfactory dev` again"
+            )
+        url = server.url("dagster")
+    return sa.engine.make_url(url).set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+
+
+class _Connecting:
+    """Opens the pool's connections: knows the address from the first one on, and looks again when it does not answer."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._url: str | None = None
+
+    def __call__(self) -> Any:
+        with self._lock:
+            if self._url is None:
+                self._url = storage_url()
+                for stock in STOCK:
+                    stock(self._url)  # creates its tables when they are missing
+        try:
+            return _connect(self._url)
+        except psycopg2.OperationalError:
+            self._url = storage_url(start=False)
+            return _connect(self._url)
+
+
+def _connect(url: str) -> Any:
+    at = sa.engine.make_url(url)
+    return psycopg2.connect(
+        host=at.host, port=at.port, user=at.username, password=at.password, dbname=at.database, connect_timeout=10,
+        application_name="dagster", **at.query,
+    )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=1)
+def pooled_engine() -> sa.Engine:
+    """The one engine of this process; it does not connect before its first query."""
     return sa.create_engine(
-        url,
+        UNCONNECTED,
+        creator=_Connecting(),
         isolation_level="AUTOCOMMIT",
         pool_size=POOL_SIZE,
         max_overflow=MAX_OVERFLOW,
@@ -32,32 +101,29 @@ def pooled_engine(url: str) -> sa.Engine:
     )
 
 
-def storage_url() -> str:
-    """DAGSTER_DATABASE_URL, or database ``dagster`` of the embedded server, on psycopg2 (its statements bind client-side)."""
-    from leadfactory.settings import settings
+@functools.lru_cache(maxsize=1)
+def _limit_statements(milliseconds: int) -> None:
+    def limit(connection: Any, record: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET statement_timeout = {int(milliseconds)}")
+        connection.commit()
 
-    config = settings()
-    if config.dagster_database_url is not None:
-        url = config.dagster_database_url.get_secret_value()
-    else:
-        from leadfactory.embedded import ensure_running
-
-        url = ensure_running(config.home).url("dagster")
-    return sa.engine.make_url(url).set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+    sa.event.listen(pooled_engine(), "connect", limit)
+    pooled_engine().dispose()  # connections from before know no limit
 
 
 class _Pooled:
-    """Swaps the stock engine for the process's pooled one, and keeps it when the webserver asks for its own."""
+    """A stock storage whose engine is swapped for the process's pooled one."""
 
     _engine: sa.Engine
-    postgres_url: str
 
-    def __init__(self, postgres_url: str) -> None:
-        super().__init__(postgres_url)  # type: ignore[call-arg]
-        self._engine = pooled_engine(postgres_url)
+    def __init__(self) -> None:
+        super().__init__(UNCONNECTED, False)  # type: ignore[call-arg]
+        self._engine = pooled_engine()
 
     def optimize_for_webserver(self, statement_timeout: int, pool_recycle: int, max_overflow: int) -> None:
-        """The pooled engine already holds connections."""
+        """The webserver limits its statements; a pool it has already."""
+        _limit_statements(statement_timeout)
 
 
 class PooledRunStorage(_Pooled, PostgresRunStorage):
@@ -72,17 +138,17 @@ class PooledScheduleStorage(_Pooled, PostgresScheduleStorage):
     """Ticks and instigators."""
 
 
-class LeadFactoryDagsterStorage(DagsterStorage, ConfigurableClass):
-    """``storage: custom`` of dagster.yaml; takes no configuration, because the URL comes from our settings."""
+class LeadFactoryDagsterStorage(DagsterPostgresStorage):
+    """``storage: custom`` of dagster.yaml; takes no configuration, because the address comes from our settings."""
 
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
-        self._inst_data = inst_data
-        super().__init__()
-
-    @property
-    def inst_data(self) -> ConfigurableClassData | None:
-        """Where this instance came from in dagster.yaml."""
-        return self._inst_data
+        super().__init__(UNCONNECTED, should_autocreate_tables=False, inst_data=inst_data)
+        if os.environ.get(VALIDATING) == "1":  # asks for state that no validation needs: no server is started for it
+            self._run_storage, self._event_log_storage = InMemoryRunStorage(), InMemoryEventLogStorage()  # type: ignore[assignment]
+            return
+        self._run_storage = PooledRunStorage()
+        self._event_log_storage = PooledEventLogStorage()
+        self._schedule_storage = PooledScheduleStorage()
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
@@ -91,37 +157,19 @@ class LeadFactoryDagsterStorage(DagsterStorage, ConfigurableClass):
 
     @classmethod
     def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: dict[str, Any]
+        cls, inst_data: ConfigurableClassData | None, config_value: object
     ) -> LeadFactoryDagsterStorage:
         """Made by Dagster from dagster.yaml."""
         return cls(inst_data)
 
-    @functools.cached_property
-    def run_storage(self) -> PooledRunStorage:  # type: ignore[override]
-        """Runs, on first use."""
-        return PooledRunStorage(storage_url())
-
-    @functools.cached_property
-    def event_log_storage(self) -> PooledEventLogStorage:  # type: ignore[override]
-        """Events, on first use."""
-        return PooledEventLogStorage(storage_url())
-
-    @functools.cached_property
-    def schedule_storage(self) -> PooledScheduleStorage:  # type: ignore[override]
-        """Ticks, on first use."""
-        return PooledScheduleStorage(storage_url())
+    @property
+    def event_storage_data(self) -> None:
+        """The parts have no configuration of their own."""
 
     @property
-    def event_storage_data(self) -> ConfigurableClassData | None:
+    def run_storage_data(self) -> None:
         """The parts have no configuration of their own."""
-        return None
 
     @property
-    def run_storage_data(self) -> ConfigurableClassData | None:
+    def schedule_storage_data(self) -> None:
         """The parts have no configuration of their own."""
-        return None
-
-    @property
-    def schedule_storage_data(self) -> ConfigurableClassData | None:
-        """The parts have no configuration of their own."""
-        return None

@@ -30,7 +30,7 @@ WITH settled AS (
       settled_at = clock_timestamp()
   FROM json_to_recordset(%(endings)s::json)
     AS e (call_id uuid, status text, http_status int, reason text, cost bigint, latency_ms int)
-  WHERE c.call_id = e.call_id AND c.status = 'started'
+  WHERE c.call_id = e.call_id AND c.settled_at IS NULL
   RETURNING c.call_id
 ), held AS MATERIALIZED (
   SELECT lease_id FROM vendor_leases WHERE lease_id = ANY(%(leases)s::uuid[]) ORDER BY lease_id FOR KEY SHARE

@@ -112,13 +112,15 @@ FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::date[], %s::text
   AS row (call_id, vendor, endpoint, campaign, cohort_on, asset, business_id, attempt, units, reserved, hit, request_hash,
           lease_id, occurred_on)
 """
+# settled_at IS NULL is status = 'started' in words that do not lead the planner to the partial index of open attempts, whose
+# dead entries a busy hour leaves behind; the primary key finds the rows.
 SETTLE = """
 UPDATE vendor_calls c
 SET status = e.status, http_status = e.http_status, reason = e.reason, cost_microusd = e.cost, latency_ms = e.latency_ms,
     settled_at = clock_timestamp()
 FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::text[], %s::bigint[], %s::int[])
   AS e (call_id, status, http_status, reason, cost, latency_ms)
-WHERE c.call_id = e.call_id AND c.status = 'started'
+WHERE c.call_id = e.call_id AND c.settled_at IS NULL
 RETURNING c.call_id
 """
 # Attempts whose process died: nobody knows whether the vendor acted, so they cost their worst case. SKIP LOCKED leaves

@@ -24,6 +24,7 @@ SLICES = 20
 _KEPT = SLICES + 2
 LEASE_S = 30.0  # after this a lease belongs to whoever finds it
 LEASE_USE_S = 20.0  # its holder stops using it earlier, so that a slow commit still finds it
+ROUNDS = 8  # a lease lasts for about as many rounds of all that may be under way at once
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -157,9 +158,9 @@ class Lease:
 
 
 def lease_size(quotas: list[Quota], lacking: int, concurrency: int) -> int:
-    """How many units to take when ``lacking`` are needed now: a few more while plenty is left, exactly as many near the end."""
+    """How many units to take when ``lacking`` are needed now: some rounds more while plenty is left, none near the end."""
     available = min((quota.available() for quota in quotas), default=0)
-    spare = min(concurrency, max(0, available - lacking) // 20)
+    spare = min(ROUNDS * concurrency, max(0, available - lacking) // 20)
     return min(available, lacking + spare)
 
 

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 _AT_ONCE = 256  # rows in one transaction
 _UPKEEP_S = 5.0
 _TRIES = 5
+# This connection only ever touches rows by their keys; a planner without statistics would now and then scan the ledger.
+_POINT_LOOKUPS = "-cenable_hashjoin=off -cenable_mergejoin=off -cenable_seqscan=off -cenable_bitmapscan=off"
 
 
 class Writer:
@@ -227,7 +229,7 @@ class Writer:
             self._conn = await psycopg.AsyncConnection.connect(
                 url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True, connect_timeout=5,
                 application_name="leadfactory-ledger",
-                options=f"-csearch_path={SCHEMA} -ctimezone=UTC -csynchronous_commit=off",
+                options=f"-csearch_path={SCHEMA} -ctimezone=UTC -csynchronous_commit=off {_POINT_LOOKUPS}",
             )  # fmt: skip
         except psycopg.OperationalError as error:
             raise DatabaseUnavailable(

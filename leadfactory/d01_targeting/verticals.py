@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 import functools
 from typing import Literal
@@ -28,7 +29,7 @@ class Vertical(pydantic.BaseModel):
 
 class _File(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-    as_of: pydantic.PastDate | str
+    as_of: dt.date
     verticals: dict[str, Vertical]
 
 

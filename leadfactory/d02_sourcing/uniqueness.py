@@ -144,7 +144,7 @@ class _Registry:
         found = tx.execute(
             sa.select(businesses).where(
                 sa.or_(
-                    businesses.c.yelp_ids.overlap(sa.cast(ids, sa.ARRAY(sa.Text))),
+                    businesses.c.yelp_ids.op("&&")(sa.cast(ids, sa.ARRAY(sa.Text))),
                     businesses.c.phone_hmac.in_(phones),
                     businesses.c.address_hmac.in_(doors),
                 )

@@ -29,7 +29,11 @@ def sandbox() -> Iterator[process.SandboxProcess]:
 def settings(sandbox) -> Settings:
     """What a development process with no vendor key sees, but for the port."""
     return Settings(
-        env="test", sandbox_url=sandbox.base_url, website_ca_file=sandbox.ca_file, clock_spec=CLOCK, public_url="https://lf.example"
+        env="test",
+        sandbox_url=sandbox.base_url,
+        website_ca_file=sandbox.ca_file,
+        clock_spec=CLOCK,
+        public_url="https://lf.example",
     )
 
 

@@ -47,7 +47,9 @@ GOOD = response(text('{"subject": "Your site"}'))
 
 @pytest.fixture
 def openai(gateway_of, vendor):
-    return OpenAIClient(gateway_of("openai", prices=PRICES), Settings(env="test", openai_base_url=f"{vendor.base_url}/v1"))
+    return OpenAIClient(
+        gateway_of("openai", prices=PRICES), Settings(env="test", openai_base_url=f"{vendor.base_url}/v1")
+    )
 
 
 async def parse(openai, **changes):

@@ -72,7 +72,9 @@ async def test_a_runtime_error_in_a_200_is_the_pages_fault(pagespeed, vendor, le
 
 
 @pytest.mark.parametrize("status", [400, 500])
-async def test_a_page_that_cannot_be_loaded_is_rejected_with_either_status_and_not_tried_again(pagespeed, vendor, status):
+async def test_a_page_that_cannot_be_loaded_is_rejected_with_either_status_and_not_tried_again(
+    pagespeed, vendor, status
+):
     message = "Lighthouse returned error: FAILED_DOCUMENT_REQUEST. (Details: net::ERR_CONNECTION_REFUSED)"
     vendor.answers = [google(status, message, "lighthouseUserError")]
     with pytest.raises(VendorRejected) as caught:
@@ -82,7 +84,10 @@ async def test_a_page_that_cannot_be_loaded_is_rejected_with_either_status_and_n
 
 
 async def test_googles_own_fault_is_tried_again(pagespeed, vendor):
-    vendor.answers = [google(500, "Unable to process request. Please wait a while and try again.", "internalError"), (200, {}, GOOD)]
+    vendor.answers = [
+        google(500, "Unable to process request. Please wait a while and try again.", "internalError"),
+        (200, {}, GOOD),
+    ]
     assert (await run(pagespeed)).lighthouse == RESULT
 
 
@@ -90,7 +95,10 @@ async def test_googles_own_fault_is_tried_again(pagespeed, vendor):
     ("answer", "reason"),
     [
         (google(400, "API key not valid. (API_KEY_INVALID)", "badRequest"), "invalid_key"),
-        (google(429, "Quota exceeded for quota metric 'Queries' and limit 'Queries per day'", "rateLimitExceeded"), "daily_limit"),
+        (
+            google(429, "Quota exceeded for quota metric 'Queries' and limit 'Queries per day'", "rateLimitExceeded"),
+            "daily_limit",
+        ),
     ],
 )
 async def test_a_wrong_key_and_a_spent_day_say_nothing_of_the_page(pagespeed, vendor, answer, reason):

@@ -78,7 +78,9 @@ async def test_an_answer_of_another_shape_is_a_fault_with_a_reason(places, vendo
     assert {row.reason for row in ledger_of()} == {"malformed_answer"}
 
 
-@pytest.mark.parametrize("wrong", [{"places": {}}, {"places": [None]}, {"places": [{}]}, {"places": [{**PLACE, "types": "x"}]}])
+@pytest.mark.parametrize(
+    "wrong", [{"places": {}}, {"places": [None]}, {"places": [{}]}, {"places": [{**PLACE, "types": "x"}]}]
+)
 async def test_a_place_without_an_id_or_of_wrong_types_is_a_fault(places, vendor, wrong):
     vendor.answers = [(200, {}, wrong)]
     with pytest.raises(VendorUnavailable, match="malformed_answer"):

@@ -25,7 +25,9 @@ MAIL = Mail(
 
 @pytest.fixture
 def sendgrid(gateway_of, vendor):
-    return SendGridClient(gateway_of("sendgrid", prices=PRICES), Settings(env="test", sendgrid_base_url=vendor.base_url))
+    return SendGridClient(
+        gateway_of("sendgrid", prices=PRICES), Settings(env="test", sendgrid_base_url=vendor.base_url)
+    )
 
 
 async def send(sendgrid, vendor, *answers):
@@ -73,7 +75,9 @@ async def test_a_refusal_at_the_door_was_not_sent(sendgrid, vendor, status, reas
 
 
 async def test_a_vendor_that_nobody_listens_for_was_not_sent_to(gateway_of):
-    client = SendGridClient(gateway_of("sendgrid", prices=PRICES), Settings(env="test", sendgrid_base_url="http://127.0.0.1:9"))
+    client = SendGridClient(
+        gateway_of("sendgrid", prices=PRICES), Settings(env="test", sendgrid_base_url="http://127.0.0.1:9")
+    )
     async with client.gateway.running():
         with pytest.raises(VendorUnavailable) as caught:
             await client.send(MAIL)

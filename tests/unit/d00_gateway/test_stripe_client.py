@@ -98,7 +98,11 @@ async def test_another_object_than_the_one_asked_for_is_a_fault(stripe, vendor, 
 
 @pytest.mark.parametrize(
     ("changes", "names"),
-    [({"idempotency_key": ""}, "idempotency_key"), ({"idempotency_key": "x" * 256}, "256"), ({"amount_cents": 0}, "amount_cents=0")],
+    [
+        ({"idempotency_key": ""}, "idempotency_key"),
+        ({"idempotency_key": "x" * 256}, "256"),
+        ({"amount_cents": 0}, "amount_cents=0"),
+    ],
 )
 async def test_what_stripe_would_refuse_is_refused_here(stripe, vendor, changes, names):
     with pytest.raises(ValueError, match=names):

@@ -10,7 +10,14 @@ from leadfactory.settings import Settings
 from tests.unit.d00_gateway.hostile_answers import HOSTILE, PRICE
 
 CALL = {"call": {"microusd": 5910, **PRICE}}
-BUSINESS = {"id": "b1", "name": "Joe's", "location": {"city": "New York"}, "review_count": 3, "rating": 4.5, "price": None}
+BUSINESS = {
+    "id": "b1",
+    "name": "Joe's",
+    "location": {"city": "New York"},
+    "review_count": 3,
+    "rating": 4.5,
+    "price": None,
+}
 PAGE = (200, {}, {"businesses": [BUSINESS], "total": 1})
 
 
