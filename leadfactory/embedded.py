@@ -124,13 +124,14 @@ def ensure_running(home: Path, *, fast: bool = False) -> EmbeddedServer:
     try:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         with files.only_one_starter(root):
-            found = find(home)
+            served = process.postmaster_of(root / "data") is not None
+            found = find(home) if served else None
             if found is not None:
                 return found
             if not (root / "data").is_dir():
                 _create(home, root, fast=fast)
             server = _load(home, root)
-            if process.postmaster_of(root / "data") is None:
+            if not served:
                 server = _start(server, root)
             superuser = server._url(SUPERUSER, _superuser_password(root), "postgres")
             _wait_for(superuser, root)
@@ -206,7 +207,7 @@ def _create(home: Path, root: Path, *, fast: bool) -> None:
 def _start(server: EmbeddedServer, root: Path) -> EmbeddedServer:
     data = root / "data"
     sockets = files.socket_folder(server.home)
-    process.clear_after_kill(data)
+    process.clear_after_kill(data, sockets)
     process.hand_over(root, sockets)
     for attempt in range(PORT_ATTEMPTS):
         if not files.port_is_free(server.port):
@@ -223,11 +224,11 @@ def _start(server: EmbeddedServer, root: Path) -> EmbeddedServer:
                 "-o", f"-p {server.port} -k {shlex.quote(str(sockets))}", detach=True,
             )  # fmt: skip
             return server
-        except EmbeddedPostgresError as error:
+        except EmbeddedPostgresError:
             if attempt + 1 < PORT_ATTEMPTS and not files.port_is_free(server.port):
                 continue  # lost the port between the look and the start
             raise EmbeddedPostgresError(
-                f"the embedded Postgres does not start ({error}){process.explain(_logged(root))}"
+                f"the embedded Postgres does not start{process.explain(_logged(root))}"
             ) from None
     raise EmbeddedPostgresError(
         f"no port on {files.HOST} stays free long enough to start the embedded Postgres: try again"

@@ -23,6 +23,7 @@ import psutil
 
 CLONE_NEWUSER = 0x10000000  # linux/sched.h
 INSIDE_UID = 1000
+TELLING = ("FATAL", "PANIC", "ERROR", "error:", "could not", "unrecognized", "invalid")
 STOP_WITHIN_S, ORPHANS_WITHIN_S = 30.0, 15.0
 
 
@@ -75,9 +76,7 @@ def run(program: str, *arguments: str, detach: bool = False) -> None:
 def explain(said: str) -> str:
     """The telling end of a program's output, with the remedy where one is known."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    telling = [
-        line for line in lines if any(word in line for word in ("FATAL", "PANIC", "ERROR", "error:", "could not"))
-    ]
+    telling = [line for line in lines if any(word in line for word in TELLING)]
     remedy = "; free disk space, or set LEADFACTORY_HOME to another disk" if "No space left on device" in said else ""
     return ": " + (" | ".join((telling or lines)[-4:]) or "it said nothing") + remedy
 
@@ -154,28 +153,28 @@ def _lives(pid: int) -> bool:
         return False
 
 
-def clear_after_kill(data: Path) -> None:
-    """Removes the pid file of a server that is gone, once the last of its processes is gone too.
+def clear_after_kill(data: Path, sockets: Path) -> None:
+    """Removes what a server that is gone left behind: its pid file and its socket, once the last of its processes is gone.
 
     Children of a killed postmaster may still write; a second server beside them would destroy the data.
 
     Raises:
         EmbeddedPostgresError: when they do not end.
     """
-    pid_file = data / "postmaster.pid"
-    if not pid_file.exists():
-        return
     deadline = time.monotonic() + ORPHANS_WITHIN_S
-    while orphans := _working_in(data):
+    while orphans := working_in(data):
         if time.monotonic() > deadline:
             raise EmbeddedPostgresError(
                 f"the embedded Postgres was killed, but its processes {', '.join(map(str, orphans))} still run: end them"
             )
-        time.sleep(0.1)
-    pid_file.unlink(missing_ok=True)
+        time.sleep(0.05)
+    (data / "postmaster.pid").unlink(missing_ok=True)
+    for left in sockets.glob(".s.PGSQL.*"):  # names the dead server's pid, which somebody else may have by now
+        left.unlink(missing_ok=True)
 
 
-def _working_in(data: Path) -> list[int]:
+def working_in(data: Path) -> list[int]:
+    """The pids of all processes of a server, living or killed, that serves ``data``."""
     found = []
     for each in psutil.process_iter(["name", "cwd"]):
         if each.info["name"] == "postgres" and each.info["cwd"] == str(data):

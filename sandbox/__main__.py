@@ -13,6 +13,7 @@ from sandbox.faults import Faults
 from sandbox.server import PortTaken, Server
 from sandbox.state import Sandbox
 from sandbox.truth import Truth
+from sandbox.world import geography
 from sandbox.world.seeded import SeededWorld
 
 
@@ -37,7 +38,7 @@ async def serve(arguments: argparse.Namespace) -> int:
         print(f"sandbox: {error}", file=sys.stderr)
         return 2
     faults.latency_ms["*"] = arguments.latency_ms
-    sandbox = Sandbox(SeededWorld(arguments.seed), Truth(arguments.truth_file), faults, clock)
+    sandbox = Sandbox(SeededWorld(arguments.seed), Truth(arguments.truth_file), faults, clock, seed=arguments.seed)
     server = Server(sandbox, host=arguments.host, port=arguments.port, ca_file=arguments.ca_file)
     try:
         await server.start()
@@ -45,6 +46,7 @@ async def serve(arguments: argparse.Namespace) -> int:
         print(f"sandbox: {error}", file=sys.stderr)
         return 2
     stopped = asyncio.Event()
+    geography.load()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopped.set)

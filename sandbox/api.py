@@ -1,18 +1,16 @@
-"""The vendors' APIs under their prefixes, with faults in front, and the sandbox's own admin and truth endpoints."""
+"""The vendors' APIs under their prefixes, with the faults that are on in front of them."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib
-import json
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sandbox import admin
 from sandbox.faults import Fault
 from sandbox.sites.app import Gone
 from sandbox.state import Sandbox
@@ -20,11 +18,21 @@ from sandbox.state import Sandbox
 VENDORS = ("yelp", "places", "pagespeed", "openai", "sendgrid", "stripe")
 
 
-def vendor_api(sandbox: Sandbox) -> ASGIApp:
-    """The ASGI app for local names."""
-    modules = {name: importlib.import_module(f"sandbox.vendors.{name}") for name in VENDORS}
-    routes = [Mount(f"/{name}", app=Faulty(name, module, sandbox)) for name, module in modules.items()]
-    return Starlette(routes=[*_own(sandbox), *routes])
+class VendorApi:
+    """The ASGI app for local names. Vendors keep books of their own, so a reset builds them anew."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._build()
+
+    def _build(self) -> None:
+        modules = {name: importlib.import_module(f"sandbox.vendors.{name}") for name in VENDORS}
+        mounts = [Mount(f"/{name}", app=Faulty(name, module, self._sandbox)) for name, module in modules.items()]
+        self._app = Starlette(routes=[*admin.routes(self._sandbox, self._build), *mounts])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Routes one request."""
+        await self._app(scope, receive, send)
 
 
 class Faulty:
@@ -32,18 +40,18 @@ class Faulty:
 
     def __init__(self, vendor: str, module: Any, sandbox: Sandbox) -> None:
         self._vendor, self._module, self._sandbox = vendor, module, sandbox
-        self._app = Starlette(routes=module.routes(sandbox))
+        self._app: ASGIApp = Starlette(routes=module.routes(sandbox))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers, fails, or processes and loses the answer."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        latency = self._sandbox.faults.latency_ms.get(self._vendor) or self._sandbox.faults.latency_ms.get("*")
+        latency = self._sandbox.faults.latency_of(self._vendor)
         if latency:
             await asyncio.sleep(latency / 1000)
         fault = self._sandbox.faults.draw(self._vendor)
-        status: list[int | str] = []
+        status: list[int] = []
 
         async def noting(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -53,7 +61,7 @@ class Faulty:
         try:
             await self._with(fault, scope, receive, noting)
         finally:
-            told = fault.kind if fault is not None and not status else (status or ["dropped"])[0]
+            told = status[0] if status else fault.kind if fault is not None else "dropped"
             path = scope["path"].removeprefix(scope.get("root_path", ""))
             self._sandbox.truth.count_request(self._vendor, "/".join(path.split("/")[:4]), told)
 
@@ -66,8 +74,7 @@ class Faulty:
             case "reset":
                 raise Gone
             case "lost":
-                await self._app(scope, receive, _nowhere)
-                raise Gone
+                await self._lose(scope, receive, send)
             case "malformed":
                 await self._app(scope, receive, _truncating(send))
             case "slow":
@@ -76,9 +83,18 @@ class Faulty:
             case _:
                 await self._app(scope, receive, send)
 
+    async def _lose(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Processes, then drops the connection; what the vendor refuses is answered, for nothing was accepted."""
+        answer: list[Message] = []
 
-async def _nowhere(_: Message) -> None:
-    """Takes an answer that never arrives."""
+        async def keep(message: Message) -> None:
+            answer.append(message)
+
+        await self._app(scope, receive, keep)
+        if answer and answer[0]["status"] < 400:
+            raise Gone
+        for message in answer:
+            await send(message)
 
 
 def _truncating(send: Send) -> Send:
@@ -96,63 +112,3 @@ def _truncating(send: Send) -> Send:
             await send({"type": "http.response.body", "body": half, "more_body": False})
 
     return cut
-
-
-def _own(sandbox: Sandbox) -> list[Route]:
-    """What only the sandbox has: health, faults, options, truth."""
-
-    async def health(_: Request) -> Response:
-        return JSONResponse({"status": "ok", "clock": sandbox.clock.now().isoformat()})
-
-    async def faults(request: Request) -> Response:
-        if request.method == "DELETE":
-            sandbox.faults.clear()
-            return Response(status_code=204)
-        try:
-            fault = sandbox.faults.add(**await request.json())
-        except (TypeError, ValueError) as error:
-            return JSONResponse({"error": str(error)}, 400)
-        return JSONResponse(vars(fault), 201)
-
-    async def latency(request: Request) -> Response:
-        body = await request.json()
-        sandbox.faults.latency_ms[body.get("vendor", "*")] = float(body["ms"])
-        return Response(status_code=204)
-
-    async def options(request: Request) -> Response:
-        if request.method == "POST":
-            sandbox.options.update(await request.json())
-        return JSONResponse(json.loads(json.dumps(sandbox.options, default=str)))
-
-    async def counts(_: Request) -> Response:
-        return JSONResponse(sandbox.truth.counts())
-
-    async def requests(_: Request) -> Response:
-        return JSONResponse(dict(sandbox.truth.requests))
-
-    async def entries(request: Request) -> Response:
-        since = int(request.query_params.get("since", 0))
-        found = sandbox.truth.of(request.path_params["vendor"], request.query_params.get("kind"), since)
-        return Response(json.dumps(found, default=str), media_type="application/json")
-
-    async def duplicates(request: Request) -> Response:
-        world: Any = sandbox.world
-        return JSONResponse(world.duplicates(request.path_params["zip"], request.path_params["vertical"]))
-
-    async def defects(request: Request) -> Response:
-        site = sandbox.world.site(request.path_params["host"])
-        if site is None:
-            return JSONResponse({"error": "no such host"}, 404)
-        return JSONResponse({"behaviour": site.behaviour, "defects": sorted(site.defects), "weight_kb": site.weight_kb})
-
-    return [
-        Route("/_health", health),
-        Route("/_admin/faults", faults, methods=["POST", "DELETE"]),
-        Route("/_admin/latency", latency, methods=["POST"]),
-        Route("/_admin/options", options, methods=["GET", "POST"]),
-        Route("/_truth", counts),
-        Route("/_truth/_requests", requests),
-        Route("/_truth/world/duplicates/{zip}/{vertical}", duplicates),
-        Route("/_truth/world/sites/{host}", defects),
-        Route("/_truth/{vendor}", entries),
-    ]

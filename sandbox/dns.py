@@ -12,7 +12,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from sandbox.model import World
+from sandbox.state import Sandbox
 
 PRIVATE = ("10.0.0.5", "127.0.0.1", "169.254.169.254")  # what a hostile name resolves to
 TTL_S = 60
@@ -21,8 +21,8 @@ TTL_S = 60
 class DnsProtocol(asyncio.DatagramProtocol):
     """Answers A queries from the world."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -48,7 +48,7 @@ class DnsProtocol(asyncio.DatagramProtocol):
 
     def address_of(self, name: str) -> str | None:
         """The address of a host name; None when nobody has it."""
-        site = self._world.site(name)
+        site = self._sandbox.world.site(name)
         if site is None or site.behaviour == "dead_domain":
             return None
         number = hashlib.sha256(site.host.encode()).digest()[0]

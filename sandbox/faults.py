@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any
 
 KINDS = ("429", "5xx", "slow", "reset", "lost", "malformed", "duplicate_webhooks", "shuffled_webhooks")
+VENDORS = ("*", "yelp", "places", "pagespeed", "openai", "sendgrid", "stripe")
 
 
 @dataclasses.dataclass
@@ -24,8 +25,10 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"kind={self.kind!r} is no fault: choose from {', '.join(KINDS)}")
-        if not 0 <= self.rate <= 1:
+        if not isinstance(self.rate, (int, float)) or not 0 <= self.rate <= 1:
             raise ValueError(f"rate={self.rate!r} is no share: choose 0 to 1")
+        if self.vendor not in VENDORS:
+            raise ValueError(f"vendor={self.vendor!r} is unknown: choose from {', '.join(VENDORS)}")
 
 
 class Faults:
@@ -46,6 +49,10 @@ class Faults:
         """Switches all off."""
         self.on.clear()
         self.latency_ms.clear()
+
+    def latency_of(self, vendor: str) -> float:
+        """Milliseconds to wait before a vendor's answer; its own setting goes before that of ``*``."""
+        return self.latency_ms.get(vendor, self.latency_ms.get("*", 0.0))
 
     def draw(self, vendor: str) -> Fault | None:
         """The fault that the next request to ``vendor`` meets, if any."""

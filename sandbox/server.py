@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from sandbox.api import vendor_api
+from sandbox.api import VendorApi
 from sandbox.dns import DnsProtocol
 from sandbox.sites.app import Gone, Websites
 from sandbox.state import Sandbox
 from sandbox.tls import Authority
 
 TLS_HANDSHAKE = 0x16
+FREE_PORT_TRIES = 20
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: closing sends a reset instead of a farewell
 LOCAL = {"127.0.0.1", "localhost", "[::1]", "testserver"}
 
 
@@ -32,7 +35,7 @@ class ByHost:
     """The vendors' APIs for local names, the businesses' websites for all others."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        self._vendors, self._websites = vendor_api(sandbox), Websites(sandbox)
+        self._vendors, self._websites = VendorApi(sandbox), Websites(sandbox)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Routes one request by its Host header."""
@@ -53,6 +56,9 @@ class _Connection(HttpToolsProtocol):
         try:
             await self._real(scope, receive, send)
         except Gone:
+            raw = self.transport.get_extra_info("socket")
+            if raw is not None:
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self.transport.abort()
             if self.cycle is not None:
                 self.cycle.response_started = self.cycle.response_complete = True
@@ -63,10 +69,10 @@ class Server:
 
     def __init__(self, sandbox: Sandbox, *, host: str, port: int, ca_file: Path | None) -> None:
         self._host, self.port = host, port
-        self._authority = Authority(sandbox.world)
+        self._authority = Authority(sandbox)
         if ca_file is not None:
             self._authority.write(ca_file)
-        self._world = sandbox.world
+        self._sandbox = sandbox
         self._app = ByHost(sandbox)
         self._config = uvicorn.Config(
             self._app, log_level="warning", access_log=False, server_header=False, lifespan="off", timeout_keep_alive=30
@@ -78,26 +84,31 @@ class Server:
 
     async def start(self) -> None:
         """Binds TCP and UDP on the same port number; raises PortTaken."""
-        loop = asyncio.get_running_loop()
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((self._host, self.port))
-            listener.listen(1024)
-            self.port = int(listener.getsockname()[1])
-            transport, _ = await loop.create_datagram_endpoint(
-                lambda: DnsProtocol(self._world), local_addr=(self._host, self.port)
-            )
-        except OSError as error:
-            listener.close()
-            if error.errno in {errno.EADDRINUSE, errno.EACCES}:
-                raise PortTaken(
-                    f"port {self.port} on {self._host} is taken: stop what listens there or choose another --port"
-                ) from None
-            raise
+        listener, transport = await self._bind()
+        self.port = int(listener.getsockname()[1])
         listener.setblocking(False)
         self._closing += [listener, transport]
         self._spawn(self._accept(listener))
+
+    async def _bind(self) -> tuple[socket.socket, asyncio.DatagramTransport]:
+        """A TCP listener and a UDP endpoint of one number; for port 0 until a number is free for both."""
+        loop = asyncio.get_running_loop()
+        for _ in range(FREE_PORT_TRIES if self.port == 0 else 1):
+            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind((self._host, self.port))
+                listener.listen(1024)
+                transport, _ = await loop.create_datagram_endpoint(
+                    lambda: DnsProtocol(self._sandbox), local_addr=(self._host, listener.getsockname()[1])
+                )
+            except OSError as error:
+                listener.close()
+                if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
+                    raise
+            else:
+                return listener, transport
+        raise PortTaken(f"port {self.port} on {self._host} is taken: stop what listens there or choose another --port")
 
     async def stop(self) -> None:
         """Closes everything."""

@@ -30,3 +30,9 @@ class Sandbox:
     clock: Clock = dataclasses.field(default_factory=Clock)
     keys: dict[str, set[str]] = dataclasses.field(default_factory=lambda: {k: set(v) for k, v in KEYS.items()})
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    seed: str = "demo"
+
+    def restart(self, world: World, seed: str) -> None:
+        """Begins anew with ``world``: nothing accepted, no faults, no options. Keys and clock stay."""
+        self.world, self.seed = world, seed
+        self.truth, self.faults, self.options = self.truth.renewed(seed), Faults(), {}

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from sandbox.model import World
+from sandbox.state import Sandbox
 
 LIFE = dt.timedelta(days=365)
 
@@ -20,8 +20,8 @@ LIFE = dt.timedelta(days=365)
 class Authority:
     """A CA of this process, and one server context per name."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "LeadFactory sandbox CA")])
         self._certificate = self._sign(self._name, self._key.public_key(), ca=True, names=())
@@ -37,12 +37,16 @@ class Authority:
         beside.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
         beside.replace(file)
 
-    def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+    def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> int | None:
+        """Gives the connection the certificate of ``name``, or refuses it where the site has no HTTPS."""
         if not name:
-            return
-        site = self._world.site(name)
+            return None
+        site = self._sandbox.world.site(name)
+        if site is not None and "no_https" in site.defects:
+            return int(ssl.AlertDescription.ALERT_DESCRIPTION_UNRECOGNIZED_NAME)
         shown = "wrong-name.example" if site is not None and site.behaviour == "bad_certificate" else name
         connection.context = self._contexts.get(shown) or self._context(shown)
+        return None
 
     def _context(self, name: str) -> ssl.SSLContext:
         certificate = self._sign(

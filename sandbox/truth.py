@@ -6,7 +6,7 @@ import json
 import threading
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
 class Truth:
@@ -15,7 +15,7 @@ class Truth:
     def __init__(self, file: Path | None = None) -> None:
         self._entries: list[dict[str, Any]] = []
         self._lock = threading.Lock()
-        self._file = file.open("a", encoding="utf-8") if file is not None else None
+        self._file: IO[str] | None = file.open("a", encoding="utf-8") if file is not None else None
         self.requests: Counter[str] = Counter()
 
     def accepted(self, vendor: str, kind: str, vendor_id: str, **facts: object) -> None:
@@ -38,3 +38,12 @@ class Truth:
     def count_request(self, vendor: str, path: str, status: int | str) -> None:
         """Counts a request by vendor, first parts of its path and status."""
         self.requests[f"{vendor} {path} {status}"] += 1
+
+    def renewed(self, seed: str) -> Truth:
+        """An empty log that goes on in the same file, after a line that says so."""
+        fresh = Truth()
+        fresh._file = self._file
+        if self._file is not None:
+            self._file.write(json.dumps({"number": 0, "vendor": "sandbox", "kind": "reset", "id": seed}) + "\n")
+            self._file.flush()
+        return fresh

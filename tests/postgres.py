@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import sqlalchemy as sa
 
@@ -16,25 +17,38 @@ from leadfactory.database import SCHEMA, Database
 from leadfactory.settings import Settings
 from leadfactory.tables import metadata
 
+PREFIX = "lf-tests-"
+
 
 def settings_for_tests(home: Path, **environment: str) -> Settings:
-    """Settings as a process with these variables would see them; the environment of the tests is left as it is."""
+    """Settings as a process with these variables would see them, on the embedded server of ``home`` unless they say else."""
     names = {str(field.validation_alias): name for name, field in Settings.model_fields.items()}
     values = {names[name]: value for name, value in environment.items()}
-    return Settings(**{"env": "test", "home": home, **values})  # type: ignore[arg-type]
+    defaults = {"env": "test", "home": home, "database_url": None, "dagster_database_url": None}
+    return Settings(**{**defaults, **values})  # type: ignore[arg-type]
+
+
+def _sweep() -> None:
+    """Ends what killed sessions left running."""
+    for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+        pid = left.name.removeprefix(PREFIX).split("-")[0]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            embedded.stop(left)
+            shutil.rmtree(left, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[embedded.EmbeddedServer]:
     """A server of this session's own, without fsync, stopped and removed at its end."""
-    home = Path(tempfile.mkdtemp(prefix="lf-tests-"))
-    home.chmod(0o700)
-    server = embedded.ensure_running(home, fast=True)
-    os.environ.pop("LEADFACTORY_DATABASE_URL", None)
-    migrate.upgrade(settings_for_tests(home))
-    yield server
-    embedded.stop(home)
-    shutil.rmtree(home, ignore_errors=True)
+    _sweep()
+    home = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+    try:
+        server = embedded.ensure_running(home, fast=True)
+        migrate.upgrade(settings_for_tests(home))
+        yield server
+    finally:
+        embedded.stop(home)
+        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

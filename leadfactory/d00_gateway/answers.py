@@ -55,15 +55,33 @@ class Reader:
         return record
 
 
-def judged(vendor: str, endpoint: str, check: Callable[[Reader, Any], None]) -> FaultOf:
-    """A ``fault_of``: errors by status, and 2xx answers whose body ``check`` refuses by raising a VendorError."""
+def has_location(response: httpx.Response) -> bool:
+    """Whether an answer redirects to what can be read as a URL; httpx raises over any other Location."""
+    try:
+        return response.has_redirect_location and bool(httpx.URL(response.headers["location"]))
+    except (httpx.InvalidURL, ValueError):
+        return False
+
+
+def any_body(reader: Reader, answer: Any) -> None:
+    """A check that takes every 2xx answer."""
+
+
+def judged(vendor: str, endpoint: str, check: Callable[[Reader, Any], None], *, moves: bool = False) -> FaultOf:
+    """A ``fault_of``: errors by status, and 2xx answers whose body ``check`` refuses by raising a VendorError.
+
+    Any other status is malformed, but for a redirect with a readable Location where the endpoint ``moves`` things.
+    """
 
     def fault_of(response: httpx.Response) -> VendorError | None:
         error = fault_of_status(vendor, endpoint, response)
-        if error is not None or not response.is_success:
+        if error is not None:
             return error
+        reader = Reader(vendor, endpoint, response.status_code)
+        if not response.is_success:
+            return None if moves and has_location(response) else reader.malformed("neither success nor error")
         try:
-            check(Reader(vendor, endpoint, response.status_code), body(response))
+            check(reader, body(response))
         except VendorError as refused:
             return refused
         return None

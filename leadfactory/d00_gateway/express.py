@@ -82,7 +82,7 @@ async def commit(conn: psycopg.AsyncConnection, batch: Batch) -> bool:
     }  # fmt: skip
     try:
         started = {row[0] for row in await (await conn.execute(_STATEMENT, values, prepare=True)).fetchall()}
-    except psycopg.errors.CheckViolation:
+    except (psycopg.errors.CheckViolation, psycopg.errors.DeadlockDetected):
         return False
     for start, lease, call_id in begun:
         if call_id in started:

@@ -10,10 +10,9 @@ from typing import Any
 
 import httpx
 
-from leadfactory.d00_gateway.answers import Reader, body, judged
+from leadfactory.d00_gateway.answers import Reader, any_body, body, judged
 from leadfactory.d00_gateway.errors import VendorError, VendorRejected
 from leadfactory.d00_gateway.gateway import Gateway
-from leadfactory.d00_gateway.meanings import fault_of_status
 from leadfactory.d00_gateway.scope import CallSpec
 from leadfactory.settings import Settings
 
@@ -75,9 +74,10 @@ class PagespeedClient:
 
     async def ping(self) -> str:
         """A run without a url: Google checks the key and refuses the request, measuring nothing."""
+        judge = judged("pagespeed", "ping", any_body)
 
         def usable(response: httpx.Response) -> VendorError | None:
-            error = fault_of_status("pagespeed", "ping", response)
+            error = judge(response)
             return None if error is not None and error.reason == "bad_request" else error
 
         with self.gateway.calling(CallSpec("ping", fault_of=usable)):

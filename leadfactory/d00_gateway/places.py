@@ -6,10 +6,9 @@ from typing import Any
 
 import httpx
 
-from leadfactory.d00_gateway.answers import Reader, body, judged
+from leadfactory.d00_gateway.answers import Reader, any_body, body, judged
 from leadfactory.d00_gateway.errors import VendorError
 from leadfactory.d00_gateway.gateway import Gateway
-from leadfactory.d00_gateway.meanings import fault_of_status
 from leadfactory.d00_gateway.scope import CallSpec
 from leadfactory.settings import Settings
 
@@ -75,9 +74,10 @@ class PlacesClient:
 
     async def ping(self) -> str:
         """A details look-up by an unknown id with the ids-only mask, which Google does not bill."""
+        judge = judged("places", "ping", any_body)
 
         def usable(response: httpx.Response) -> VendorError | None:
-            error = fault_of_status("places", "ping", response)
+            error = judge(response)
             return None if error is not None and error.reason in {"not_found", "bad_request"} else error
 
         headers = {"X-Goog-Api-Key": self._key, "X-Goog-FieldMask": "id"}

@@ -128,9 +128,8 @@ def signed_events_valid(payload: bytes, signature: str, timestamp: str, public_k
 
 
 def _fault(response: httpx.Response) -> VendorError | None:
-    """429 is a refusal that was not accepted; a 5xx may have been."""
+    """Only 202 is acceptance. 429 is a refusal that was not accepted; a 5xx, or another 2xx or 3xx, may have been."""
     if response.status_code == 202:
         return None
-    if response.is_success:
-        return VendorUnavailable("sendgrid", "mail/send", "unexpected_success", status=response.status_code)
-    return fault_of_status("sendgrid", "mail/send", response)
+    error = fault_of_status("sendgrid", "mail/send", response)
+    return error or VendorUnavailable("sendgrid", "mail/send", "unexpected_status", status=response.status_code)

@@ -10,17 +10,15 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 
 import psycopg
 
 from leadfactory.clock import Clock
-from leadfactory.d00_gateway import breaker, budget, express, ledger, limiter
+from leadfactory.d00_gateway import breaker, budget, express, limiter, upkeep
 from leadfactory.d00_gateway.batch import Batch
-from leadfactory.d00_gateway.budget import Budget
 from leadfactory.d00_gateway.held import Held, Start
 from leadfactory.d00_gateway.ledger import Call, Ending, Hit, Permit
-from leadfactory.d00_gateway.limiter import Quota
 from leadfactory.d00_gateway.policies import Policies
 from leadfactory.database import SCHEMA, Database, DatabaseUnavailable
 
@@ -114,7 +112,8 @@ class Writer:
             self._task = None
         if self._conn is not None:
             with contextlib.suppress(psycopg.Error):  # leases that cannot be ended now expire
-                await self._end_leases([lease.lease_id for leases in self._held.leases.values() for lease in leases])
+                own = [lease.lease_id for leases in self._held.leases.values() for lease in leases]
+                await upkeep.end_leases(self._conn, own)
             await self._conn.close()
             self._conn = None
         self._held = Held()
@@ -250,54 +249,11 @@ class Writer:
         await self._conn.execute(breaker.ENSURE, [breakers])
 
     async def _upkeep(self) -> None:
-        """What any process does for all: ends expired leases and dead attempts; and its own leases that lapsed."""
+        """What any process does for all, and its own leases that lapsed."""
         assert self._conn is not None
         now = time.monotonic()
         lapsed = [lease for leases in self._held.leases.values() for lease in leases if lease.use_before <= now]
-        rows = await (await self._conn.execute(limiter.EXPIRED)).fetchall()
-        await self._end_leases([row[0] for row in rows] + [lease.lease_id for lease in lapsed])
+        await upkeep.end_expired(self._conn, [lease.lease_id for lease in lapsed])
         for lease in lapsed:
             self._held.leases[lease.vendor].remove(lease)
-        await self._reap()
-
-    async def _end_leases(self, lease_ids: list) -> None:
-        if not lease_ids:
-            return
-        assert self._conn is not None
-        async with self._conn.transaction():
-            vendors = await (
-                await self._conn.execute(
-                    "SELECT DISTINCT vendor FROM vendor_leases WHERE lease_id = ANY(%s::uuid[])", [lease_ids]
-                )
-            ).fetchall()
-            quotas: dict[str, list[Quota]] = defaultdict(list)
-            locked = await self._conn.execute(limiter.LOCK, [[row[0] for row in vendors]])
-            for row in await locked.fetchall():
-                quotas[row[0]].append(Quota.of_row(row))
-            # A holder that is inserting rows keeps its lease locked until it commits; the count below sees those rows.
-            ended = await (await self._conn.execute(limiter.END, [lease_ids, []])).fetchall()
-            used = await (await self._conn.execute(limiter.USED, [lease_ids])).fetchall()
-            limiter.give_back(quotas, ended, dict(used))
-            for quota in (one for ones in quotas.values() for one in ones if one.rate == "day"):
-                await self._conn.execute(limiter.SAVE, limiter.save_row(quota))
-
-    async def _reap(self) -> None:
-        assert self._conn is not None
-        names = list(self._policies.vendors)
-        ages = [self._policies.vendors[name].dead_after_s for name in names]
-        async with self._conn.transaction():
-            dead = await (await self._conn.execute(ledger.REAP, [names, ages])).fetchall()
-            owed: dict[ledger.BudgetKey, int] = defaultdict(int)
-            for vendor, occurred_on, campaign, business_id, reserved in dead:
-                if reserved > 0:
-                    for key in ledger.budget_keys(vendor, occurred_on, campaign, business_id):
-                        owed[key] += reserved
-            if not owed:
-                return
-            columns = [list(column) for column in zip(*sorted(owed), strict=True)]
-            budgets = [Budget(*row) for row in await (await self._conn.execute(budget.LOCK, columns)).fetchall()]
-            for one in budgets:
-                one.settle(owed[one.scope, one.key], owed[one.scope, one.key])
-            saved = zip(*((one.scope, one.key, one.reserved, one.spent) for one in budgets), strict=True)
-            await self._conn.execute(budget.SAVE, [list(column) for column in saved])
-        log.warning("%d attempts of processes that died are settled as unknown at their worst case", len(dead))
+        await upkeep.reap(self._conn, self._policies)

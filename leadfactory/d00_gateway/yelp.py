@@ -9,10 +9,9 @@ from urllib.parse import quote
 
 import httpx
 
-from leadfactory.d00_gateway.answers import NUMBER, Fields, Reader, body, judged
+from leadfactory.d00_gateway.answers import NUMBER, Fields, Reader, any_body, body, judged
 from leadfactory.d00_gateway.errors import VendorError
 from leadfactory.d00_gateway.gateway import Gateway
-from leadfactory.d00_gateway.meanings import fault_of_status
 from leadfactory.d00_gateway.scope import CallSpec
 from leadfactory.settings import Settings
 
@@ -100,7 +99,7 @@ class YelpClient:
         """
         endpoint = "businesses/details"
         response = await self._get(endpoint, f"{_PATH}/{quote(yelp_id, safe='')}", {}, _check_business, subject=yelp_id)
-        if response.has_redirect_location:
+        if not response.is_success:
             path = f"{_PATH}/{quote(_last_segment(response.headers['location']), safe='')}"
             response = await self._get(endpoint, path, {}, _check_business, subject=yelp_id)
         if not response.is_success:
@@ -113,10 +112,11 @@ class YelpClient:
     async def ping(self) -> str:
         """The cheapest call that proves the key: an unknown id. Yelp counts it, bills nothing and says how many are left."""
         remaining: list[str] = []
+        judge = judged("yelp", "ping", any_body)
 
         def usable(response: httpx.Response) -> VendorError | None:
             remaining.append(response.headers.get("ratelimit-remaining", "an unknown number of"))
-            return None if response.status_code == 404 else fault_of_status("yelp", "ping", response)
+            return None if response.status_code == 404 else judge(response)
 
         with self.gateway.calling(CallSpec("ping", fault_of=usable)):
             await self.gateway.http("yelp").get(f"{self._base}{_PATH}/leadfactory-ping", headers=self._headers)
@@ -127,7 +127,7 @@ class YelpClient:
     ) -> httpx.Response:
         spec = CallSpec(
             endpoint, worst_case_microusd=self._price, cache_for=self._stored_for, subject=subject,
-            cost_of=lambda response: self._price if response.is_success else 0, fault_of=judged("yelp", endpoint, check),
+            cost_of=lambda response: self._price if response.is_success else 0, fault_of=judged("yelp", endpoint, check, moves=check is _check_business),
         )  # fmt: skip
         with self.gateway.calling(spec):
             return await self.gateway.http("yelp").get(self._base + path, params=parameters, headers=self._headers)

@@ -17,7 +17,8 @@ email_sends = sa.Table(
     sa.Column("step", sa.SmallInteger, nullable=False),
     sa.Column("draft_id", sa.Uuid, nullable=False),
     sa.Column("address_hmac", sa.LargeBinary, nullable=False, index=True),
-    sa.Column("domain_hmac", sa.LargeBinary),
+    sa.Column("address_plus_hmac", sa.LargeBinary, nullable=False, comment="of the address without its +tag"),
+    sa.Column("domain_hmac", sa.LargeBinary, comment="of the registrable domain; NULL for free mail"),
     sa.Column("sender_email", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False, server_default="planned"),
     sa.Column("reason", sa.Text),
@@ -26,6 +27,9 @@ email_sends = sa.Table(
     sa.Column("expires_at", Moment, nullable=False),
     sa.Column("planned_at", Moment, nullable=False),
     sa.Column("claimed_at", Moment),
+    sa.Column(
+        "claim_expires_at", Moment, comment="database clock: a claim that nobody settled by then is of a dead process"
+    ),
     sa.Column("settled_at", Moment),
     sa.Column("sendgrid_id", sa.Text, comment="X-Message-Id"),
     sa.UniqueConstraint("business_id", "campaign", "step"),

@@ -221,7 +221,13 @@ def upgrade() -> None:
         sa.Column("step", sa.SmallInteger(), nullable=False),
         sa.Column("draft_id", sa.Uuid(), nullable=False),
         sa.Column("address_hmac", sa.LargeBinary(), nullable=False),
-        sa.Column("domain_hmac", sa.LargeBinary(), nullable=True),
+        sa.Column("address_plus_hmac", sa.LargeBinary(), nullable=False, comment="of the address without its +tag"),
+        sa.Column(
+            "domain_hmac",
+            sa.LargeBinary(),
+            nullable=True,
+            comment="of the registrable domain; NULL for free mail",
+        ),
         sa.Column("sender_email", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), server_default="planned", nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
@@ -230,6 +236,12 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("planned_at", sa.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("claimed_at", sa.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column(
+            "claim_expires_at",
+            sa.TIMESTAMP(timezone=True),
+            nullable=True,
+            comment="database clock: a claim that nobody settled by then is of a dead process",
+        ),
         sa.Column("settled_at", sa.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("sendgrid_id", sa.Text(), nullable=True, comment="X-Message-Id"),
         sa.CheckConstraint(

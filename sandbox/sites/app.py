@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import gzip
+from collections.abc import AsyncIterator
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from sandbox.model import Business, Site
+from sandbox.sites.files import file_of
 from sandbox.sites.pages import page
 from sandbox.state import Sandbox
+from sandbox.world import sites
 
 HANGS_S = 60.0
 HUGE_BYTES = 20 * 1024 * 1024
+SLOW_SERVER_S = 0.15  # shorter than the lab metric says, so that a suite may fetch many; option slow_server_s
+SERVERS = {"wordpress": "Apache/2.4.41", "wix": "Pepyaka", "squarespace": "Squarespace"}
+SECURITY_HEADERS = {
+    "strict-transport-security": "max-age=63072000",
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'self' https: 'unsafe-inline'",
+}
 
 
 class Gone(Exception):
@@ -28,98 +38,59 @@ class Websites:
         self._sandbox = sandbox
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request; a dropped connection raises, which the server turns into a reset."""
+        """Answers one request; a dropped connection raises Gone, which the server turns into a reset."""
         request = Request(scope, receive)
         host = request.headers.get("host", "").split(":")[0].lower()
         site = self._sandbox.world.site(host)
-        response = Response("no such site", 404) if site is None else await self._answer(site, host, request)
-        await response(scope, receive, send)
+        answer = Response("no such site", 404) if site is None else await self._answer(site, host, request)
+        await answer(scope, receive, send)
 
     async def _answer(self, site: Site, host: str, request: Request) -> Response:
         scheme, path = request.url.scheme, request.url.path
-        for behave in (_dropped, _redirected):
-            response = await behave(site, host, scheme, path)
-            if response is not None:
-                return response
-        if path == "/robots.txt":
-            rule = "Disallow: /" if site.behaviour == "robots_disallow" else "Disallow: /admin/"
-            return Response(f"User-agent: *\n{rule}\n", media_type="text/plain")
-        if path == "/sitemap.xml" and "no_sitemap" not in site.defects:
-            return Response(f"<urlset><url><loc>{scheme}://{host}/</loc></url></urlset>", media_type="application/xml")
-        if site.behaviour == "parked":
-            return Response(
-                f"<html><head><title>{host} is for sale</title></head><body>This domain is parked. Buy this domain.</body></html>",
-                media_type="text/html",
-            )
-        if site.behaviour == "not_html":
-            return Response(b"%PDF-1.4\n%sandbox\n", media_type="application/pdf")
-        if site.behaviour == "huge":
-            return StreamingResponse(_flood(), media_type="text/html")
-        body = page(site, self._business(site), path, scheme)
+        answer = await _misbehaved(site, path)
+        if answer is not None:
+            return answer
+        target = sites.redirect_of(site, host, scheme, path)
+        if target is not None:
+            return RedirectResponse(target, 302 if site.behaviour == "redirect_loop" else 301)
+        found = file_of(site, path, scheme)
+        if found is not None:
+            return found
+        body = page(site, self._business(site), path, scheme, self._sandbox.clock.now().year)
         if body is None:
             return Response("<html><body>not found</body></html>", 404, media_type="text/html")
         if "slow_server" in site.defects:
-            await asyncio.sleep(float(self._sandbox.options.get("slow_server_s", 0.15)))
+            await asyncio.sleep(float(self._sandbox.options.get("slow_server_s", SLOW_SERVER_S)))
         return _dressed(site, body, request)
 
     def _business(self, site: Site) -> Business:
         if site.business_key.startswith("chain:"):
-            return chain_headquarters(self._sandbox, site)
+            return sites.chain_headquarters(site)
         return self._sandbox.world.business(site.business_key)
 
 
-def chain_headquarters(sandbox: Sandbox, site: Site) -> Business:
-    """The business whose address a chain's central site shows: none of its branches'."""
-    import datetime as dt
-
-    from sandbox.model import Address
-
-    _, vertical, name = site.business_key.split(":", 2)
-    at = Address("1 Corporate Plaza", "Wilmington", "DE", "19801", 39.74, -75.55)
-    return Business(
-        site.business_key,
-        name,
-        vertical,
-        (),
-        (),
-        at,
-        "+13025550100",
-        site.host,
-        f"info@{site.host}",
-        "mailto",
-        name,
-        "open",
-        None,
-        0,
-        None,
-        900,
-        dt.date(1998, 5, 1),
-    )
-
-
-async def _dropped(site: Site, host: str, scheme: str, path: str) -> Response | None:
-    if site.behaviour == "timeout":
-        await asyncio.sleep(HANGS_S)
-        raise Gone
-    if site.behaviour == "refused":
-        raise Gone
-    if site.behaviour == "server_error":
-        return Response("<h1>Error establishing a database connection</h1>", 500, media_type="text/html")
+async def _misbehaved(site: Site, path: str) -> Response | None:
+    """What a server that does not work answers, whatever it is asked for; None when this one works."""
+    page_asked = path not in {"/robots.txt", "/favicon.ico", "/sitemap.xml"}
+    match site.behaviour:
+        case "timeout":
+            await asyncio.sleep(HANGS_S)
+            raise Gone
+        case "refused":
+            raise Gone
+        case "server_error":
+            return Response("<h1>Error establishing a database connection</h1>", 500, media_type="text/html")
+        case "parked" if page_asked:
+            sale = f"<title>{site.host} is for sale</title></head><body>This domain is parked. Buy this domain.</body>"
+            return Response(f"<html><head>{sale}</html>", media_type="text/html")
+        case "not_html" if page_asked:
+            return Response(b"%PDF-1.4\n%sandbox\n", media_type="application/pdf")
+        case "huge" if page_asked:
+            return StreamingResponse(_flood(), media_type="text/html")
     return None
 
 
-async def _redirected(site: Site, host: str, scheme: str, path: str) -> Response | None:
-    if site.behaviour == "redirect_loop":
-        hop = int(hashlib.sha256(path.encode()).hexdigest(), 16) % 97
-        return RedirectResponse(f"{scheme}://{host}/hop-{hop}", 302)
-    if site.behaviour == "redirect_https" and scheme == "http":
-        return RedirectResponse(f"https://{host}{path}", 301)
-    if site.behaviour == "redirect_other_host" and not host.startswith("www."):
-        return RedirectResponse(f"{scheme}://www.{host}{path}", 301)
-    return None
-
-
-async def _flood():  # type: ignore[no-untyped-def]
+async def _flood() -> AsyncIterator[bytes]:
     yield b"<html><body>"
     for _ in range(HUGE_BYTES // 65536):
         yield b"x" * 65536
@@ -127,21 +98,13 @@ async def _flood():  # type: ignore[no-untyped-def]
 
 def _dressed(site: Site, body: str, request: Request) -> Response:
     """The page with the headers that the site's server sends."""
-    bad, content, headers = site.defects, body.encode(), {}
+    bad, content = site.defects, body.encode()
+    headers = {"server": SERVERS.get(site.platform, "nginx")}
     if "missing_security_headers" not in bad:
-        headers |= {
-            "strict-transport-security": "max-age=63072000",
-            "x-content-type-options": "nosniff",
-            "content-security-policy": "default-src 'self' https:",
-        }
+        headers |= SECURITY_HEADERS
     if "no_cache_headers" not in bad:
         headers["cache-control"] = "public, max-age=3600"
-    headers["server"] = {"wordpress": "Apache/2.4.41", "wix": "Pepyaka", "squarespace": "Squarespace"}.get(
-        site.platform, "nginx"
-    )
     if "no_compression" not in bad and "gzip" in request.headers.get("accept-encoding", ""):
-        import gzip
-
         content = gzip.compress(content, compresslevel=1, mtime=0)
-        headers["content-encoding"] = "gzip"
+        headers |= {"content-encoding": "gzip", "vary": "accept-encoding"}
     return Response(content, headers=headers, media_type="text/html")

@@ -7,74 +7,63 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Audit:
-    """One audit's shape. ``details`` is the type of its details object, or None; ``fixed`` is the score when nothing is wrong."""
+    """One audit's shape: ``details`` is the type of its details object, ``savings`` the metrics it could improve."""
 
     id: str
     mode: str
     unit: str | None = None
     details: str | None = None
-    fixed: float | None = None
+    savings: tuple[str, ...] = ()
 
 
-def _many(mode: str, details: str | None, fixed: float | None, ids: str) -> list[Audit]:
-    return [Audit(each, mode, None, details, fixed) for each in ids.split()]
+def _many(mode: str, details: str | None, ids: str, savings: str = "") -> list[Audit]:
+    return [Audit(each, mode, None, details, tuple(savings.split())) for each in ids.split()]
 
 
-METRICS = {
-    "first-contentful-paint": ("millisecond", 1800, 3000, 10),
-    "largest-contentful-paint": ("millisecond", 2500, 4000, 25),
-    "total-blocking-time": ("millisecond", 200, 600, 30),
-    "cumulative-layout-shift": ("unitless", 0.1, 0.25, 25),
-    "speed-index": ("millisecond", 3387, 5800, 10),
-}  # unit, p10, median, weight: Lighthouse's scoring curves for phones
-AUDITS: dict[str, Audit] = {
-    each.id: each
-    for each in (
-        *(Audit(name, "numeric", unit, "debugdata" if name == "cumulative-layout-shift" else None) for name, (unit, *_) in METRICS.items()),
-        Audit("interactive", "numeric", "millisecond"),
-        Audit("max-potential-fid", "numeric", "millisecond"),
-        Audit("server-response-time", "metricSavings", "millisecond", "opportunity"),
-        Audit("redirects", "metricSavings", "millisecond", "opportunity"),
-        Audit("total-byte-weight", "metricSavings", "byte", "table"),
-        Audit("mainthread-work-breakdown", "metricSavings", "millisecond", "table"),
-        Audit("bootup-time", "metricSavings", "millisecond", "table"),
-        Audit("unused-css-rules", "metricSavings", "millisecond", "opportunity"),
-        Audit("unused-javascript", "metricSavings", "millisecond", "opportunity"),
-        Audit("unminified-css", "metricSavings", "millisecond", "opportunity"),
-        Audit("unminified-javascript", "metricSavings", "millisecond", "opportunity"),
-        Audit("unsized-images", "metricSavings", None, "table"),
-        Audit("dom-size-insight", "numeric", "element", "table"),
-        *_many("metricSavings", "table", 1, "cache-insight duplicated-javascript-insight font-display-insight image-delivery-insight legacy-javascript-insight modern-http-insight render-blocking-insight"),
-        Audit("document-latency-insight", "metricSavings", None, "checklist", 1),
-        *_many("numeric", "table", 1, "third-parties-insight viewport-insight"),
-        *_many("numeric", "list", 1, "forced-reflow-insight lcp-breakdown-insight lcp-discovery-insight network-dependency-tree-insight"),
-        *_many("informative", "table", 1, "has-hsts csp-xss clickjacking-mitigation origin-isolation js-libraries layout-shifts long-tasks resource-summary"),
-        *_many("binary", "table", 1, "is-on-https errors-in-console image-aspect-ratio image-size-responsive deprecations third-party-cookies inspector-issues geolocation-on-start notification-on-start paste-preventing-inputs valid-source-maps bf-cache"),
-        *_many("binary", None, 1, "doctype charset meta-description http-status-code"),
-        *_many("binary", "table", 1, "document-title html-has-lang image-alt label link-name link-text crawlable-anchors is-crawlable robots-txt hreflang color-contrast heading-order landmark-one-main meta-viewport aria-allowed-attr aria-hidden-body aria-prohibited-attr aria-required-attr aria-roles aria-valid-attr aria-valid-attr-value link-in-text-block"),
-        *_many("notApplicable", None, None, "canonical button-name frame-title list listitem target-size video-caption redirects-http select-name tabindex"),
-        *_many("manual", None, None, "structured-data logical-tab-order focus-traps use-landmarks"),
-    )
-}  # fmt: skip
-CATEGORIES: dict[str, tuple[str, dict[str, float]]] = {
-    "performance": ("Performance", {name: weight for name, (_, _, _, weight) in METRICS.items()} | dict.fromkeys(
-        ["interactive", "max-potential-fid", "server-response-time", "redirects", "total-byte-weight", "mainthread-work-breakdown", "bootup-time", "unused-css-rules", "unused-javascript", "unminified-css", "unminified-javascript", "unsized-images", "dom-size-insight", "cache-insight", "image-delivery-insight", "render-blocking-insight", "document-latency-insight", "viewport-insight", "legacy-javascript-insight", "layout-shifts", "long-tasks"], 0)),
-    "accessibility": ("Accessibility", {
-        "image-alt": 10, "label": 10, "meta-viewport": 10, "aria-allowed-attr": 10, "aria-hidden-body": 10, "aria-required-attr": 10,
-        "aria-roles": 10, "aria-valid-attr": 10, "aria-valid-attr-value": 10, "color-contrast": 7, "document-title": 7, "html-has-lang": 7,
-        "link-name": 7, "link-in-text-block": 7, "aria-prohibited-attr": 7, "heading-order": 3, "landmark-one-main": 3, "button-name": 0}),
-    "best-practices": ("Best Practices", {
-        "is-on-https": 5, "deprecations": 5, "third-party-cookies": 5, "paste-preventing-inputs": 3, "geolocation-on-start": 1,
-        "notification-on-start": 1, "image-aspect-ratio": 1, "image-size-responsive": 1, "doctype": 1, "charset": 1, "errors-in-console": 1,
-        "inspector-issues": 1, "js-libraries": 0, "valid-source-maps": 0, "has-hsts": 0, "csp-xss": 0}),
-    "seo": ("SEO", {
-        "is-crawlable": 4, "document-title": 1, "meta-description": 1, "http-status-code": 1, "link-text": 1, "crawlable-anchors": 1,
-        "robots-txt": 1, "image-alt": 1, "hreflang": 1, "canonical": 0, "structured-data": 0}),
-}  # fmt: skip
-# Which audit a defect of the site's HTML fails.
+_PAINT = ("FCP", "LCP")
+# Order of a real result does not matter; what each line shares does.
+_ALL = (
+    *(Audit(each, "numeric", "millisecond") for each in (
+        "first-contentful-paint", "largest-contentful-paint", "speed-index", "total-blocking-time", "max-potential-fid", "interactive")),
+    Audit("cumulative-layout-shift", "numeric", "unitless", "debugdata"),
+    *(Audit(each, "metricSavings", "millisecond", "opportunity", _PAINT) for each in (
+        "server-response-time", "redirects", "unminified-css", "unminified-javascript", "unused-css-rules", "unused-javascript")),
+    *(Audit(each, "metricSavings", "millisecond", "table", ("TBT",)) for each in ("mainthread-work-breakdown", "bootup-time")),
+    Audit("total-byte-weight", "metricSavings", "byte", "table"),
+    Audit("dom-size-insight", "numeric", "element", "table", ("INP",)),
+    Audit("metrics", "informative", "millisecond", "debugdata"),
+    Audit("network-rtt", "informative", "millisecond", "table"),
+    Audit("network-server-latency", "informative", "millisecond", "table"),
+    *_many("metricSavings", "table", "cache-insight duplicated-javascript-insight image-delivery-insight legacy-javascript-insight modern-http-insight render-blocking-insight", "FCP LCP"),
+    *_many("metricSavings", "table", "unsized-images", "CLS"),
+    *_many("metricSavings", "table", "font-display-insight", "INP"),
+    *_many("metricSavings", "checklist", "document-latency-insight", "FCP LCP"),
+    *_many("numeric", "table", "viewport-insight", "INP"),
+    *_many("numeric", "table", "third-parties-insight"),
+    *_many("numeric", "list", "forced-reflow-insight"),
+    *_many("numeric", "list", "lcp-breakdown-insight lcp-discovery-insight network-dependency-tree-insight", "LCP"),
+    *_many("informative", "list", "cls-culprits-insight", "CLS"),
+    *_many("informative", "table", "layout-shifts non-composited-animations", "CLS"),
+    *_many("informative", "table", "long-tasks", "TBT"),
+    *_many("informative", "table", "user-timings network-requests main-thread-tasks resource-summary csp-xss has-hsts origin-isolation clickjacking-mitigation trusted-types-xss js-libraries baseline"),
+    *_many("informative", "debugdata", "diagnostics"),
+    *_many("informative", None, "script-treemap-data"),
+    *_many("informative", "list", "webmcp-registered-tools"),
+    *_many("binary", "list", "agent-accessibility-tree"),
+    *_many("binary", None, "doctype charset meta-description http-status-code"),
+    *_many("binary", "table", "is-on-https errors-in-console image-aspect-ratio image-size-responsive deprecations third-party-cookies valid-source-maps geolocation-on-start inspector-issues notification-on-start paste-preventing-inputs bf-cache webmcp-schema-validity"),
+    *_many("binary", "table", "link-text crawlable-anchors is-crawlable robots-txt hreflang"),
+    *_many("binary", "table", "aria-allowed-attr aria-conditional-attr aria-deprecated-role aria-hidden-body aria-prohibited-attr aria-required-attr aria-roles aria-valid-attr-value aria-valid-attr color-contrast document-title heading-order html-has-lang image-alt label landmark-one-main link-name link-in-text-block meta-viewport svg-img-alt"),
+    *_many("notApplicable", None, "redirects-http canonical webmcp-form-coverage llms-txt inp-breakdown-insight"),
+    *_many("notApplicable", None, "accesskeys aria-allowed-role aria-command-name aria-dialog-name aria-hidden-focus aria-input-field-name aria-meter-name aria-progressbar-name aria-required-children aria-required-parent aria-text aria-toggle-field-name aria-tooltip-name aria-treeitem-name button-name bypass definition-list dlitem duplicate-id-aria empty-heading form-field-multiple-labels frame-title html-lang-valid html-xml-lang-mismatch identical-links-same-purpose image-redundant-alt input-button-name input-image-alt label-content-name-mismatch list listitem meta-refresh object-alt select-name skip-link tabindex table-duplicate-name table-fake-caption target-size td-has-header td-headers-attr th-has-data-cells valid-lang video-caption autocomplete-valid presentation-role-conflict"),
+    *_many("manual", None, "custom-controls-labels custom-controls-roles focus-traps focusable-controls interactive-element-affordance logical-tab-order managed-focus offscreen-content-hidden use-landmarks visual-order-follows-dom structured-data"),
+)  # fmt: skip
+AUDITS: dict[str, Audit] = {each.id: each for each in _ALL}
+# Which audit a defect of the site's HTML fails; the rest is decided by what was measured.
 FAILED_BY = {
-    "missing_title": "document-title", "no_meta_description": "meta-description", "no_lang": "html-has-lang", "no_viewport": "meta-viewport",
+    "missing_title": "document-title", "no_meta_description": "meta-description", "no_lang": "html-has-lang", "no_viewport": "viewport-insight",
     "images_without_alt": "image-alt", "form_without_label": "label", "low_contrast": "color-contrast", "noindex": "is-crawlable",
     "no_https": "is-on-https", "mixed_content": "is-on-https", "console_error": "errors-in-console", "generic_link_text": "link-text",
-    "multiple_h1": "heading-order", "jquery_old": "deprecations",
+    "jquery_old": "deprecations", "table_layout": "landmark-one-main", "huge_images": "image-delivery-insight",
+    "no_cache_headers": "cache-insight",
 }  # fmt: skip

@@ -6,17 +6,13 @@ import dataclasses
 import functools
 import math
 import re
-from collections import Counter
 
 import zipcodes
 
 
 @dataclasses.dataclass(frozen=True)
 class Zip:
-    """One standard ZIP code with its centre (WGS84 degrees).
-
-    ``rank`` counts the ZIP codes that share the first of its ``area_codes``, so that their phone numbers can differ.
-    """
+    """One standard ZIP code with its centre (WGS84 degrees)."""
 
     code: str
     city: str
@@ -24,22 +20,18 @@ class Zip:
     latitude: float
     longitude: float
     area_codes: tuple[str, ...]
-    rank: int
 
 
 @functools.cache
 def _all() -> tuple[dict[str, Zip], dict[tuple[str, str], list[Zip]]]:
     by_code: dict[str, Zip] = {}
     by_city: dict[tuple[str, str], list[Zip]] = {}
-    ranks: Counter[str] = Counter()
     for row in sorted(zipcodes.list_all(), key=lambda row: str(row["zip_code"])):
         if row["zip_code_type"] != "STANDARD" or not row["active"] or not row["area_codes"]:
             continue
-        codes = tuple(row["area_codes"])
         each = Zip(
-            row["zip_code"], row["city"], row["state"], float(row["lat"]), float(row["long"]), codes, ranks[codes[0]]
+            row["zip_code"], row["city"], row["state"], float(row["lat"]), float(row["long"]), tuple(row["area_codes"])
         )
-        ranks[codes[0]] += 1
         by_code[each.code] = each
         by_city.setdefault((each.city.lower(), each.state), []).append(each)
     return by_code, by_city
@@ -48,6 +40,11 @@ def _all() -> tuple[dict[str, Zip], dict[tuple[str, str], list[Zip]]]:
 def load() -> None:
     """Reads the data now, so that the first question does not pay for it."""
     _all()
+
+
+def all_zips() -> list[Zip]:
+    """Every standard ZIP code, in order."""
+    return list(_all()[0].values())
 
 
 def zip_of(code: str) -> Zip | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from leadfactory.d00_gateway import tables
 from leadfactory.d00_gateway.gateway import Gateway
 from leadfactory.settings import Settings
 from sandbox import process
+from sandbox.world.seeded import SeededWorld
 
 CLOCK = "2026-10-06T15:00:00+00:00"
 
@@ -74,5 +76,21 @@ def ledger(database) -> Callable[[], list[sa.Row]]:
     def read() -> list[sa.Row]:
         with database.begin() as tx:
             return list(tx.execute(sa.select(tables.vendor_calls).order_by(tables.vendor_calls.c.started_at)))
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def hosts_that() -> Callable[..., list[str]]:
+    """Hosts of the sandbox's world by how their server behaves."""
+    world = SeededWorld("demo")
+    found: dict[str, list[str]] = defaultdict(list)
+    for code in ("10001", "10002", "10003", "60601", "60602", "90001", "77002", "94102"):
+        for business in world.cohort(code, "restaurant"):
+            if business.host and not business.chain:
+                found[world.site(business.host).behaviour].append(business.host)
+
+    def read(behaviour: str) -> list[str]:
+        return found[behaviour]
 
     return read

@@ -84,7 +84,7 @@ class WebsiteClient:
             response = await self._get(at, "page", patience)
             if not 300 <= response.status_code < 400:
                 return self._page(url, at, response, tuple(hops))
-            location = response.headers.get("location")
+            location = response.extensions.get("location")
             if response.status_code not in _REDIRECTS or not location:
                 status = response.status_code
                 raise VendorRejected("website", "page", "http_error", status=status, detail="a redirect to nowhere")
@@ -107,14 +107,15 @@ class WebsiteClient:
         extensions: dict[str, object] = {"patience": patience}
         if endpoint == "robots":
             extensions["cut_at"] = PARSED_BYTES
+        http = self.gateway.http("website", wire=self._wire)
         async with host:
             with self.gateway.calling(spec):
-                return await self.gateway.http("website", wire=self._wire).get(
-                    url, headers=self._headers, follow_redirects=False, extensions=extensions
-                )
+                response = await http.get(url, headers=self._headers, follow_redirects=False, extensions=extensions)
+        http.cookies.clear()  # every visit is a stranger's first
+        return response
 
     def _page(self, asked: str, at: httpx.URL, response: httpx.Response, hops: tuple[str, ...]) -> SitePage:
-        kind = response.headers.get("content-type", "")
+        kind = (response.headers.get_list("content-type") or [""])[-1]  # of several the last counts, as in browsers
         if not looks_like_html(response.content, kind):
             detail = f"content type {kind[:80]!r}"
             raise VendorRejected("website", "page", "not_html", status=response.status_code, detail=detail)

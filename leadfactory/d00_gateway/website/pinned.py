@@ -57,7 +57,8 @@ class PinnedTransport(httpx.AsyncBaseTransport):
     """One request at a time to a judged host; connections are kept per host name, so no certificate serves two names.
 
     Request extensions: ``patience`` (a Patience), ``cut_at`` (keep that many bytes of a longer body instead of refusing
-    it). Response extension: ``wire_encoding``, the Content-Encoding it came in.
+    it). Response extensions: ``wire_encoding``, the Content-Encoding it came in, empty for none, and ``location``, which is
+    no header of the response because httpx raises over one that it cannot read.
     """
 
     def __init__(self, settings: Settings, limits: SiteLimits) -> None:
@@ -118,14 +119,11 @@ class PinnedTransport(httpx.AsyncBaseTransport):
             raise VendorRejected("website", "page", "too_large", status=answer.status, detail=str(error)) from None
         finally:
             await answer.aclose()
-        for name in ("content-encoding", "content-length", "transfer-encoding"):
+        extensions = {"wire_encoding": body.encoding, "location": headers.get("location", "")}
+        for name in ("content-encoding", "content-length", "transfer-encoding", "location"):
             headers.pop(name, None)
         return httpx.Response(
-            answer.status,
-            headers=headers,
-            content=body.content(),
-            request=request,
-            extensions={"wire_encoding": encoding},
+            answer.status, headers=headers, content=body.content(), request=request, extensions=extensions
         )
 
 

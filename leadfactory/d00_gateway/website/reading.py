@@ -15,7 +15,7 @@ _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codec
 # The web means Windows-1252 by all of these (WHATWG encoding standard, table of labels).
 _WINDOWS = {"iso8859-1", "ascii", "cp1252", "latin-1"}
 # Python codecs that no page can mean, some of which raise more than UnicodeDecodeError.
-_NOT_CHARSETS = {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "utf-7", "undefined"}
+_NOT_CHARSETS = {"idna", "punycode", "unicode-escape", "raw-unicode-escape", "utf-7", "undefined"}
 
 
 class TooLarge(Exception):
@@ -35,11 +35,11 @@ class Body:
     """
 
     def __init__(self, encoding: str, *, most: int, cut: bool = False) -> None:
-        self._encoding, self._most, self._cut = encoding.strip().lower(), most, cut
-        if self._encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
-            raise httpx.DecodingError(f"content-encoding {self._encoding[:40]!r} was not asked for")
-        compressed = self._encoding not in {"", "identity"}
-        self._inflater = zlib.decompressobj(zlib.MAX_WBITS | 32) if compressed else None  # 32: gzip and zlib headers
+        self._most, self._cut = most, cut
+        self.encoding = encoding.strip().lower().replace("identity", "")
+        if self.encoding not in {"", "gzip", "x-gzip", "deflate"}:
+            raise httpx.DecodingError(f"content-encoding {self.encoding[:40]!r} was not asked for")
+        self._inflater = zlib.decompressobj(zlib.MAX_WBITS | 32) if self.encoding else None  # 32: gzip and zlib headers
         self._content, self._wire_bytes = bytearray(), 0
 
     def add(self, chunk: bytes) -> bool:
@@ -67,10 +67,10 @@ class Body:
         try:
             return self._inflater.decompress(chunk, room)
         except zlib.error as error:
-            if first and self._encoding == "deflate":  # many servers send bare deflate data without the zlib header
+            if first and self.encoding == "deflate":  # many servers send bare deflate data without the zlib header
                 self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
                 return self._inflated(chunk, room, first=False)
-            raise httpx.DecodingError(f"damaged {self._encoding} data: {error}") from None
+            raise httpx.DecodingError(f"damaged {self.encoding} data: {error}") from None
 
 
 def text_of(content: bytes, content_type: str) -> str:
@@ -90,7 +90,7 @@ def text_of(content: bytes, content_type: str) -> str:
             continue
         try:
             return content.decode(name).replace("\x00", "\ufffd")
-        except ValueError:
+        except (LookupError, ValueError):  # LookupError: base64 and its like are codecs, but not of text
             continue
     return content.decode("cp1252", errors="replace").replace("\x00", "\ufffd")
 
@@ -108,6 +108,6 @@ def _codec(charset: str) -> str | None:
         name = codecs.lookup(charset).name
     except (LookupError, ValueError):
         return None
-    if name in _NOT_CHARSETS:
+    if name.replace("_", "-") in _NOT_CHARSETS:
         return None
     return "cp1252" if name in _WINDOWS else name

@@ -50,7 +50,7 @@ class Robots:
     async def _read(self, at: httpx.URL, fetch: Fetch) -> Protego | None:
         for _ in range(1 + MOST_REDIRECTS):
             response = await fetch(at)
-            location = response.headers.get("location")
+            location = response.extensions.get("location")
             if not (300 <= response.status_code < 400 and location):
                 return self._rules_of(response)
             try:

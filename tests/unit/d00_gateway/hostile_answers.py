@@ -1,4 +1,4 @@
-"""Answers with status 200 that no client may mistake for data, trip over or keep."""
+"""Answers without an error's status that no client may mistake for data, trip over or keep."""
 
 from __future__ import annotations
 
@@ -15,5 +15,8 @@ HOSTILE: dict[str, tuple[int, dict[str, str], object]] = {
     "html": (200, HTML, b"<html><body>Bad gateway</body></html>"),
     "error in a 200": (200, {}, {"error": {"code": "INTERNAL_ERROR", "message": "x", "description": "y"}}),
     "not utf-8": (200, {}, b'{"a": "\xff\xfe"}'),
+    "a redirect": (302, {"location": "https://elsewhere.example/"}, b"{}"),
+    "a redirect to no URL": (301, {"location": "http://[::1"}, b"{}"),
+    "not modified": (304, {}, b""),
     "a wall of brackets": (200, {}, b"[" * 200_000),
 }

@@ -58,7 +58,10 @@ def test_plain_text_comes_before_html_and_links_stay_ours():
     assert (built["reply_to"], built["categories"]) == ({"email": "reply@leadfactory.example"}, ["first"])
 
 
-@pytest.mark.parametrize("answer", [(500, {}, {}), (503, {}, {}), "reset", (200, {}, {}), HOSTILE["html"]])
+@pytest.mark.parametrize(
+    "answer",
+    [(500, {}, {}), (503, {}, {}), "reset", (200, {}, {}), (302, {"location": "http://[::1"}, b""), HOSTILE["html"]],
+)
 async def test_an_outcome_that_nobody_knows_is_told_and_never_sent_again(sendgrid, vendor, answer):
     with pytest.raises(VendorUnavailable) as caught:
         await send(sendgrid, vendor, answer, (202, {"x-message-id": "second"}, b""))

@@ -1,0 +1,15 @@
+select
+    campaign,
+    cohort_on,
+    finding_id,
+    audit_id,
+    business_id,
+    kind,
+    category,
+    severity,
+    measured,
+    unit,
+    threshold,
+    source,
+    rules_version
+from {{ source('lake', 'audit_findings') }}

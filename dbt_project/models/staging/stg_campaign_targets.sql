@@ -1,0 +1,15 @@
+select
+    campaign,
+    cohort_on,
+    target_id,
+    vertical,
+    kind,
+    place,
+    yelp_categories,
+    from_offset,
+    businesses_planned,
+    calls_planned,
+    expected_leads,
+    expected_cost_microusd,
+    planned_at
+from {{ source('lake', 'campaign_targets') }}

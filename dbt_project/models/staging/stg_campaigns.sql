@@ -1,0 +1,13 @@
+select
+    campaign,
+    vertical,
+    state,
+    daily_quota,
+    top_share,
+    starts_on,
+    ends_on,
+    budget_cents,
+    consent_basis,
+    created_at,
+    launched_at
+from {{ source('lake', 'campaigns') }}

@@ -1,0 +1,20 @@
+select
+    campaign,
+    cohort_on,
+    draft_id,
+    business_id,
+    step,
+    version,
+    status,
+    reason,
+    price_cents,
+    currency,
+    wording,
+    template_version,
+    prompt_version,
+    model,
+    input_tokens,
+    output_tokens,
+    cost_microusd,
+    drafted_at
+from {{ source('lake', 'email_drafts') }}

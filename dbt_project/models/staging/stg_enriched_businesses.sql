@@ -1,0 +1,20 @@
+select
+    campaign,
+    cohort_on,
+    business_id,
+    status,
+    reason,
+    retryable,
+    place_id,
+    place_match,
+    match_score,
+    site_host,
+    site_source,
+    contact_email_how,
+    platform,
+    country,
+    state,
+    timezone,
+    fetched_at,
+    expires_at
+from {{ source('lake', 'enriched_businesses') }}

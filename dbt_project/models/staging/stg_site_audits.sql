@@ -1,0 +1,23 @@
+select
+    campaign,
+    cohort_on,
+    audit_id,
+    business_id,
+    status,
+    reason,
+    retryable,
+    strategy,
+    performance,
+    accessibility,
+    best_practices,
+    seo,
+    fcp_ms,
+    lcp_ms,
+    tbt_ms,
+    speed_index_ms,
+    cls,
+    total_bytes,
+    lighthouse_version,
+    fetched_at,
+    expires_at
+from {{ source('lake', 'site_audits') }}

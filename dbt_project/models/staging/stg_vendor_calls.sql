@@ -1,0 +1,21 @@
+select
+    call_id,
+    vendor,
+    endpoint,
+    campaign,
+    cohort_on,
+    asset,
+    business_id,
+    attempt,
+    units,
+    status,
+    http_status,
+    reason,
+    reserved_microusd,
+    cost_microusd,
+    latency_ms,
+    cache_hit,
+    started_at,
+    occurred_on,
+    settled_at
+from {{ source('lake', 'vendor_calls') }}

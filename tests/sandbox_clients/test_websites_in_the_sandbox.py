@@ -1,0 +1,71 @@
+"""The website client against the sandbox's sites: every behaviour of a server ends in a page or in its reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from leadfactory.d00_gateway.errors import VendorError, VendorRejected
+from leadfactory.d00_gateway.website.client import WebsiteClient
+from leadfactory.d00_gateway.website.pinned import SiteLimits
+
+
+@pytest.fixture
+def website(gateway, settings):
+    return WebsiteClient(gateway, settings)
+
+
+@pytest.mark.parametrize("behaviour", ["ok", "parked"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_page_that_is_there_is_read(website, hosts_that, behaviour, scheme):
+    page = await website.fetch(f"{scheme}://{hosts_that(behaviour)[0]}/")
+    assert (page.status, page.https, page.redirects) == (200, scheme == "https", ())
+    assert "<html" in page.html.lower()
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "to"), [("redirect_https", "https://{host}/"), ("redirect_other_host", "http://www.{host}/")]
+)
+async def test_a_redirect_is_followed_and_told(website, hosts_that, behaviour, to):
+    host = hosts_that(behaviour)[0]
+    page = await website.fetch(f"http://{host}/")
+    assert page.final_url == to.format(host=host)
+    assert page.redirects == (f"http://{host}/",)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "scheme", "reason"),
+    [
+        ("dead_domain", "https", "dns_failure"), ("refused", "http", "connection_lost"),
+        ("server_error", "http", "robots_unreachable"), ("redirect_loop", "http", "too_many_redirects"),
+        ("bad_certificate", "https", "tls_error"), ("not_html", "http", "not_html"), ("huge", "http", "too_large"),
+        ("robots_disallow", "http", "robots"), ("private_address", "http", "blocked_address"),
+    ],
+)  # fmt: skip
+async def test_a_site_that_cannot_be_read_has_its_reason(website, hosts_that, behaviour, scheme, reason):
+    with pytest.raises(VendorError) as caught:
+        await website.fetch(f"{scheme}://{hosts_that(behaviour)[0]}/")
+    assert caught.value.reason == reason
+
+
+async def test_a_site_that_hangs_times_out(gateway, settings, hosts_that):
+    with pytest.raises(VendorError) as caught:
+        await WebsiteClient(gateway, settings, SiteLimits(first_byte_s=0.2)).fetch(
+            f"http://{hosts_that('timeout')[0]}/"
+        )
+    assert caught.value.reason == "timeout"
+
+
+async def test_a_certificate_is_checked_though_another_hosts_connection_to_the_same_address_is_open(
+    website, hosts_that
+):
+    await website.fetch(f"https://{hosts_that('ok')[0]}/")
+    with pytest.raises(VendorRejected) as caught:
+        await website.fetch(f"https://{hosts_that('bad_certificate')[0]}/")
+    assert (caught.value.reason, "certificate" in caught.value.detail) == ("tls_error", True)
+
+
+async def test_a_certificate_of_an_unknown_authority_is_a_tls_error(gateway, settings, hosts_that):
+    stranger = settings.model_copy(update={"website_ca_file": None})
+    with pytest.raises(VendorRejected) as caught:
+        await WebsiteClient(gateway, stranger).fetch(f"https://{hosts_that('ok')[0]}/")
+    assert caught.value.reason == "tls_error"
