@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dagster as dg
-from leadfactory.d00_gateway.yelp import YelpClient
 
 from leadfactory.clock import Clock
+from leadfactory.d00_gateway.yelp import YelpClient
 from leadfactory.d02_sourcing import sourcing, uniqueness
 from leadfactory.database import Database
 from leadfactory.settings import settings

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dagster as dg
-from leadfactory.d00_gateway.openai import OpenAIClient
-from leadfactory.d00_gateway.pagespeed import PagespeedClient
 
 from leadfactory.clock import Clock
+from leadfactory.d00_gateway.openai import OpenAIClient
+from leadfactory.d00_gateway.pagespeed import PagespeedClient
 from leadfactory.d03_assessment import auditing, insights
 from leadfactory.database import Database
 from leadfactory_assets.checks import expectations, standing

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dagster as dg
-from leadfactory.d00_gateway.places import PlacesClient
-from leadfactory.d00_gateway.website.client import WebsiteClient
 
 from leadfactory.clock import Clock
+from leadfactory.d00_gateway.places import PlacesClient
+from leadfactory.d00_gateway.website.client import WebsiteClient
 from leadfactory.d04_enrichment import enriching
 from leadfactory.database import Database
 from leadfactory.settings import settings

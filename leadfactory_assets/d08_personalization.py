@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dagster as dg
-from leadfactory.d00_gateway.openai import OpenAIClient
 
 from leadfactory.clock import Clock
+from leadfactory.d00_gateway.openai import OpenAIClient
 from leadfactory.d08_personalization import drafting
 from leadfactory.database import Database
 from leadfactory.settings import settings

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import dagster as dg
-from leadfactory.d00_gateway.sendgrid import SendGridClient
 
 from leadfactory.clock import Clock
+from leadfactory.d00_gateway.sendgrid import SendGridClient
 from leadfactory.d09_delivery import sending
 from leadfactory.database import Database
 from leadfactory.settings import settings

@@ -1,7 +1,5 @@
 """The second code location: dbt's marts, built aside and published by one rename. Only this module imports dagster_dbt."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -31,7 +29,7 @@ class MartsTranslator(DagsterDbtTranslator):
     name="dbt_marts",
     pool="duckdb",  # DuckDB has one writer
 )
-def dbt_marts(context: dg.AssetExecutionContext, dbt: dg.ResourceParam[DbtCliResource]) -> Iterator[Any]:
+def dbt_marts(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
     """All marts, once a night and without --vars: built and tested in a side file, then published by one rename."""
     config = settings()
     with warehouse.building(config) as side:
@@ -49,12 +47,7 @@ marts = dg.define_asset_job(
 )
 
 
-class DbtResource(dg.ConfigurableResource[DbtCliResource]):
-    """dbt on our project; its files stay under the home."""
-
-    def create_resource(self, context: dg.InitResourceContext) -> DbtCliResource:
-        """The CLI wrapper."""
-        return DbtCliResource(project_dir=str(warehouse.PROJECT), profiles_dir=str(warehouse.PROJECT))
-
-
-defs = dg.Definitions(assets=[dbt_marts], jobs=[marts], schedules=[marts_nightly], resources={"dbt": DbtResource()})
+dbt_cli = DbtCliResource(
+    project_dir=str(warehouse.PROJECT), profiles_dir=str(warehouse.PROJECT), dbt_executable=str(warehouse.DBT)
+)
+defs = dg.Definitions(assets=[dbt_marts], jobs=[marts], schedules=[marts_nightly], resources={"dbt": dbt_cli})

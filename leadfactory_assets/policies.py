@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import dagster as dg
-from leadfactory.locks import campaign_day_lock
 
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.database import Database
+from leadfactory.locks import campaign_day_lock
 from leadfactory.stage_report import StageReport
 from leadfactory_assets.partitions import CAMPAIGN_DAY
 from leadfactory_assets.plots import bar_chart

@@ -50,7 +50,7 @@ class _Connection(HttpToolsProtocol):
     def __init__(self, app: ASGIApp, config: uvicorn.Config, state: ServerState) -> None:
         super().__init__(config=config, server_state=state, app_state={})
         self._real = app
-        self.app = self._or_drop  # type: ignore[assignment]
+        self.app = self._or_drop
 
     async def _or_drop(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -55,6 +55,8 @@ class Websites:
             return RedirectResponse(target, 302 if site.behaviour == "redirect_loop" else 301)
         found = file_of(site, path, scheme)
         if found is not None:
+            if "no_cache_headers" not in site.defects:
+                found.headers["cache-control"] = "public, max-age=2592000"
             return found
         body = page(site, self._business(site), path, scheme, self._sandbox.clock.now().year)
         if body is None:

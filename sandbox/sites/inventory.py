@@ -27,7 +27,9 @@ def resources(site: Site) -> list[Resource]:
     times = TEXT_UNCOMPRESSED if "no_compression" in bad else 1
     large = 4 if "large_dom" in bad else 1
     found = [Resource("/", "document", DOCUMENT_BYTES * times * large)]
-    found += [Resource(path, "stylesheet", STYLE_BYTES * times, len(style_sheets(site)) > 1) for path in style_sheets(site)]
+    found += [
+        Resource(path, "stylesheet", STYLE_BYTES * times, len(style_sheets(site)) > 1) for path in style_sheets(site)
+    ]
     found += [Resource(path, "script", SCRIPT_BYTES * times, True) for path in blocking_scripts(site)]
     found += [Resource(path, "script", 2 * SCRIPT_BYTES * times) for path in deferred_scripts(site)]
     paths = image_paths(site)

@@ -108,7 +108,11 @@ def _nodes(_: Site, lab: Measured, __: str) -> list[Row]:
 
 def _work(_: Site, lab: Measured, __: str) -> list[Row]:
     total = lab.numbers["mainthread-work-breakdown"]
-    parts = (("scriptEvaluation", "Script Evaluation", 0.5), ("styleLayout", "Style & Layout", 0.3), ("other", "Other", 0.2))
+    parts = (
+        ("scriptEvaluation", "Script Evaluation", 0.5),
+        ("styleLayout", "Style & Layout", 0.3),
+        ("other", "Other", 0.2),
+    )
     return [{"group": group, "groupLabel": label, "duration": round(total * part, 1)} for group, label, part in parts]
 
 
@@ -156,7 +160,9 @@ def _uncached(site: Site, _: Measured, url: str) -> list[Row]:
 
 def _images(site: Site, _: Measured, url: str) -> list[Row]:
     found = [each for each in resources(site) if each.kind == "image"]
-    return [{"url": _absolute(url, each.path), "totalBytes": each.size, "wastedBytes": each.size * 4 // 5} for each in found]
+    return [
+        {"url": _absolute(url, each.path), "totalBytes": each.size, "wastedBytes": each.size * 4 // 5} for each in found
+    ]
 
 
 def _directive(site: Site, _: Measured, __: str) -> list[Row]:

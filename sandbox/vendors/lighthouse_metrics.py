@@ -10,7 +10,9 @@ from sandbox.model import Site
 from sandbox.sites.inventory import resources
 from sandbox.sites.pages import NODES
 
-_ERFC_INVERSE_OF_A_FIFTH = 0.9061938024368232  # fixes a curve by its 10th percentile and median (Lighthouse's scoring documentation)
+_ERFC_INVERSE_OF_A_FIFTH = (
+    0.9061938024368232  # fixes a curve by its 10th percentile and median (Lighthouse's scoring documentation)
+)
 # p10 and median of each curve, phone and computer: Lighthouse's defaults. Milliseconds, but for the unitless shift.
 PHONE = {
     "first-contentful-paint": (1800, 3000), "largest-contentful-paint": (2500, 4000), "total-blocking-time": (200, 600),
