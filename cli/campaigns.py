@@ -249,7 +249,8 @@ def _show_plan(plan: planning.Plan, gaps: dict[str, Any], *, batch: int, json: b
     for name, value in plan.lines():
         table.add_row(name, value)
     console.print(table)
-    for gate in plan.gates:
+    told = {f"{slug} lacks {gap.what}" for slug, each in gaps.items() for gap in each}
+    for gate in (gate for gate in plan.gates if gate not in told):
         console.print(f"  would be stopped by: {gate}")
     for slug, each in gaps.items():
         for gap in each:

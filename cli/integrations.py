@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import typer
 from rich.table import Table
@@ -27,7 +28,7 @@ def run(*, json: bool) -> None:
             table.add_column(column)
         for name, result in results.items():
             colour = "green" if result["ok"] else "red"
-            table.add_row(name, f"[{colour}]{result['told']}[/]", result["base_url"])
+            table.add_row(name, f"[{colour}]{result['told']}[/]", str(result["base_url"]))
         console.print(table)
     if not all(result["ok"] for result in results.values()):
         raise typer.Exit(1)
@@ -45,7 +46,7 @@ async def _ping_all() -> dict[str, dict[str, object]]:
 
     config = settings()
     gateway = shared(config)
-    clients = {
+    clients: dict[str, Any] = {
         "yelp": YelpClient,
         "places": PlacesClient,
         "pagespeed": PagespeedClient,

@@ -94,7 +94,7 @@ def dirty_days(tx: sa.Connection) -> dict[CampaignDay, tuple[str, ...]]:
 
 def clear_dirty(tx: sa.Connection, unit: CampaignDay, tables: tuple[str, ...]) -> None:
     """Takes ``tables`` off the flags of ``unit``; called in the transaction that read what was exported."""
-    current = campaign_days.c.dirty
+    current: sa.ColumnElement = campaign_days.c.dirty
     for table in tables:
         current = sa.func.array_remove(current, table)
     tx.execute(sa.update(campaign_days).where(_is(unit)).values(dirty=current))

@@ -7,6 +7,7 @@ only while the server is created or started.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -137,6 +138,10 @@ def ensure_running(home: Path, *, fast: bool = False) -> EmbeddedServer:
             _wait_for(superuser, root)
             roles.apply(superuser, server.passwords)
             return server
+    except psycopg.Error as error:
+        raise EmbeddedPostgresError(
+            f"the embedded Postgres under {root} refuses{process.explain(str(error))}"
+        ) from None
     except OSError as error:
         raise EmbeddedPostgresError(
             f"the embedded Postgres under {root} cannot be read or written ({error}): free disk space, check the folder's "
@@ -153,6 +158,10 @@ def stop(home: Path) -> None:
     pid = process.postmaster_of(folder(home) / "data")
     if pid is not None:
         process.stop_postmaster(pid)
+        sockets = files.socket_folder(home.resolve())
+        process.clear_after_kill(folder(home) / "data", sockets)
+        with contextlib.suppress(OSError):  # a starter may be back already
+            sockets.rmdir()
 
 
 def _load(home: Path, root: Path) -> EmbeddedServer:
@@ -161,8 +170,14 @@ def _load(home: Path, root: Path) -> EmbeddedServer:
         raise EmbeddedPostgresError(
             f"{path} is gone, and the data beside it has no other key: restore it from a backup"
         )
-    kept = json.loads(path.read_text())
-    return EmbeddedServer(home.resolve(), int(kept["port"]), dict(kept["passwords"]))
+    text = path.read_text()
+    try:
+        kept = json.loads(text)
+        return EmbeddedServer(home.resolve(), int(kept["port"]), dict(kept["passwords"]))
+    except (ValueError, KeyError, TypeError):
+        raise EmbeddedPostgresError(
+            f"{path} is damaged, and the data beside it has no other key: restore it from a backup"
+        ) from None
 
 
 def _superuser_password(root: Path) -> str:

@@ -6,16 +6,19 @@ It knows nothing about prompts: whatever a model was told to write, only what th
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import functools
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
+import pydantic
+
+from leadfactory import yaml_config
+
 _NUMBER = re.compile(r"(?<![\w.,])[#$€£]?\d+(?:[.,:]\d+)*")
 _DIGIT_RUN = re.compile(r"\d+(?:[.,]\d+)*")
-_LINK = re.compile(
-    r"(?:\b[a-z][a-z0-9+.-]*://|\bwww\.|\]\(|\b(?:javascript|data|mailto|tel):)\S*", re.IGNORECASE
-)
+_LINK = re.compile(r"(?:\b[a-z][a-z0-9+.-]*://|\bwww\.|\]\(|\b(?:javascript|data|mailto|tel):)\S*", re.IGNORECASE)
 _BARE_DOMAIN = re.compile(r"\b(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,24}\b(?:/\S*)?", re.IGNORECASE)
 _ADDRESS = re.compile(r"\S+\s*(?:@|\(at\)|\[at\])\s*\S+", re.IGNORECASE)
 _MARKUP = re.compile(r"<[a-z!/?]|&(?:[a-z]{2,8}|#\d+);|\{\{|\{%|```", re.IGNORECASE)
@@ -43,6 +46,33 @@ _VAGUE_AMOUNTS = re.compile(
     r"doubled|triples?|tripled|tenfold|percent|percentage|one in)\b",
     re.IGNORECASE,
 )
+
+
+class _Entry(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    pattern: str
+    weight: pydantic.PositiveInt
+
+
+class Lexicon(pydantic.BaseModel):
+    """config/guard.yaml."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    as_of: dt.date
+    version: str
+    spam_lexicon: tuple[_Entry, ...]
+    punctuation_weights: dict[str, int]
+    absolute_claims: tuple[str, ...]
+
+    def spam(self, text: str) -> int:
+        """The sum of the weights of what spam filters dislike in ``text``."""
+        return spam_score(text, {each.pattern: each.weight for each in self.spam_lexicon}, self.punctuation_weights)
+
+
+@functools.lru_cache(maxsize=1)
+def lexicon() -> Lexicon:
+    """The checked content of config/guard.yaml, read once a process."""
+    return yaml_config.load("guard", Lexicon)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,8 +3,6 @@
 A blocking check stops its downstream only within the same run; the claim of a send therefore asks the rows, not Dagster.
 """
 
-from __future__ import annotations
-
 import dagster as dg
 
 from leadfactory.campaign_day import CampaignDay

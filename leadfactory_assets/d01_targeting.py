@@ -1,7 +1,5 @@
 """D1 Targeting: what each campaign may source today."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from leadfactory.clock import Clock

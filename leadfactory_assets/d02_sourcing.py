@@ -1,7 +1,5 @@
 """D2 Sourcing: which businesses there are, and which of them are one."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from leadfactory.clock import Clock

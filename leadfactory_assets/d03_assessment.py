@@ -1,7 +1,5 @@
 """D3 Assessment: what is wrong with a website, measured, and what it means in plain words."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from leadfactory.clock import Clock

@@ -1,7 +1,5 @@
 """D4 Enrichment: the business's own website, and what it publishes there."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from leadfactory.clock import Clock

@@ -1,7 +1,5 @@
 """D5 Scoring: which leads are worth a letter, and why."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from leadfactory.clock import Clock

@@ -1,7 +1,5 @@
 """D8 Personalization: the letter to each qualified lead."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from leadfactory.clock import Clock

@@ -1,7 +1,5 @@
 """D9 Delivery: what leaves the house. A click here lists; only ``due_sends`` and ``launch-campaign`` send."""
 
-from __future__ import annotations
-
 import asyncio
 
 import dagster as dg

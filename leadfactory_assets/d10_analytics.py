@@ -1,7 +1,5 @@
 """D10 Analytics: what leaves Postgres for the lake. The marts are the second code location, ``marts.py``."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from leadfactory.clock import Clock

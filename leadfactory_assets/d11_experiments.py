@@ -1,7 +1,5 @@
 """D11 Experiments: who is in which arm."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from leadfactory.clock import Clock

@@ -1,7 +1,5 @@
 """The factory's code location on one page. Loads with no environment; imports no GX, dbt or SDK."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import dagster as dg

@@ -1,7 +1,5 @@
 """Upkeep: jobs that keep promises over time. Storage terms are kept by expiry here, not by good intentions."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from leadfactory.clock import Clock

@@ -7,7 +7,7 @@ import importlib
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.routing import Mount, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox import admin
@@ -28,7 +28,8 @@ class VendorApi:
     def _build(self) -> None:
         modules = {name: importlib.import_module(f"sandbox.vendors.{name}") for name in VENDORS}
         mounts = [Mount(f"/{name}", app=Faulty(name, module, self._sandbox)) for name, module in modules.items()]
-        self._app = Starlette(routes=[*admin.routes(self._sandbox, self._build), *mounts])
+        # A bare router: Starlette's error page would answer where a connection is to be dropped.
+        self._app = Router(routes=[*admin.routes(self._sandbox, self._build), *mounts])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Routes one request."""

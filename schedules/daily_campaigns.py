@@ -1,7 +1,5 @@
 """The nightly run: one per active campaign, at 02:00 UTC. Postgres says who is active; Dagster's partitions follow it."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from leadfactory.campaign_day import CampaignDay

@@ -1,7 +1,5 @@
 """Every 15 minutes: what is due in an open window, over all cohorts, in one run."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from leadfactory.clock import Clock

@@ -1,7 +1,5 @@
 """The marts' rhythm: once a night, after the lake export."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from schedules.status import ON_IN_PRODUCTION

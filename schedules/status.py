@@ -1,7 +1,5 @@
 """Which schedules run by themselves, and where: the graph is the same everywhere, only this differs."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from leadfactory.settings import settings

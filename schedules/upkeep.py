@@ -1,7 +1,5 @@
 """The clock work that is the same every day: export, standing checks, vendor terms."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from leadfactory_assets.jobs import lake, standing_checks

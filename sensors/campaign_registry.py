@@ -1,7 +1,5 @@
 """Keeps Dagster's campaign partitions equal to the registry in Postgres. Requests partitions only; never runs."""
 
-from __future__ import annotations
-
 import datetime as dt
 
 import dagster as dg
@@ -26,7 +24,7 @@ def campaign_registry(
     add, prune = sorted(set(wanted) - known), sorted(set(silent) & known)
     if not add and not prune:
         return dg.SkipReason(f"all {len(wanted)} campaigns are registered")
-    requests = []
+    requests: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
     if add:
         requests.append(CAMPAIGN.build_add_request(add))
     if prune:

@@ -1,7 +1,5 @@
 """Writes how runs ended to Postgres, for processes that do not know Dagster. One of the two sensors that write."""
 
-from __future__ import annotations
-
 import datetime as dt
 
 import dagster as dg

@@ -18,6 +18,10 @@ from leadfactory.settings import Settings
 from leadfactory.tables import metadata
 
 PREFIX = "lf-tests-"
+FILLED = " UNION ALL ".join(
+    f"SELECT '{SCHEMA}.{table.name}' WHERE EXISTS (SELECT FROM {SCHEMA}.{table.name})"
+    for table in metadata.sorted_tables
+)
 
 
 def settings_for_tests(home: Path, **environment: str) -> Settings:
@@ -63,9 +67,10 @@ def _engines(postgres: embedded.EmbeddedServer) -> Iterator[tuple[Database, Data
 def database(_engines: tuple[Database, Database]) -> Database:
     """The system of record as the application's role sees it, with empty tables."""
     app, owner = _engines
-    tables = ", ".join(f"{SCHEMA}.{table.name}" for table in metadata.sorted_tables)
     with owner.begin() as tx:
-        tx.execute(sa.text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
+        filled = tx.scalars(sa.text(FILLED)).all()  # emptying all 31, empty or not, takes 0.2 s a test
+        if filled:
+            tx.execute(sa.text(f"TRUNCATE {', '.join(filled)} RESTART IDENTITY CASCADE"))
     return app
 
 

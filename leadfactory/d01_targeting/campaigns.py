@@ -50,7 +50,7 @@ class Gap:
 class Seeded:
     """A campaign's row, and whether this call made it."""
 
-    row: Mapping[str, Any]
+    row: Mapping[Any, Any]
     created: bool
 
 
@@ -107,7 +107,7 @@ def seed(
     return Seeded(get(tx, slug), created=True)
 
 
-def get(tx: sa.Connection, campaign: str) -> Mapping[str, Any]:
+def get(tx: sa.Connection, campaign: str) -> Mapping[Any, Any]:
     """A campaign's row.
 
     Raises:
@@ -123,7 +123,7 @@ def get(tx: sa.Connection, campaign: str) -> Mapping[str, Any]:
     return row
 
 
-def configure(tx: sa.Connection, campaign: str, **fields: Any) -> Mapping[str, Any]:
+def configure(tx: sa.Connection, campaign: str, **fields: Any) -> Mapping[Any, Any]:
     """Sets fields of a campaign: consent_basis, sender_email, sender_name, postal_address, budget_cents, top_share.
 
     Raises:
@@ -138,7 +138,7 @@ def configure(tx: sa.Connection, campaign: str, **fields: Any) -> Mapping[str, A
     return get(tx, campaign)
 
 
-def launch_gaps(row: Mapping[str, Any]) -> list[Gap]:
+def launch_gaps(row: Mapping[Any, Any]) -> list[Gap]:
     """What the campaign lacks before it may send, each with the command that sets it."""
     command = f"leadfactory configure-campaign {row['campaign']}"
     wanted = {
@@ -207,7 +207,7 @@ def _refuse_inner_overlap(found: Sequence[geography.Place]) -> None:
 
 
 def _refuse_another_aim(
-    tx: sa.Connection, slug: str, known: Mapping[str, Any], vertical: str, found: Sequence[geography.Place]
+    tx: sa.Connection, slug: str, known: Mapping[Any, Any], vertical: str, found: Sequence[geography.Place]
 ) -> None:
     aims = set(tx.execute(sa.select(targets.c.kind, targets.c.place).where(targets.c.campaign == slug)).tuples())
     wanted = {(place.kind, place.name) for place in found}

@@ -25,7 +25,7 @@ from leadfactory.stage_report import StageReport
 
 ASSET = "unique_businesses"
 REGISTRY_LOCK = 0x1EADB122  # one cohort at a time assigns business ids
-Row = Mapping[str, Any]
+Row = Mapping[Any, Any]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -69,7 +69,9 @@ class Kind(_Strict):
     def _speakable(self) -> Kind:
         steps = [self.severity[level] for level in sorted(self.severity)]
         if sorted(steps, reverse=self.worse == "below") != steps or not set(self.severity) <= {1, 2, 3, 4}:
-            raise ValueError(f"severity={self.severity}: levels 1 to 4, each further on the bad side than the one before")
+            raise ValueError(
+                f"severity={self.severity}: levels 1 to 4, each further on the bad side than the one before"
+            )
         if bool(self.severity) != (self.says is not None) or bool(self.severity) != (self.unit is not None):
             raise ValueError("severity, unit and says go together")
         if self.says is not None and self.says.count("{measured}") != 1:

@@ -10,13 +10,25 @@ import dataclasses
 import datetime as dt
 import decimal
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from leadfactory.d03_assessment.catalogue import Kind, Source, catalogue
 
 _UNSCORED = frozenset({"notApplicable", "manual", "error"})
 _FAILED_BELOW = 0.9  # Lighthouse shows an audit green from 0.9 (its own scoring documentation)
 _STEP = decimal.Decimal("0.0001")  # what the column keeps
+
+
+class _Weighable(Protocol):
+    @property
+    def kind(self) -> str: ...
+    @property
+    def category(self) -> str: ...
+    @property
+    def severity(self) -> int: ...
+
+
+Ranked = TypeVar("Ranked", bound=_Weighable)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,14 +77,14 @@ def weight(category: str, severity: int) -> float:
     return severity * catalogue().category_weights.get(category, 0.1)
 
 
-def ranked(findings: Sequence[Finding]) -> list[Finding]:
+def ranked(findings: Sequence[Ranked]) -> list[Ranked]:
     """By weight, then severity, then name: a total order, so that nothing depends on chance."""
     return sorted(findings, key=lambda each: (-weight(each.category, each.severity), -each.severity, each.kind))
 
 
-def diverse(findings: Sequence[Any], most: int) -> list[Any]:
-    """The first ``most`` of a ranked list, one a category as long as there are enough categories. Items have ``category``."""
-    chosen: list[Any] = []
+def diverse(findings: Sequence[Ranked], most: int) -> list[Ranked]:
+    """The first ``most`` of a ranked list, one a category as long as there are enough categories."""
+    chosen: list[Ranked] = []
     for each in findings:
         if len(chosen) < most and each.category not in {other.category for other in chosen}:
             chosen.append(each)
@@ -97,9 +109,7 @@ def _judged(name: str, kind: Kind, reading: Reading) -> Finding | None:
     return Finding(name, kind.category, level, measured, kind.unit, edge, reading.source, reading.evidence)
 
 
-def _first_known(
-    kind: Kind, lighthouse: Mapping[str, Any], facts: Mapping[str, Any], on: dt.date
-) -> Reading | None:
+def _first_known(kind: Kind, lighthouse: Mapping[str, Any], facts: Mapping[str, Any], on: dt.date) -> Reading | None:
     for source in kind.sources:
         if any(facts.get(fact) is not wanted for fact, wanted in source.when.items()):
             continue

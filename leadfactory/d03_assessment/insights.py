@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from leadfactory import campaign_days
+from leadfactory import campaign_days, guard
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.errors import VendorError, VendorUnavailable
@@ -23,7 +23,6 @@ from leadfactory.d03_assessment.records import INSIGHT_RULES
 from leadfactory.d03_assessment.tables import audit_findings, site_audits, site_insights
 from leadfactory.d03_assessment.wording import Fact, Insight, Words
 from leadfactory.d04_enrichment.tables import enriched_businesses
-from leadfactory.d08_personalization.letters import config as letters
 from leadfactory.database import Database
 from leadfactory.flow import Progress, each, quiet
 from leadfactory.quality import rows as row_rules
@@ -98,12 +97,10 @@ async def _worded(site: _Site, openai: OpenAIClient) -> tuple[Words, Parsed[Insi
     except VendorError as error:
         kind = "unavailable" if isinstance(error, VendorUnavailable) else "rejected"
         return wording.by_rules(site.facts, f"openai {kind}: {error.reason}"), None
-    return wording.accepted(answer.value, site.domain, site.facts, letters().claims), answer
+    return wording.accepted(answer.value, site.domain, site.facts, guard.lexicon().absolute_claims), answer
 
 
-def _row(
-    unit: CampaignDay, site: _Site, worded: tuple[Words, Parsed[Insight] | None], clock: Clock
-) -> dict[str, Any]:
+def _row(unit: CampaignDay, site: _Site, worded: tuple[Words, Parsed[Insight] | None], clock: Clock) -> dict[str, Any]:
     words, answer = worded
     return {
         "campaign": unit.campaign,

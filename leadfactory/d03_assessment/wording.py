@@ -64,9 +64,7 @@ class Fact:
 
         said, why, fix = words(row.kind, row.measured)
         quick = catalogue().kinds[row.kind].quick
-        return cls(
-            row.finding_id, row.kind, row.category, row.severity, row.measured, row.unit, quick, said, why, fix
-        )
+        return cls(row.finding_id, row.kind, row.category, row.severity, row.measured, row.unit, quick, said, why, fix)
 
     @property
     def numbers(self) -> tuple[guard.Number, ...]:

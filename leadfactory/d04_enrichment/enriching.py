@@ -166,7 +166,7 @@ _COLUMNS = [column.name for column in enriched_businesses.columns]
 
 
 def _row(unit: CampaignDay, found: dict[str, Any], now: dt.datetime) -> dict[str, Any]:
-    row = dict.fromkeys(_COLUMNS) | {"retryable": False, "fetched_at": now} | found
+    row: dict[str, Any] = dict.fromkeys(_COLUMNS) | {"retryable": False, "fetched_at": now} | found
     return row | {"campaign": unit.campaign, "cohort_on": unit.day, "expires_at": row["fetched_at"] + WORTH}
 
 

@@ -23,7 +23,7 @@ _FIXED = {
     each.id: {
         "id": each.id,
         "title": each.id.replace("-", " ").capitalize(),
-        "description": f"What the sandbox knows about {each.id.replace('-', ' ')}.",
+        "description": f"Audit {each.id}.",
         "scoreDisplayMode": each.mode,
     }
     for each in AUDITS.values()

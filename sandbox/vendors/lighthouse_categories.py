@@ -15,7 +15,7 @@ def _group(group: str | None, **weights: float) -> Weights:
 
 
 def _rest(group: str | None, ids: str) -> Weights:
-    return {each: (0.0, group) for each in ids.split()}
+    return dict.fromkeys(ids.split(), (0.0, group))
 
 
 _PERFORMANCE: Weights = {

@@ -28,6 +28,7 @@ CHAIN_SHARE, SITE_SHARE, NON_ASCII_SHARE, MARKUP_SHARE, NO_PHONE_SHARE, GMAIL_SH
     0.12,
 )
 IDN_SHARE = 0.25  # of the names with other letters
+NO_REVIEWS_SHARE = 0.05  # Yelp never shows these
 EMAIL_SHOWN = {"mailto": 34, "json_ld": 8, "text": 18, "contact_page": 18, "obfuscated": 5, "none": 17}
 _MAILBOXES = ("info", "info", "hello", "contact", "office", "frontdesk", "owner")
 _Shown = Literal["mailto", "json_ld", "text", "contact_page", "obfuscated", "none"]
@@ -56,7 +57,7 @@ def _business(rng: random.Random, place: geography.Zip, vertical: str, index: in
     categories = {kind.yelp[min(noun_at, len(kind.yelp) - 1)]} | (
         {rng.choice(kind.yelp)} if rng.random() < 0.4 else set()
     )
-    reviews = int(rng.paretovariate(0.9)) - 1
+    reviews = 0 if rng.random() < NO_REVIEWS_SHARE else min(4000, 1 + int(rng.lognormvariate(3.2, 1.3)))
     state: Literal["open", "closed_temporarily", "closed_permanently"] = "open"
     if (fate := rng.random()) > 0.95:
         state = "closed_temporarily" if fate > 0.98 else "closed_permanently"
@@ -65,7 +66,7 @@ def _business(rng: random.Random, place: geography.Zip, vertical: str, index: in
         places_types=kind.places, address=_address(rng, place), phone=None if rng.random() < NO_PHONE_SHARE else _phone(place, kind, index),
         host=host, email=email, email_shown=shown, chain=chain, state=state,
         rating=None if reviews == 0 else round(min(5.0, max(1.0, rng.gauss(4.0, 0.6))) * 2) / 2,
-        review_count=min(reviews, 4000), price=rng.choice(("$", "$$", "$$", "$$$", None)), employees=rng.randrange(1, 40),
+        review_count=reviews, price=rng.choice(("$", "$$", "$$", "$$$", None)), employees=rng.randrange(1, 40),
         opened_on=dt.date(rng.randrange(1975, 2026), rng.randrange(1, 13), rng.randrange(1, 29)),
     )  # fmt: skip
 

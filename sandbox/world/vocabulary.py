@@ -22,7 +22,7 @@ class Vertical:
 
 
 VERTICALS: dict[str, Vertical] = {
-    "restaurant": Vertical("a", ("restaurants", "food"), ("pizza", "italian", "mexican", "chinese", "newamerican", "cafes", "sushi", "indpak", "steak", "french"), ("restaurant",), 60,
+    "restaurant": Vertical("a", ("restaurants", "food"), ("pizza", "italian", "mexican", "chinese", "newamerican", "cafes", "sushi", "indpak", "steak", "french"), ("restaurant",), 66,
         ("Pizza", "Trattoria", "Taqueria", "Noodle House", "Kitchen", "Café", "Sushi Bar", "Curry House", "Grill", "Bistro"),
         ("Menu", "Reservations", "Catering", "Private dining")),
     "dental": Vertical("b", ("dental", "dentists"), ("dentists", "generaldentistry", "orthodontists", "cosmeticdentists"), ("dentist",), 40,

@@ -133,6 +133,14 @@ async def test_an_id_that_moves_for_ever_is_a_fault(yelp, vendor):
     assert len(vendor.requests) == 2
 
 
+@pytest.mark.parametrize("location", ["http://[::1", ""])
+async def test_an_id_that_moves_to_no_url_is_a_fault(yelp, vendor, location):
+    vendor.answers = [(301, {"location": location}, {})]
+    async with yelp.gateway.running():
+        with pytest.raises(VendorUnavailable, match="malformed_answer"):
+            await yelp.details("old")
+
+
 async def test_an_id_with_a_slash_stays_one_segment_of_the_path(yelp, vendor):
     vendor.answers = [(404, {}, {"error": {"code": "BUSINESS_NOT_FOUND"}})]
     async with yelp.gateway.running():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import socket
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -29,3 +32,27 @@ def server(home: Path) -> embedded.EmbeddedServer:
     with psycopg.connect(running.url("owner")) as tx:
         tx.execute("CREATE TABLE leadfactory.kept AS SELECT 'kept' AS word")
     return running
+
+
+@pytest.fixture
+def squatter() -> Callable[[int], contextlib.AbstractContextManager[None]]:
+    """A stranger on a port of this machine, who hangs up on whoever calls."""
+
+    @contextlib.contextmanager
+    def listening(port: int) -> Iterator[None]:
+        with socket.create_server(("127.0.0.1", port)) as stranger:
+
+            def hang_up() -> None:
+                with contextlib.suppress(OSError):
+                    while True:
+                        stranger.accept()[0].close()
+
+            thread = threading.Thread(target=hang_up)
+            thread.start()
+            try:
+                yield
+            finally:
+                stranger.shutdown(socket.SHUT_RDWR)
+                thread.join()
+
+    return listening

@@ -1,7 +1,8 @@
 """Dagster's storage on our Postgres: whole, pooled, and asleep until it is asked."""
 
+import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -140,7 +141,10 @@ def test_the_webservers_statement_limit_holds_for_its_pool(instance: dg.DagsterI
 
 
 def test_the_embedded_server_is_started_by_the_first_query_and_not_raised_from_the_dead(
-    environment: pytest.MonkeyPatch, home: Path, tmp_path: Path
+    environment: pytest.MonkeyPatch,
+    home: Path,
+    tmp_path: Path,
+    squatter: Callable[[int], contextlib.AbstractContextManager[None]],
 ) -> None:
     environment.setenv("LEADFACTORY_HOME", str(home))
     settings.cache_clear()
@@ -153,8 +157,7 @@ def test_the_embedded_server_is_started_by_the_first_query_and_not_raised_from_t
         with pytest.raises(DagsterServerGone, match="leadfactory dev"):
             pooled_engine().connect()
         assert not embedded.is_running(home)
-        with socket.socket() as somebody:  # it comes back elsewhere, and is found there
-            somebody.bind(("127.0.0.1", port))
+        with squatter(port):  # it comes back elsewhere, and is found there
             assert embedded.ensure_running(home).port != port
         assert instance.get_runs() == []
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import socket
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -16,6 +17,7 @@ import pytest
 from leadfactory import embedded, embedded_files, embedded_process
 from leadfactory.embedded import EmbeddedPostgresError, EmbeddedServer
 
+Squatter = Callable[[int], contextlib.AbstractContextManager[None]]
 START = """
 import sys
 from pathlib import Path
@@ -118,6 +120,12 @@ def test_a_stopped_server_is_told_as_stopped_and_stopping_again_does_no_harm(
         assert (now.running, now.port, now.pid) == (False, None, None)
 
 
+def test_a_stopped_server_leaves_nothing_outside_its_home(server: EmbeddedServer, home: Path) -> None:
+    sockets = embedded_files.socket_folder(server.home)
+    embedded.stop(home)
+    assert not sockets.exists()
+
+
 def test_looking_starts_nothing(home: Path) -> None:
     assert embedded.find(home) is None
     assert not embedded.is_running(home)
@@ -125,11 +133,10 @@ def test_looking_starts_nothing(home: Path) -> None:
 
 
 def test_a_taken_port_is_left_to_whoever_has_it(
-    server: EmbeddedServer, home: Path, caplog: pytest.LogCaptureFixture
+    server: EmbeddedServer, home: Path, squatter: Squatter, caplog: pytest.LogCaptureFixture
 ) -> None:
     embedded.stop(home)
-    with socket.socket() as somebody:
-        somebody.bind(("127.0.0.1", server.port))
+    with squatter(server.port):
         moved = embedded.ensure_running(home)
     assert moved.port != server.port
     assert asked(moved, "SELECT word FROM leadfactory.kept") == "kept"
@@ -167,10 +174,16 @@ def test_the_server_does_not_run_as_root_in_its_own_eyes(postgres: EmbeddedServe
         assert Path(f"/proc/{pid}").stat().st_uid != 0
 
 
-def test_lost_credentials_are_named(server: EmbeddedServer, home: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "is gone"), ('{"port": 54', "is damaged")], ids=["lost", "cut off"]
+)
+def test_credentials_that_do_not_serve_are_named(
+    server: EmbeddedServer, home: Path, content: str | None, said: str
+) -> None:
     embedded.stop(home)
-    (home / "postgres" / "credentials.json").unlink()
-    with pytest.raises(EmbeddedPostgresError, match=r"credentials\.json is gone.*restore it"):
+    kept = home / "postgres" / "credentials.json"
+    kept.unlink() if content is None else kept.write_text(content)
+    with pytest.raises(EmbeddedPostgresError, match=rf"credentials\.json {said}.*restore it"):
         embedded.ensure_running(home)
 
 

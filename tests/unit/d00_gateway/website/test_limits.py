@@ -91,6 +91,18 @@ async def test_the_whole_fetch_has_one_time_over_all_its_hops(site, vendor, page
     assert len(vendor.requests) <= 5  # and not the robots.txt and six pages that were there
 
 
+async def test_a_silent_server_is_tried_again_while_the_fetch_has_time(site, vendor):
+    vendor.answers = ["hang"]
+    assert await refused(site(SiteLimits(first_byte_s=0.2, total_s=10))) == "timeout"
+    assert len(vendor.requests) >= 2
+
+
+async def test_a_fetch_without_time_left_asks_nothing_more(site, vendor):
+    vendor.answers = ["hang"]
+    assert await refused(site(SiteLimits(first_byte_s=10, total_s=0.3))) == "timeout"
+    assert len(vendor.requests) == 1
+
+
 async def test_a_dropped_connection_is_tried_again_later(site, vendor):
     vendor.answers = ["reset"]
     assert await refused(site()) == "connection_lost"

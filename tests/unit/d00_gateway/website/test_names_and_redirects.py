@@ -87,3 +87,9 @@ async def test_six_redirects_are_too_many_and_the_sixth_target_is_not_asked(site
         pages[f"/{hop}"] = (302, {"location": f"/{hop + 1}"}, b"")
     assert await refused(site(), "http://joes.example/0") == "too_many_redirects"
     assert not any(b"GET /6 " in request for request in vendor.requests)
+
+
+async def test_a_url_that_is_blocked_by_its_looks_takes_no_permit(site, names, ledger_of):
+    assert await refused(site(), "http://169.254.169.254/latest") == "blocked_address"
+    assert ledger_of() == []
+    assert names.asked == []

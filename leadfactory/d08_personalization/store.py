@@ -1,0 +1,154 @@
+"""D8's SQL: which leads wait for a draft, and writing drafts with their verdicts."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import uuid
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from leadfactory import campaign_days
+from leadfactory.campaign_day import CampaignDay
+from leadfactory.d01_targeting.tables import campaigns
+from leadfactory.d03_assessment.insights import facts_of
+from leadfactory.d03_assessment.tables import site_audits
+from leadfactory.d04_enrichment.tables import enriched_businesses
+from leadfactory.d05_scoring.scoring import newest
+from leadfactory.d08_personalization.composing import Content, Sender, choose
+from leadfactory.d08_personalization.records import ROW_RULES
+from leadfactory.d08_personalization.tables import email_drafts
+from leadfactory.d09_delivery.tables import email_sends
+from leadfactory.d11_experiments.tables import experiment_assignments
+from leadfactory.database import Database
+from leadfactory.quality import rows as row_rules
+from leadfactory.quality import verdicts
+from leadfactory.quality.verdicts import Verdict
+
+ASSET = "email_drafts"
+FIRST_TOUCH = 1
+NO_SENDER = "[sender name not set]"  # what a draft of an unfinished campaign shows; such a draft is never planned
+NO_ADDRESS = "[postal address not set]"
+
+
+@dataclasses.dataclass(frozen=True)
+class Lead:
+    """A qualified business to write to, the version its draft will have, and its arms by experiment."""
+
+    business_id: uuid.UUID
+    version: int
+    content: Content | None
+    sender: Sender
+    arms: Mapping[str, str]
+
+
+def newest_drafts(unit: CampaignDay | None) -> sa.Subquery:
+    """The newest version of each draft, of ``unit`` or of all: the one that counts."""
+    table = email_drafts
+    query = sa.select(table).distinct(table.c.campaign, table.c.cohort_on, table.c.business_id, table.c.step)
+    if unit is not None:
+        query = query.where(table.c.campaign == unit.campaign, table.c.cohort_on == unit.day)
+    order = (table.c.campaign, table.c.cohort_on, table.c.business_id, table.c.step, table.c.version.desc())
+    return query.order_by(*order).subquery("newest_drafts")
+
+
+def waiting(tx: sa.Connection, unit: CampaignDay) -> tuple[int, list[Lead]]:
+    """How many leads qualified, and those without a draft or with an unclaimed one that names another sender."""
+    campaign = tx.execute(sa.select(campaigns).where(campaigns.c.campaign == unit.campaign)).one()
+    sender = Sender(
+        campaign.sender_email or "", campaign.sender_name or NO_SENDER, campaign.postal_address or NO_ADDRESS
+    )
+    scores, drafts, a, e = newest(unit), newest_drafts(unit), site_audits, enriched_businesses
+    claimed = sa.exists().where(
+        email_sends.c.business_id == scores.c.business_id,
+        email_sends.c.campaign == unit.campaign,
+        email_sends.c.step == FIRST_TOUCH,
+        email_sends.c.claimed_at.is_not(None),
+    )
+    rows = tx.execute(
+        sa.select(
+            scores.c.business_id,
+            e.c.site_host,
+            e.c.own_name,
+            a.c.fetched_at,
+            drafts.c.version,
+            drafts.c.status,
+            drafts.c.body_text,
+            claimed.label("claimed"),
+        )
+        .join(e, _same(scores, e))
+        .join(a, _same(scores, a))
+        .outerjoin(drafts, sa.and_(drafts.c.business_id == scores.c.business_id, drafts.c.step == FIRST_TOUCH))
+        .where(scores.c.qualified)
+        .order_by(scores.c.rank)
+    ).all()
+    wanted = [row for row in rows if row.version is None or (not row.claimed and _of_another(row, sender))]
+    facts = facts_of(tx, unit) if wanted else {}
+    arms = _arms(tx, unit) if wanted else {}
+    leads = [
+        Lead(
+            row.business_id,
+            (row.version or 0) + 1,
+            choose(
+                facts.get(row.business_id, []),
+                domain=row.site_host.removeprefix("www."),
+                own_name=row.own_name,
+                vertical=campaign.vertical,
+                measured_at=row.fetched_at,
+            ),
+            sender,
+            arms.get(row.business_id, {}),
+        )
+        for row in wanted
+    ]
+    return len(rows), leads
+
+
+def _of_another(row: Any, sender: Sender) -> bool:
+    body = row.body_text
+    return row.status != "held_out" and body is not None and not (sender.name in body and sender.postal_address in body)
+
+
+def _same(left: Any, right: Any) -> sa.ColumnElement[bool]:
+    return sa.and_(*(left.c[key] == right.c[key] for key in ("campaign", "cohort_on", "business_id")))
+
+
+def _arms(tx: sa.Connection, unit: CampaignDay) -> Mapping[uuid.UUID, dict[str, str]]:
+    table = experiment_assignments
+    found: dict[uuid.UUID, dict[str, str]] = defaultdict(dict)
+    for row in tx.execute(
+        sa.select(table.c.business_id, table.c.experiment, table.c.arm).where(
+            table.c.campaign == unit.campaign, table.c.cohort_on == unit.day
+        )
+    ):
+        found[row.business_id][row.experiment] = row.arm
+    return found
+
+
+def write(
+    db: Database, unit: CampaignDay, done: Sequence[tuple[dict[str, Any], Verdict | None]], now: dt.datetime
+) -> None:
+    """Drafts and verdicts in one transaction. A row that a row rule refuses is kept as rejected, so that nobody is lost."""
+    _, refused = row_rules.split([row for row, _ in done], ROW_RULES, key="business_id")
+    rule_of = {each.row_key: each.rule for each in refused}
+    rows = [
+        row | {"status": "rejected", "reason": f"row rule: {rule_of[str(row['business_id'])]}"}
+        if str(row["business_id"]) in rule_of
+        else row
+        for row, _ in done
+    ]
+    with db.begin() as tx:
+        row_rules.store_refused(tx, ASSET, unit, refused, now)
+        tx.execute(insert(email_drafts).on_conflict_do_nothing(), rows)
+        verdicts.record(tx, [verdict for _, verdict in done if verdict is not None], now)
+        campaign_days.mark_dirty(tx, unit, ASSET)
+
+
+def told(tx: sa.Connection, unit: CampaignDay) -> Sequence[Any]:
+    """Status, wording and reason of the newest draft of each lead."""
+    drafts = newest_drafts(unit)
+    return tx.execute(sa.select(drafts.c.status, drafts.c.wording, drafts.c.reason)).all()

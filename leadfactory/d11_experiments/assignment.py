@@ -1,0 +1,89 @@
+"""Puts the qualified businesses of a campaign-day into the arms of the running experiments; exposed ones stay as they are."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from leadfactory import campaign_days
+from leadfactory.campaign_day import CampaignDay
+from leadfactory.clock import Clock
+from leadfactory.d01_targeting.tables import campaigns
+from leadfactory.d05_scoring.scoring import newest
+from leadfactory.d11_experiments import buckets, definitions
+from leadfactory.d11_experiments.records import ROW_RULES
+from leadfactory.d11_experiments.tables import experiment_assignments, experiments
+from leadfactory.database import Database
+from leadfactory.quality import rows as row_rules
+from leadfactory.stage_report import StageReport
+
+ASSET = "experiment_assignments"
+
+
+def assign(unit: CampaignDay, *, db: Database, clock: Clock) -> StageReport:
+    """Replaces the assignments of ``unit`` that were not exposed yet, in one transaction."""
+    began, now = time.monotonic(), clock.now()
+    table = experiment_assignments
+    of_unit = sa.and_(table.c.campaign == unit.campaign, table.c.cohort_on == unit.day)
+    with db.begin() as tx:
+        state = campaign_days.open_day(tx, unit, now)
+        definitions.load(tx, definitions.read(), now)
+        wanted = _rows(tx, unit, now)
+        good, refused = row_rules.split(wanted, ROW_RULES, key="business_id")
+        row_rules.store_refused(tx, ASSET, unit, refused, now)
+        before = {
+            (row["business_id"], row["experiment"]): dict(row)
+            for row in tx.execute(sa.select(table).where(of_unit)).mappings()
+        }
+        tx.execute(sa.delete(table).where(of_unit, table.c.exposed_at.is_(None)))
+        fresh = [_unchanged(before.get((row["business_id"], row["experiment"])), row) for row in good]
+        if fresh:
+            tx.execute(insert(table).on_conflict_do_nothing(), fresh)  # what is left in the way was exposed
+        stored = tx.execute(sa.select(table.c.arm, table.c.exposed_at).where(of_unit)).all()
+        campaign_days.mark_dirty(tx, unit, ASSET)
+    arms = Counter(row.arm for row in stored)
+    exposed = sum(row.exposed_at is not None for row in stored)
+    return StageReport(
+        ASSET,
+        unit,
+        state,
+        rows_in=len(wanted),
+        rows_out=len(stored),
+        rows_rejected=len(refused),
+        rows_reused=exposed,
+        seconds=time.monotonic() - began,
+        counts={**{f"arm {name}": arms[name] for name in sorted(arms)}, "exposed": exposed},
+    )
+
+
+def _rows(tx: sa.Connection, unit: CampaignDay, now: Any) -> list[dict[str, Any]]:
+    vertical = tx.scalar(sa.select(campaigns.c.vertical).where(campaigns.c.campaign == unit.campaign))
+    running = tx.execute(sa.select(experiments).where(experiments.c.state == "running")).all()
+    scores = newest(unit)
+    leads = list(tx.scalars(sa.select(scores.c.business_id).where(scores.c.qualified).order_by(scores.c.business_id)))
+    return [
+        {
+            "campaign": unit.campaign,
+            "cohort_on": unit.day,
+            "business_id": business_id,
+            "experiment": each.experiment,
+            "version": each.version,
+            "bucket": (position := buckets.bucket(each.salt, business_id)),
+            "arm": buckets.arm(position, each.arms, each.holdout_bp),
+            "exposed_at": None,
+            "assigned_at": now,
+        }
+        for each in running
+        if each.verticals is None or vertical in each.verticals
+        for business_id in leads
+    ]
+
+
+def _unchanged(stored: dict[str, Any] | None, row: dict[str, Any]) -> dict[str, Any]:
+    """The stored row when it says the same, so that a repetition does not even move its time."""
+    same = stored is not None and stored["exposed_at"] is None
+    return stored if same and stored and all(stored[k] == row[k] for k in ("version", "arm", "bucket")) else row

@@ -1,0 +1,98 @@
+"""`leadfactory demo`, as a newcomer runs it: twice, in a home of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+ROOT = Path(__file__).resolve().parents[2]
+COUNTS = ("sourced", "unique", "enriched", "audited", "scored", "qualified", "drafted", "sent")
+
+
+def demo(home: Path) -> dict[str, object]:
+    """One run in a process of its own; its figures."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("LEADFACTORY_", "WEBSITE_", "DAGSTER_"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "cli.main", "demo", "--json"], cwd=ROOT, env=env | {"LEADFACTORY_HOME": str(home)},
+        capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:] + done.stdout[-2000:]
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo") / "home"
+
+
+@pytest.fixture(scope="module")
+def first(home: Path) -> dict[str, object]:
+    return demo(home)
+
+
+def test_two_campaigns_source_at_least_three_hundred_businesses(first: dict[str, object]) -> None:
+    assert len(first["campaign_days"]) == 2  # type: ignore[arg-type]
+    assert first["sourced"] >= 300  # type: ignore[operator]
+
+
+def test_the_funnel_narrows_and_mails_arrive(first: dict[str, object]) -> None:
+    assert first["sourced"] >= first["unique"] >= first["enriched"] >= first["audited"]  # type: ignore[operator]
+    assert first["unique"] >= first["scored"] >= first["qualified"] >= first["drafted"] >= first["sent"] > 0  # type: ignore[operator]
+
+
+def test_every_vendor_was_called_and_costs_are_counted(first: dict[str, object]) -> None:
+    assert {"yelp", "places", "pagespeed", "openai", "sendgrid", "website"} <= set(first["vendor_calls"])  # type: ignore[call-overload]
+    assert first["cost_usd"] > 0  # type: ignore[operator]
+
+
+def test_the_figures_are_in_demo_json(first: dict[str, object], home: Path) -> None:
+    assert json.loads((home / "demo.json").read_text()) == first
+
+
+def test_the_truth_log_holds_each_mail_once(first: dict[str, object], home: Path) -> None:
+    lines = [json.loads(line) for line in (home / "sandbox" / "truth.jsonl").read_text().splitlines()]
+    mails = [line["custom_args"]["send_id"] for line in lines if (line["vendor"], line["kind"]) == ("sendgrid", "mail")]
+    assert len(mails) == len(set(mails)) == first["sent"]
+
+
+def test_no_address_or_name_is_in_dagsters_event_log(first: dict[str, object], home: Path) -> None:
+    import psycopg
+
+    from leadfactory import embedded
+
+    server = embedded.ensure_running(home)
+    try:
+        with psycopg.connect(server.url("owner")) as ours:
+            private = {
+                row[0]
+                for row in ours.execute(
+                    "SELECT contact_email FROM leadfactory.enriched_businesses WHERE contact_email IS NOT NULL"
+                )
+            }
+        with psycopg.connect(server.url("dagster")) as theirs:
+            events = [row[0] for row in theirs.execute("SELECT event FROM event_logs")]
+    finally:
+        embedded.stop(home)
+    told = [address for address in private for event in events if address in event]
+    assert len(private) > 50
+    assert told == []
+
+
+def test_a_second_run_sends_nothing_and_changes_no_count(first: dict[str, object], home: Path) -> None:
+    again = demo(home)
+    assert {field: again[field] for field in COUNTS} == {field: first[field] for field in COUNTS}
+    assert again["vendor_calls"] == first["vendor_calls"]
+    lines = (home / "sandbox" / "truth.jsonl").read_text().splitlines()
+    assert sum('"kind": "mail"' in line for line in lines) == first["sent"]
+
+
+def test_the_demo_leaves_nothing_running(first: dict[str, object]) -> None:
+    with pytest.raises(httpx.HTTPError):
+        httpx.get("http://127.0.0.1:3333/server_info", timeout=1)
