@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: help demo test test-fast dev lint format lock outdated bench doctor migration clean pango
+.PHONY: help demo test test-fast dev lint format lock outdated bench doctor clean pango
 .DEFAULT_GOAL := help
 
 help: ## Show this help

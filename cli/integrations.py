@@ -35,14 +35,13 @@ def run(*, json: bool) -> None:
 
 
 async def _ping_all() -> dict[str, dict[str, object]]:
+    from leadfactory.d00_gateway.gateway import shared
     from leadfactory.d00_gateway.openai import OpenAIClient
     from leadfactory.d00_gateway.pagespeed import PagespeedClient
     from leadfactory.d00_gateway.places import PlacesClient
     from leadfactory.d00_gateway.sendgrid import SendGridClient
     from leadfactory.d00_gateway.stripe import StripeClient
     from leadfactory.d00_gateway.yelp import YelpClient
-
-    from leadfactory.d00_gateway.gateway import shared
 
     config = settings()
     gateway = shared(config)

@@ -12,6 +12,7 @@ import threading
 from typing import Any
 
 import psycopg2
+import psycopg2.errorcodes
 import sqlalchemy as sa
 from dagster._core.storage.event_log import InMemoryEventLogStorage
 from dagster._core.storage.runs import InMemoryRunStorage
@@ -132,6 +133,18 @@ class PooledRunStorage(_Pooled, PostgresRunStorage):
 
 class PooledEventLogStorage(_Pooled, PostgresEventLogStorage):
     """Events."""
+
+    def initialize_concurrency_limit_to_default(self, concurrency_key: str) -> bool:
+        """Gives a pool its default limit; of two processes that do so at once, the second finds it done.
+
+        The stock method answers the second's unique violation with an UPDATE in the same, aborted transaction.
+        """
+        try:
+            return super().initialize_concurrency_limit_to_default(concurrency_key)
+        except sa.exc.InternalError as error:
+            if getattr(error.orig, "pgcode", None) != psycopg2.errorcodes.IN_FAILED_SQL_TRANSACTION:
+                raise
+            return True
 
 
 class PooledScheduleStorage(_Pooled, PostgresScheduleStorage):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dagster as dg
+
 from leadfactory.d00_gateway.gateway import shared
 from leadfactory.d00_gateway.sendgrid import SendGridClient
-
 from leadfactory.settings import settings
 
 

@@ -1,107 +1,104 @@
-"""Names, telephones, addresses, hours and e-mail addresses that a business publishes on its own website."""
+"""E-mail addresses that a business publishes on its own website, and which of them to write to. None is ever guessed."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
-import tldextract
 from email_validator import EmailNotValidError, validate_email
 from selectolax.lexbor import LexborHTMLParser
 
-from leadfactory.d02_sourcing.listings import e164
+from leadfactory.d04_enrichment.own_site import registrable_domain
+from leadfactory.d04_enrichment.own_words import TEXT_READ
 from leadfactory.keyed_hashes import FREE_MAIL, normalise_address
 
-_SUFFIXES = tldextract.TLDExtract(
-    suffix_list_urls=(), extra_suffixes=("example",)
-)  # the list in the package; nothing is fetched
+__all__ = ["Contact", "best", "contacts", "refuses_solicitation", "registrable_domain"]
+MOST = 50  # addresses read from one page; a page with more is a directory
 _EMAIL = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9._%+\-]{0,63}@[A-Za-z0-9](?:[A-Za-z0-9\-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9\-]{2,})+"
+    r"(?<![A-Za-z0-9._%+\-@])[A-Za-z0-9][A-Za-z0-9._%+\-]{0,63}@(?:[A-Za-z0-9\-]{1,63}\.){1,6}[A-Za-z][A-Za-z0-9\-]{1,62}"
 )
+_AT, _DOT = r"\s{0,3}[\[({]\s{0,3}at\s{0,3}[\])}]\s{0,3}", r"\s{0,3}(?:[\[({]\s{0,3}dot\s{0,3}[\])}]|\.)\s{0,3}"
 _SPELT = re.compile(
-    r"([A-Za-z0-9._%+\-]+)\s*[\[({]\s*at\s*[\])}]\s*([A-Za-z0-9\-]+)((?:\s*(?:[\[({]\s*dot\s*[\])}]|\.)\s*[A-Za-z0-9\-]+)+)",
-    re.IGNORECASE,
-)
-_PHONE = re.compile(r"\(?\b[2-9]\d{2}\)?[\s.\-]{0,2}[2-9]\d{2}[\s.\-]\d{4}\b")
-_STREET = re.compile(r"\b\d{1,5} [A-Z0-9][\w.'’ ]{2,40}, [A-Z][\w.'’ ]{1,30}, [A-Z]{2} \d{5}\b")
-_HOURS = re.compile(
-    r"\b(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\b[^<\n]{0,20}\d{1,2}(?::\d{2})?\s*(?:am|pm)", re.IGNORECASE
-)
-_BUSINESS_TYPES = re.compile(
-    r"(?:Business|Restaurant|Dentist|Store|Organization|Physician|Attorney|Salon|Clinic|Hotel|Agent|Service|Plumber)$"
+    rf"([A-Za-z0-9._%+\-]{{1,64}}){_AT}([A-Za-z0-9\-]{{1,63}}(?:{_DOT}[A-Za-z0-9\-]{{1,63}}){{1,6}})", re.IGNORECASE
 )
 _REFUSED_LOCAL = re.compile(
-    r"^(?:no-?reply|do-?not-?reply|mailer-daemon|postmaster|abuse|privacy|webmaster|example|your|name|email)\b",
+    r"^(?:no-?reply|do-?not-?reply|mailer-daemon|postmaster|hostmaster|abuse|privacy|dmca|legal|webmaster|sentry|wordpress"
+    r"|example|your(?:name|email)?|name|email|user|someone|firstname|john\.?doe|jane\.?doe)(?![a-z])",
     re.IGNORECASE,
 )
-_REFUSED_DOMAINS = frozenset({"example.com", "domain.com", "email.com", "sentry.io", "wixpress.com", "squarespace.com", "godaddy.com", "wordpress.com", "schema.org", "yourdomain.com"})  # fmt: skip
-_ROLES = ("owner", "info", "hello", "contact", "office", "frontdesk", "mail", "team")
-_PICTURE = re.compile(r"\.(?:png|jpe?g|gif|svg|webp|css|js)$", re.IGNORECASE)
+# Addresses of the tools that made the page, and of templates that nobody filled in.
+_REFUSED_DOMAINS = frozenset({
+    "domain.com", "email.com", "example.com", "example.net", "example.org", "godaddy.com", "mysite.com", "schema.org", "sentry.io",
+    "shopify.com", "site.com", "squarespace.com", "sentry-next.wixpress.com", "website.com", "weebly.com", "wix.com", "wixpress.com",
+    "wordpress.com", "yourdomain.com", "yoursite.com",
+})  # fmt: skip
+_ROLES = ("owner", "info", "hello", "contact", "office", "frontdesk", "mail", "team", "admin")
+_PICTURE = re.compile(r"\.(?:png|jpe?g|gif|svg|webp|avif|ico|css|js|woff2?)$", re.IGNORECASE)
+_NO_SOLICITING = re.compile(
+    r"\b(?:no|not|don['’]t|never|without)\b[^.!?\n]{0,40}\b(?:solicit(?:ing|ation|ations|ors)?|unsolicited|spam|marketing e-?mails?)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Contact:
-    """An e-mail address and how the page shows it: mailto, json_ld or text."""
+    """A normalised e-mail address and how the page shows it: mailto, json_ld or text."""
 
     email: str
     how: str
 
 
-def registrable_domain(host: str) -> str:
-    """The part of a host name that somebody registered: ``www.joes.co.uk`` → ``joes.co.uk``."""
-    found = _SUFFIXES(host)
-    return found.top_domain_under_public_suffix or host.lower()
-
-
-def linked_data(tree: LexborHTMLParser) -> dict[str, Any]:
-    """The first JSON-LD object that describes a business; empty when there is none or it is broken."""
-    for node in tree.css('script[type="application/ld+json"]'):
-        try:
-            content = json.loads(node.text(strip=True))
-        except ValueError:
-            continue
-        for each in _objects(content):
-            kinds = each.get("@type")
-            if any(
-                isinstance(kind, str) and _BUSINESS_TYPES.search(kind)
-                for kind in (kinds if isinstance(kinds, list) else [kinds])
-            ):
-                return each
-    return {}
-
-
-def _objects(content: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(content, list):
-        for each in content:
-            yield from _objects(each)
-    elif isinstance(content, dict):
-        yield content
-        yield from _objects(content.get("@graph") or [])
-
-
-def contacts(tree: LexborHTMLParser, text: str, data: dict[str, Any]) -> list[Contact]:
-    """All usable addresses of a page, in the order in which they are believed."""
+def contacts(tree: LexborHTMLParser, text: str, data: Mapping[str, Any]) -> list[Contact]:
+    """All usable addresses of a page, in the order in which they are believed: linked, structured, visible, spelt out."""
     found: dict[str, Contact] = {}
     for node in tree.css('a[href^="mailto:" i]'):
-        address = unquote((node.attributes.get("href") or "")[7:].split("?")[0])
-        _add(found, address, "mailto")
-    if isinstance(data.get("email"), str):
-        _add(found, data["email"].removeprefix("mailto:"), "json_ld")
+        for each in unquote((node.attributes.get("href") or "")[7:]).split("?")[0].split(","):
+            _add(found, each, "mailto")
+    told = data.get("email")
+    for each in told if isinstance(told, list) else [told]:
+        if isinstance(each, str):
+            _add(found, each.removeprefix("mailto:"), "json_ld")
+    text = text[:TEXT_READ]
     for match in _EMAIL.finditer(text):
         _add(found, match[0], "text")
     for match in _SPELT.finditer(text):
-        rest = re.sub(r"\s*(?:[\[({]\s*dot\s*[\])}]|\.)\s*", ".", match[3])
-        _add(found, f"{match[1]}@{match[2]}{rest}", "text")
+        _add(found, f"{match[1]}@{re.sub(_DOT, '.', match[2], flags=re.IGNORECASE)}", "text")
     return list(found.values())
 
 
+def best(candidates: Sequence[Contact], hosts: Iterable[str]) -> Contact | None:
+    """The address to write to: own domain before free mail, a role before a person, then the page's order.
+
+    Args:
+        candidates: ``contacts`` of the page.
+        hosts: the hosts under which the site answered; more than one when it redirects.
+
+    An address on a stranger's domain belongs to an agency or a widget, unless the business's structured data claims it.
+    """
+    own = {registrable_domain(host) for host in hosts}
+
+    def order(position: int, contact: Contact) -> tuple[int, int, int]:
+        local, _, domain = contact.email.rpartition("@")
+        distance = 0 if registrable_domain(domain) in own else (1 if domain in FREE_MAIL else 2)
+        role = next((n for n, name in enumerate(_ROLES) if re.match(rf"{name}(?![a-z])", local)), len(_ROLES))
+        return distance, role, position
+
+    ranked = [(order(position, contact), contact) for position, contact in enumerate(candidates)]
+    usable = [each for each in ranked if each[0][0] < 2 or each[1].how == "json_ld"]
+    return min(usable, key=lambda each: each[0])[1] if usable else None
+
+
+def refuses_solicitation(text: str) -> bool:
+    """Whether the page asks not to be written to by sellers; its addresses are then left alone."""
+    return _NO_SOLICITING.search(text[:TEXT_READ]) is not None
+
+
 def _add(found: dict[str, Contact], address: str, how: str) -> None:
-    address = address.strip().strip(".,;:")
-    if _PICTURE.search(address) or len(address) > 254:
+    address = address.strip().strip(".,;:<>\"'()")
+    if len(found) >= MOST or _PICTURE.search(address) or not 5 < len(address) <= 254:
         return
     try:
         normal = normalise_address(address)
@@ -112,69 +109,3 @@ def _add(found: dict[str, Contact], address: str, how: str) -> None:
     if _REFUSED_LOCAL.match(local) or domain in _REFUSED_DOMAINS or registrable_domain(domain) in _REFUSED_DOMAINS:
         return
     found.setdefault(normal, Contact(normal, how))
-
-
-def best(candidates: list[Contact], host: str) -> Contact | None:
-    """The address to write to: own domain before free mail before others', a role before a person, then the page's order."""
-    own = registrable_domain(host)
-
-    def order(position_and_contact: tuple[int, Contact]) -> tuple[int, int, int]:
-        position, contact = position_and_contact
-        local, _, domain = contact.email.rpartition("@")
-        distance = 0 if registrable_domain(domain) == own else (1 if domain in FREE_MAIL else 2)
-        role = next((n for n, name in enumerate(_ROLES) if local.startswith(name)), len(_ROLES))
-        return distance, role, position
-
-    usable = [
-        (n, c) for n, c in enumerate(candidates) if order((n, c))[0] < 2
-    ]  # a stranger's domain is an agency or a widget
-    return min(usable, key=order)[1] if usable else None
-
-
-def phone(tree: LexborHTMLParser, text: str, data: dict[str, Any]) -> str | None:
-    """The business's telephone in E.164 form: linked, structured, or written."""
-    for node in tree.css('a[href^="tel:" i]'):
-        found = e164(unquote((node.attributes.get("href") or "")[4:]))
-        if found:
-            return found
-    written = _PHONE.search(text)
-    return e164(str(data["telephone"])) if data.get("telephone") else (e164(written[0]) if written else None)
-
-
-def address(text: str, data: dict[str, Any]) -> str | None:
-    """The postal address in one line, structured or written."""
-    at = data.get("address")
-    if isinstance(at, dict) and at.get("streetAddress"):
-        parts = [
-            at.get("streetAddress"),
-            at.get("addressLocality"),
-            f"{at.get('addressRegion') or ''} {at.get('postalCode') or ''}".strip(),
-        ]
-        return ", ".join(str(part) for part in parts if part)
-    written = _STREET.search(text)
-    return written[0] if written else None
-
-
-def hours(text: str, data: dict[str, Any]) -> Any:
-    """Opening hours as published: a list of strings, or None."""
-    structured = data.get("openingHours") or data.get("openingHoursSpecification")
-    if structured:
-        return structured if isinstance(structured, list) else [structured]
-    written = _HOURS.search(text)
-    return [written[0]] if written else None
-
-
-def name(tree: LexborHTMLParser, data: dict[str, Any]) -> str | None:
-    """The business's own name for itself: structured data, site name, or the title without its slogan."""
-    candidates = [data.get("name")]
-    node = tree.css_first('meta[property="og:site_name"]')
-    candidates.append(node.attributes.get("content") if node else None)
-    title = tree.css_first("title")
-    if title is not None:
-        candidates.append(re.split(r"\s[|\-–—·:]\s", title.text(strip=True))[0])
-    for each in candidates:
-        if isinstance(each, str):
-            clean = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", each)).strip()
-            if 2 <= len(clean) <= 80:
-                return clean
-    return None

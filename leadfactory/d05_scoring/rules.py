@@ -16,7 +16,6 @@ import pydantic
 from leadfactory import yaml_config
 from leadfactory.d03_assessment.catalogue import catalogue
 
-
 VERSION = "1"  # of the code; config/scoring.yaml has its own
 
 

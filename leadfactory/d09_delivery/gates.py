@@ -1,58 +1,88 @@
-"""What must be true of a send at the moment it is claimed. Pure: the facts are read in the claiming transaction.
+"""Every gate in front of a send, each named once: the same expressions decide the claim, refuse, expire and explain.
 
-A *final* reason means never; any other means not now.
+A gate is SQL over the aliases of FROM and the parameters of ``parameters``; NULL is a no. ``outcome`` says what a send that it
+stops becomes: ``refused`` and ``expired`` for good, ``waits`` until something changes or it expires.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
-from leadfactory.d09_delivery.rules import DeliveryRules
+import sqlalchemy as sa
+
+from leadfactory.campaign_day import CampaignDay
+from leadfactory.d09_delivery.policy import policy
+from leadfactory.d09_delivery.tables import email_sends
+
+ADAPTER = "sendgrid"
+FROM = """email_sends s
+  JOIN campaigns c ON c.campaign = s.campaign
+  LEFT JOIN email_drafts d ON d.draft_id = s.draft_id
+  LEFT JOIN enriched_businesses e ON (e.campaign, e.cohort_on, e.business_id) = (s.campaign, s.cohort_on, s.business_id)
+  LEFT JOIN site_audits a ON (a.campaign, a.cohort_on, a.business_id) = (s.campaign, s.cohort_on, s.business_id)"""
 
 
 @dataclasses.dataclass(frozen=True)
-class Stopped:
-    """Why a send may not leave; ``final`` when it never may."""
+class Gate:
+    """``passes`` is SQL that must be true; ``outcome`` is refused, expired or waits."""
 
-    reason: str
-    final: bool
-
-
-def judge(
-    facts: Mapping[str, Any], *, now: dt.datetime, rules: DeliveryRules, consent_bases: tuple[str, ...]
-) -> Stopped | None:
-    """The first gate that stops the send, or None when it may leave.
-
-    Args:
-        facts: a row of ``claiming.candidates``.
-        consent_bases: those that the adapter accepts here.
-    """
-    checks = (
-        (facts["suppressed"], Stopped("suppressed", final=True)),
-        (facts["contact_email"] is None, Stopped("no_address", final=True)),
-        (facts["contact_email_hmac"] != facts["address_hmac"], Stopped("address_changed", final=True)),
-        (facts["newer_draft"], Stopped("draft_superseded", final=True)),
-        (not facts["verdict_passed"], Stopped("no_passing_verdict", final=False)),
-        (facts["campaign_state"] != "launched", Stopped("campaign_not_launched", final=False)),
-        (facts["consent_basis"] not in consent_bases, Stopped("consent_basis_refused", final=False)),
-        (facts["country"] not in rules.jurisdictions, Stopped("jurisdiction", final=True)),
-        (not _parts_present(facts), Stopped("parts_missing", final=True)),
-        (_audit_too_old(facts, now, rules), Stopped("audit_too_old", final=False)),
-        (not rules.window.open_at(now, facts["timezone"]), Stopped("outside_window", final=False)),
-    )
-    return next((stopped for broken, stopped in checks if broken), None)
+    name: str
+    outcome: str
+    passes: str
 
 
-def _parts_present(facts: Mapping[str, Any]) -> bool:
-    """Postal address and unsubscribe link in both bodies, as CAN-SPAM asks of the very bytes."""
-    address = (facts["postal_address"] or "").strip()
-    bodies = (facts["body_text"] or "", facts["body_html"] or "")
-    return bool(address) and address in bodies[0] and all("/u/" in body for body in bodies)
+GATES: tuple[Gate, ...] = (
+    Gate("expired", "expired", ":now < s.expires_at"),
+    Gate("suppressed_address", "refused", """NOT EXISTS (SELECT 1 FROM suppressions x
+        WHERE x.kind IN ('address', 'address_plus_stripped') AND x.subject_hmac IN (s.address_hmac, s.address_plus_hmac))"""),
+    Gate("suppressed_domain", "refused", """NOT EXISTS (SELECT 1 FROM suppressions x
+        WHERE x.kind = 'domain' AND x.subject_hmac IN (s.domain_hmac, e.site_domain_hmac))"""),
+    Gate("suppressed_business", "refused", """NOT EXISTS (SELECT 1 FROM suppressions x
+        WHERE x.kind = 'business' AND x.subject_hmac = decode(cast(:businesses AS jsonb) ->> s.business_id::text, 'hex'))
+        AND jsonb_exists(cast(:businesses AS jsonb), s.business_id::text)"""),
+    Gate("jurisdiction", "refused", "e.country = ANY(:countries)"),
+    Gate("timezone_unknown", "refused", "s.timezone IS NOT NULL"),
+    Gate("address_changed", "refused", "e.contact_email_hmac = s.address_hmac"),
+    Gate("audit_too_old", "refused", "a.status = 'ok' AND :now < a.expires_at"),
+    Gate("draft_missing", "refused", "d.status = 'drafted'"),
+    Gate("campaign_not_launched", "waits", "c.state = 'launched'"),
+    Gate("consent_basis", "waits", "c.consent_basis = ANY(:accepted_bases)"),
+    Gate("draft_verdict", "waits", """(SELECT v.passed FROM quality_verdicts v WHERE v.asset = 'email_drafts'
+        AND v.subject_id = d.draft_id AND v.input_hash = d.content_hash ORDER BY v.judged_at DESC, v.verdict_id DESC LIMIT 1)"""),
+    Gate("postal_address", "waits", "strpos(d.body_text, c.postal_address) > 0 AND length(c.postal_address) > 0"),
+    Gate("true_sender", "waits", "c.sender_email = s.sender_email AND strpos(d.body_text, c.sender_name) > 0"),
+    Gate("not_due", "waits", "s.due_at <= :now"),
+    Gate("window", "waits", "s.timezone = ANY(:open_zones)"),
+    Gate("sender_cap", "waits", "s.sender_email <> ALL(:capped)"),
+)  # fmt: skip
+ALL_PASS = " AND ".join(f"coalesce(({gate.passes}), FALSE)" for gate in GATES)
+FIRST_STOP = (
+    "CASE " + " ".join(f"WHEN NOT coalesce(({gate.passes}), FALSE) THEN '{gate.name}'" for gate in GATES) + " END"
+)
+OUTCOMES = {gate.name: gate.outcome for gate in GATES}
 
 
-def _audit_too_old(facts: Mapping[str, Any], now: dt.datetime, rules: DeliveryRules) -> bool:
-    measured = facts["audited_at"]
-    return measured is None or now - measured > dt.timedelta(days=rules.audit_not_older_days)
+def scope(unit: CampaignDay | None) -> tuple[str, dict[str, Any]]:
+    """The SQL and parameters that limit a statement over ``s`` to a campaign-day, or to nothing."""
+    if unit is None:
+        return "TRUE", {}
+    return "s.campaign = :campaign AND s.cohort_on = :cohort_on", {"campaign": unit.campaign, "cohort_on": unit.day}
+
+
+def parameters(
+    tx: sa.Connection, *, env: str, now: dt.datetime, businesses: str, capped: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What the gates' SQL asks for: time, policy, open time zones, senders that sent enough today."""
+    rules = policy()
+    zones = tx.scalars(sa.select(email_sends.c.timezone).where(email_sends.c.state == "planned").distinct())
+    return {
+        "now": now,
+        "countries": list(rules.countries),
+        "accepted_bases": list(rules.accepted_bases(ADAPTER, env)),
+        "open_zones": rules.window.open_among(zones, now),
+        "capped": list(capped),
+        "businesses": businesses,
+    }

@@ -1,8 +1,9 @@
-"""Plans the sends of a campaign-day: one row per drafted first letter of a launched campaign. Planning sends nothing."""
+"""Plans the sends of what is drafted: one row per business, campaign and step. Idempotent; sends nothing."""
 
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -11,58 +12,108 @@ from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.d01_targeting.tables import campaigns
 from leadfactory.d04_enrichment.tables import enriched_businesses
-from leadfactory.d08_personalization.tables import email_drafts
+from leadfactory.d05_scoring.tables import lead_scores
+from leadfactory.d08_personalization.store import newest_drafts
+from leadfactory.d09_delivery import states, suppression
 from leadfactory.d09_delivery.identity import send_id
-from leadfactory.d09_delivery.rules import rules
-from leadfactory.d09_delivery.tables import email_sends, send_transitions
+from leadfactory.d09_delivery.policy import policy
+from leadfactory.d09_delivery.tables import email_sends
+from leadfactory.keyed_hashes import KeyedHashes
 
-ASSET = "email_sends"
 
+def plan_sends(tx: sa.Connection, unit: CampaignDay | None, now: dt.datetime, hashes: KeyedHashes) -> int:
+    """Plans every draft of a launched campaign that may leave and has no send yet; how many sends are new.
 
-def plan_sends(tx: sa.Connection, unit: CampaignDay | None, now: dt.datetime) -> int:
-    """Adds the planned sends that are missing for ``unit``, or for every campaign-day; how many were added.
+    Only the newest draft counts, only while its lead still qualifies and it names the campaign's sender. A send that waits is
+    pointed at its lead's newest draft.
 
-    A first letter is due when its draft is there and expires 72 hours after it was drafted: what was not sent in time is
-    never sent late.
+    Raises:
+        KeyMismatch: the recipients' hashes would be made with another key than the suppressions'.
     """
-    d, e, c = email_drafts, enriched_businesses, campaigns
-    newer = d.alias("newer")
-    expires = dt.timedelta(hours=rules().first_touch_expires_hours)
-    query = (
-        sa.select(d.c.campaign, d.c.cohort_on, d.c.business_id, d.c.step, d.c.draft_id, d.c.drafted_at, e.c.contact_email_hmac,
-                  e.c.site_domain_hmac, e.c.timezone, c.c.sender_email)
-        .join(e, sa.and_(e.c.campaign == d.c.campaign, e.c.cohort_on == d.c.cohort_on, e.c.business_id == d.c.business_id))
-        .join(c, c.c.campaign == d.c.campaign)
-        .where(
-            d.c.status == "drafted", c.c.state == "launched", e.c.contact_email_hmac.is_not(None), c.c.sender_email.is_not(None),
-            d.c.drafted_at + expires > now,
-            ~sa.exists().where(newer.c.campaign == d.c.campaign, newer.c.cohort_on == d.c.cohort_on, newer.c.business_id == d.c.business_id,
-                               newer.c.step == d.c.step, newer.c.version > d.c.version),
-            ~sa.exists().where(email_sends.c.business_id == d.c.business_id, email_sends.c.campaign == d.c.campaign, email_sends.c.step == d.c.step),
-        )
-    )  # fmt: skip
-    if unit is not None:
-        query = query.where(d.c.campaign == unit.campaign, d.c.cohort_on == unit.day)
-    rows = [
-        {
-            "campaign": row.campaign, "cohort_on": row.cohort_on, "send_id": send_id(row.business_id, row.campaign, row.step),
-            "business_id": row.business_id, "step": row.step, "draft_id": row.draft_id, "address_hmac": row.contact_email_hmac,
-            "domain_hmac": row.site_domain_hmac, "sender_email": row.sender_email, "timezone": row.timezone, "due_at": row.drafted_at,
-            "expires_at": row.drafted_at + expires, "planned_at": now,
-        }
-        for row in tx.execute(query)
-    ]  # fmt: skip
+    suppression.establish_key(tx, hashes, now)
+    _follow_newest_drafts(tx, unit)
+    rows = [_row(row, now, hashes) for row in tx.execute(plannable(unit))]
     if not rows:
         return 0
-    added = tx.execute(insert(email_sends).on_conflict_do_nothing().returning(email_sends.c.send_id), rows).all()
-    if added:
-        tx.execute(
-            sa.insert(send_transitions),
-            [
-                {"send_id": each.send_id, "from_state": None, "to_state": "planned", "happened_at": now}
-                for each in added
-            ],
+    statement = insert(email_sends).on_conflict_do_nothing().returning(email_sends.c.send_id)
+    planned = list(tx.execute(statement, rows).scalars())
+    states.record(tx, dict.fromkeys(planned, None), None, "planned", now)
+    fresh = set(planned)
+    for touched in {CampaignDay(row["campaign"], row["cohort_on"]) for row in rows if row["send_id"] in fresh}:
+        campaign_days.mark_dirty(tx, touched, "email_sends")
+    return len(planned)
+
+
+def plannable(unit: CampaignDay | None) -> sa.Select[Any]:
+    """Drafts that may be planned: drafted, of a launched campaign and a lead that still qualifies, with no send yet."""
+    d, e, c = newest_drafts(unit), enriched_businesses, campaigns
+    newest_score = (
+        sa.select(lead_scores.c.qualified)
+        .where(*(lead_scores.c[key] == d.c[key] for key in ("campaign", "cohort_on", "business_id")))
+        .order_by(lead_scores.c.version.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    sent = sa.exists().where(
+        email_sends.c.business_id == d.c.business_id,
+        email_sends.c.campaign == d.c.campaign,
+        email_sends.c.step == d.c.step,
+    )
+    return (
+        sa.select(
+            d.c.campaign,
+            d.c.cohort_on,
+            d.c.business_id,
+            d.c.step,
+            d.c.draft_id,
+            e.c.contact_email,
+            e.c.timezone,
+            c.c.sender_email,
         )
-    for touched in {CampaignDay(row["campaign"], row["cohort_on"]) for row in rows}:
-        campaign_days.mark_dirty(tx, touched, ASSET, "send_transitions")
-    return len(added)
+        .join(e, sa.and_(*(e.c[key] == d.c[key] for key in ("campaign", "cohort_on", "business_id"))))
+        .join(c, c.c.campaign == d.c.campaign)
+        .where(
+            d.c.status == "drafted",
+            c.c.state == "launched",
+            c.c.sender_email.is_not(None),
+            e.c.contact_email.is_not(None),
+            sa.func.strpos(d.c.body_text, c.c.postal_address) > 0,
+            sa.func.strpos(d.c.body_text, c.c.sender_name) > 0,
+            newest_score,
+            ~sent,
+        )
+        .order_by(d.c.campaign, d.c.cohort_on, d.c.business_id)
+    )
+
+
+def _follow_newest_drafts(tx: sa.Connection, unit: CampaignDay | None) -> None:
+    d, s = newest_drafts(unit), email_sends
+    tx.execute(
+        sa.update(s)
+        .where(
+            *(s.c[key] == d.c[key] for key in ("campaign", "cohort_on", "business_id", "step")),
+            s.c.state == "planned",
+            d.c.status == "drafted",
+            s.c.draft_id != d.c.draft_id,
+        )
+        .values(draft_id=d.c.draft_id)
+    )
+
+
+def _row(row: Any, now: dt.datetime, hashes: KeyedHashes) -> dict[str, Any]:
+    return {
+        "campaign": row.campaign,
+        "cohort_on": row.cohort_on,
+        "send_id": send_id(row.campaign, row.business_id, row.step),
+        "business_id": row.business_id,
+        "step": row.step,
+        "draft_id": row.draft_id,
+        "address_hmac": hashes.address(row.contact_email),
+        "address_plus_hmac": hashes.address_plus_stripped(row.contact_email),
+        "domain_hmac": suppression.domain_hmac(hashes, row.contact_email),
+        "sender_email": row.sender_email,
+        "timezone": row.timezone,
+        "due_at": now,
+        "expires_at": now + policy().expires_after_hours.of(row.step),
+        "planned_at": now,
+    }

@@ -13,7 +13,7 @@ from sandbox.faults import Faults
 KEY = {"authorization": "Bearer sandbox-yelp-key"}
 MAIL_KEY = {"authorization": "Bearer SG.sandbox-sendgrid-key"}
 MAIL = {
-    "personalizations": [{"to": [{"email": "owner@pronto-slice.example"}]}], "from": {"email": "audit@lf.example"},
+    "personalizations": [{"to": [{"email": "owner@pronto-slice.example"}]}], "from": {"email": "audit@leadfactory.example"},
     "subject": "Your website", "content": [{"type": "text/plain", "value": "Hello"}],
 }  # fmt: skip
 

@@ -82,13 +82,14 @@ def ledger(database) -> Callable[[], list[sa.Row]]:
 
 @pytest.fixture(scope="session")
 def hosts_that() -> Callable[..., list[str]]:
-    """Hosts of the sandbox's world by how their server behaves."""
+    """Hosts of the sandbox's world that speak HTTPS too, by how their server behaves."""
     world = SeededWorld("demo")
     found: dict[str, list[str]] = defaultdict(list)
     for code in ("10001", "10002", "10003", "60601", "60602", "90001", "77002", "94102"):
         for business in world.cohort(code, "restaurant"):
-            if business.host and not business.chain:
-                found[world.site(business.host).behaviour].append(business.host)
+            site = world.site(business.host) if business.host and not business.chain else None
+            if site is not None and "no_https" not in site.defects:
+                found[site.behaviour].append(site.host)
 
     def read(behaviour: str) -> list[str]:
         return found[behaviour]

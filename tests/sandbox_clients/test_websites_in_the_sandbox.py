@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from leadfactory.d00_gateway.errors import VendorError, VendorRejected
@@ -22,14 +23,17 @@ async def test_a_page_that_is_there_is_read(website, hosts_that, behaviour, sche
     assert "<html" in page.html.lower()
 
 
-@pytest.mark.parametrize(
-    ("behaviour", "to"), [("redirect_https", "https://{host}/"), ("redirect_other_host", "http://www.{host}/")]
-)
-async def test_a_redirect_is_followed_and_told(website, hosts_that, behaviour, to):
-    host = hosts_that(behaviour)[0]
+async def test_a_redirect_to_https_is_followed_and_told(website, hosts_that):
+    host = hosts_that("redirect_https")[0]
     page = await website.fetch(f"http://{host}/")
-    assert page.final_url == to.format(host=host)
+    assert (page.final_url, page.https, page.redirects) == (f"https://{host}/", True, (f"http://{host}/",))
+
+
+async def test_a_redirect_to_another_host_is_followed_and_told(website, hosts_that):
+    host = hosts_that("redirect_other_host")[0]
+    page = await website.fetch(f"http://{host}/")
     assert page.redirects == (f"http://{host}/",)
+    assert httpx.URL(page.final_url).host != host
 
 
 @pytest.mark.parametrize(

@@ -97,9 +97,11 @@ async def test_a_silent_server_is_tried_again_while_the_fetch_has_time(site, ven
     assert len(vendor.requests) >= 2
 
 
-async def test_a_fetch_without_time_left_asks_nothing_more(site, vendor):
+async def test_the_fetchs_own_time_ends_it_before_any_other_does(site, vendor):
     vendor.answers = ["hang"]
-    assert await refused(site(SiteLimits(first_byte_s=10, total_s=0.3))) == "timeout"
+    with pytest.raises(VendorUnavailable) as caught:
+        await fetch(site(SiteLimits(first_byte_s=1000, total_s=0.3)))
+    assert (caught.value.reason, caught.value.detail) == ("timeout", "the site took too long")
     assert len(vendor.requests) == 1
 
 

@@ -1,0 +1,93 @@
+"""The typed form of config/delivery.yaml: whom the mailer's terms allow, when mail may leave, and how much of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import zoneinfo
+from collections.abc import Collection, Iterable
+
+import pydantic
+
+from leadfactory import yaml_config
+
+
+class _Strict(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class Adapter(_Strict):
+    """What the terms of one mailer accept."""
+
+    accepts: tuple[str, ...]
+
+
+class Window(_Strict):
+    """ISO weekdays and hours of the recipient's local time; ``before_hour`` is outside."""
+
+    weekdays: tuple[int, ...]
+    from_hour: int
+    before_hour: int
+
+    @pydantic.model_validator(mode="after")
+    def _within_a_day(self) -> Window:
+        if not 0 <= self.from_hour < self.before_hour <= 24 or not set(self.weekdays) <= set(range(1, 8)):
+            raise ValueError("weekdays are 1 (Monday) to 7, hours 0 to 24, from_hour below before_hour")
+        return self
+
+    def is_open(self, timezone: str | None, now: dt.datetime) -> bool:
+        """Whether ``now`` lies in the window where ``timezone`` is the local time. An unknown zone is never open."""
+        if not timezone:
+            return False
+        try:
+            local = now.astimezone(zoneinfo.ZoneInfo(timezone))
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            return False
+        return local.isoweekday() in self.weekdays and self.from_hour <= local.hour < self.before_hour
+
+    def open_among(self, timezones: Iterable[str | None], now: dt.datetime) -> list[str]:
+        """The zones in which the window is open now."""
+        return sorted({zone for zone in timezones if zone and self.is_open(zone, now)})
+
+
+class Expiry(_Strict):
+    """Hours after which a planned step is not sent any more."""
+
+    first_touch: pydantic.PositiveInt
+    follow_up: pydantic.PositiveInt
+
+    def of(self, step: int) -> dt.timedelta:
+        """The life of a step."""
+        return dt.timedelta(hours=self.first_touch if step == 1 else self.follow_up)
+
+
+class DeliveryPolicy(_Strict):
+    """config/delivery.yaml."""
+
+    as_of: dt.date
+    adapters: dict[str, Adapter]
+    outside_production_accepts: tuple[str, ...]
+    countries: tuple[str, ...]
+    window: Window
+    expires_after_hours: Expiry
+    sender_cap_per_day: pydantic.PositiveInt
+    contact_slot_days: pydantic.PositiveInt
+    claim_lease_minutes: pydantic.PositiveInt
+    claim_batch: pydantic.PositiveInt
+    calls_at_once: pydantic.PositiveInt
+
+    def accepted_bases(self, adapter: str, env: str) -> Collection[str]:
+        """The consent bases that may leave through ``adapter`` in ``env``; an unknown adapter accepts none."""
+        known = self.adapters.get(adapter)
+        accepted = list(known.accepts) if known else []
+        return accepted if env == "production" or known is None else [*accepted, *self.outside_production_accepts]
+
+
+@functools.lru_cache(maxsize=1)
+def policy() -> DeliveryPolicy:
+    """The checked content of config/delivery.yaml.
+
+    Raises:
+        ConfigError: names file, key and value.
+    """
+    return yaml_config.load("delivery", DeliveryPolicy)
