@@ -3,7 +3,6 @@
 import dagster as dg
 
 from leadfactory.clock import Clock
-from leadfactory.d10_analytics import export
 from leadfactory.database import Database
 from leadfactory.settings import settings
 from leadfactory_assets.policies import PREFIX, WRITE_TAG, key
@@ -34,5 +33,7 @@ def lake_export(
     context: dg.AssetExecutionContext, db: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
 ) -> dg.MaterializeResult:
     """One Parquet file per table and campaign-day whose rows changed since its last export; one run for all of them."""
+    from leadfactory.d10_analytics import export  # pyarrow and numpy: only the run that exports pays
+
     report = export.export_lake(db=db, clock=clock, settings=settings())
     return dg.MaterializeResult(metadata=report.metadata())

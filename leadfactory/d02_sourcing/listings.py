@@ -14,39 +14,56 @@ import phonenumbers
 from leadfactory.keyed_hashes import normalise_name
 
 _STREET = {
-    "street": "st", "avenue": "ave", "boulevard": "blvd", "road": "rd", "drive": "dr", "lane": "ln", "court": "ct", "place": "pl",
-    "square": "sq", "highway": "hwy", "parkway": "pkwy", "suite": "ste", "north": "n", "south": "s", "east": "e", "west": "w",
-    "first": "1st", "second": "2nd", "third": "3rd", "fourth": "4th", "fifth": "5th",
+    "street": "st", "str": "st", "avenue": "ave", "av": "ave", "boulevard": "blvd", "road": "rd", "drive": "dr", "lane": "ln",
+    "court": "ct", "place": "pl", "square": "sq", "highway": "hwy", "parkway": "pkwy", "terrace": "ter", "circle": "cir",
+    "trail": "trl", "turnpike": "tpke", "expressway": "expy", "north": "n", "south": "s", "east": "e", "west": "w",
+    "northeast": "ne", "northwest": "nw", "southeast": "se", "southwest": "sw", "saint": "st", "mount": "mt", "fort": "ft",
+    "first": "1st", "second": "2nd", "third": "3rd", "fourth": "4th", "fifth": "5th", "sixth": "6th", "seventh": "7th",
+    "eighth": "8th", "ninth": "9th", "tenth": "10th",
 }  # fmt: skip
-_NAME_NOISE = {"the", "llc", "inc", "co", "corp", "ltd", "pllc", "pc", "dds", "md", "and", "of"}
+_UNIT = {"suite", "ste", "unit", "apt", "apartment", "floor", "fl", "flr", "room", "rm", "bldg", "building", "no"}
+# Words that say how a business is incorporated or who works in it, not which one it is.
+_NAME_NOISE = {"the", "llc", "llp", "inc", "co", "corp", "ltd", "pllc", "pc", "pa", "dds", "dmd", "md", "and", "of"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """One sourced listing. ``zip_code``, ``latitude``, ``longitude`` and the texts are None when the vendor gave none."""
+    """One sourced listing. What the vendor did not give is None; latitude and longitude are WGS84 degrees."""
 
     sourced_id: uuid.UUID
     rank: int
     name: str
-    city: str | None
-    street: str | None
-    zip_code: str | None
-    phone: str | None
-    latitude: float | None
-    longitude: float | None
-    open: bool
+    city: str | None = None
+    street: str | None = None
+    zip_code: str | None = None
+    phone: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    open: bool = True
+    state: str | None = None
 
     @functools.cached_property
     def name_words(self) -> frozenset[str]:
         """The words of the name that tell businesses apart."""
-        city = set(normalise_name(self.city or "").split())
-        words = [w for w in normalise_name(self.name).split() if w not in _NAME_NOISE]
-        return frozenset(w for w in words if w not in city) or frozenset(words)
+        return name_words(self.name, self.city)
+
+    @functools.cached_property
+    def sorted_name(self) -> str:
+        """The telling words in order, for comparison."""
+        return " ".join(sorted(self.name_words))
 
     @functools.cached_property
     def postal(self) -> str | None:
         """The normal form of street and ZIP code."""
         return normalise_address(self.street, self.zip_code)
+
+
+def name_words(name: str, city: str | None = None) -> frozenset[str]:
+    """The words of a name without legal forms and without the town, unless nothing else is left."""
+    words = normalise_name(re.sub(r"<[^>]*>", " ", name)).split()
+    telling = [word for word in words if word not in _NAME_NOISE]
+    town = set(normalise_name(city or "").split())
+    return frozenset(word for word in telling if word not in town) or frozenset(telling) or frozenset(words)
 
 
 def e164(text: str | None) -> str | None:
@@ -63,11 +80,14 @@ def e164(text: str | None) -> str | None:
 
 
 def normalise_address(street: str | None, zip_code: str | None) -> str | None:
-    """ "12 West 30th Street", "10001" as ``12 w 30th st 10001``; None without a street or a ZIP code."""
+    """ "12 West 30th Street, Suite 5", "10001" as ``12 w 30th st # 5 10001``; None without a street or a ZIP code."""
     if not street or not zip_code:
         return None
-    words = [_STREET.get(word, word) for word in re.findall(r"\w+", street.lower())]
-    return " ".join([*words, zip_code[:5]])
+    words = [_STREET.get(word, word) for word in normalise_name(street).split()]
+    if not words:
+        return None
+    joined = " ".join("#" if position and word in _UNIT else word for position, word in enumerate(words))
+    return f"{re.sub(r'# (?:# )+', '# ', joined)} {zip_code[:5]}"
 
 
 def from_yelp(sourced_id: uuid.UUID, rank: int, business: Mapping[str, Any]) -> Listing:
@@ -75,16 +95,17 @@ def from_yelp(sourced_id: uuid.UUID, rank: int, business: Mapping[str, Any]) -> 
     at = business.get("location") or {}
     point = business.get("coordinates") or {}
     return Listing(
-        sourced_id,
-        rank,
-        str(business.get("name") or ""),
-        at.get("city") or None,
-        at.get("address1") or None,
-        at.get("zip_code") or None,
-        e164(business.get("phone")),
-        point.get("latitude"),
-        point.get("longitude"),
-        closed_reason(business) is None,
+        sourced_id=sourced_id,
+        rank=rank,
+        name=str(business.get("name") or ""),
+        city=at.get("city") or None,
+        street=at.get("address1") or None,
+        zip_code=at.get("zip_code") or None,
+        phone=e164(business.get("phone")),
+        latitude=point.get("latitude"),
+        longitude=point.get("longitude"),
+        open=closed_reason(business) is None,
+        state=at.get("state") or None,
     )
 
 
@@ -95,3 +116,9 @@ def closed_reason(business: Mapping[str, Any]) -> str | None:
     if (business.get("attributes") or {}).get("business_temp_closed"):
         return "closed_temporarily"
     return None
+
+
+def excluded_reason(business: Mapping[str, Any]) -> str | None:
+    """Why a listing is not pursued: it is closed, or a search near a border found a business of another country."""
+    country = (business.get("location") or {}).get("country")
+    return closed_reason(business) or ("outside_us" if country not in {None, "", "US"} else None)

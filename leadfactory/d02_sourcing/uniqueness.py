@@ -17,7 +17,7 @@ from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway import content
-from leadfactory.d02_sourcing import listings, matching
+from leadfactory.d02_sourcing import listings, matching, registry
 from leadfactory.d02_sourcing.tables import businesses, sourced_businesses, unique_businesses
 from leadfactory.database import Database
 from leadfactory.settings import Settings
@@ -25,16 +25,16 @@ from leadfactory.stage_report import StageReport
 
 ASSET = "unique_businesses"
 REGISTRY_LOCK = 0x1EADB122  # one cohort at a time assigns business ids
-Row = Mapping[Any, Any]
+Row = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class _Group:
-    """Listings that are one business: the one that stands for it, the others, and how that was known."""
+    """Listings that are one business, the one that stands for it first; how that was known, and on what it rests."""
 
-    survivor: Row
-    others: tuple[Row, ...]
+    rows: tuple[Row, ...]
     how: str
+    evidence: tuple[str, ...]
 
 
 def unify(unit: CampaignDay, *, db: Database, clock: Clock, settings: Settings) -> StageReport:
@@ -47,18 +47,19 @@ def unify(unit: CampaignDay, *, db: Database, clock: Clock, settings: Settings) 
         decided, reused = _decided(tx, unit)
         fresh = [row for row in sourced if row["sourced_id"] not in decided]
         groups = _groups(tx, fresh, clock.now())
-        written = _write(tx, unit, groups, clock.now())
-        if written:
+        if groups:
+            _write(tx, unit, groups, clock.now())
             campaign_days.mark_dirty(tx, unit, ASSET)
-    with db.begin() as tx:
         told = _told(tx, unit)
+    blind = sum(len(group.rows) for group in groups if group.how == "hashes")
+    notes = (f"{blind} listings were compared by keyed hashes only: their content has expired",) if blind else ()
     merged = len(sourced) - told["unique"]
+    counts = {"merged away": merged, "known from an earlier cohort": told["known"], "excluded": told["excluded"]}
     return StageReport(
         ASSET, unit, state, rows_in=len(sourced), rows_out=told["unique"], rows_reused=reused, seconds=time.monotonic() - began,
-        counts={"merged away": merged, "known from an earlier cohort": told["known"], "excluded": told["excluded"],
-                "matched by hashes only": sum(g.how == "hashes" for g in groups)},
+        counts=counts | {"compared by hashes only": blind},
         chart={"unique": told["unique"], "merged away": merged, "known earlier": told["known"], "excluded": told["excluded"]},
-        chart_title="what the listings turned out to be",
+        chart_title="what the listings turned out to be", notes=notes,
     )  # fmt: skip
 
 
@@ -72,121 +73,105 @@ def _groups(tx: sa.Connection, rows: Sequence[Row], now: dt.datetime) -> list[_G
         if row["yelp_id"] in known
     ]
     found = []
-    for group in matching.groups(readable):
+    for group, evidence in matching.groups(readable):
         first = matching.survivor(group)
         others = tuple(by_id[each.sourced_id] for each in group if each is not first)
-        found.append(_Group(by_id[first.sourced_id], others, "content"))
+        found.append(_Group((by_id[first.sourced_id], *others), "content", tuple(evidence)))
     seen = {listing.sourced_id for listing in readable}
     return found + _groups_by_hash([row for row in rows if row["sourced_id"] not in seen])
 
 
 def _groups_by_hash(rows: Sequence[Row]) -> list[_Group]:
-    together: dict[Any, list[Row]] = defaultdict(list)
-    for row in sorted(rows, key=lambda each: (each["rank"], each["sourced_id"])):
-        known = row["phone_hmac"] is not None and row["address_hmac"] is not None
-        together[(row["phone_hmac"], row["address_hmac"]) if known else row["sourced_id"]].append(row)
-    return [_Group(group[0], tuple(group[1:]), "hashes") for group in together.values()]
+    by_id = {row["sourced_id"]: row for row in rows}
+    together: dict[tuple[str, bytes], list[Row]] = {}
+    for row in rows:
+        for column in ("phone_hmac", "address_hmac"):
+            if row[column] is not None:
+                together.setdefault((column, row[column]), []).append(row)
+    links: dict[tuple[uuid.UUID, uuid.UUID], tuple[str, ...]] = {
+        (one["sourced_id"], other["sourced_id"]): (agreed,)
+        for block in together.values()
+        if len(block) <= matching.LARGEST_BLOCK
+        for position, one in enumerate(block)
+        for other in block[position + 1 :]
+        if (agreed := registry.hashes_agree(one, other)) is not None
+    }
+    found = matching.cluster(by_id, links, lambda one, other: _two_branches(by_id[one], by_id[other]))
+    place = {key: position for position, members in enumerate(found) for key in members}
+    held: dict[int, set[str]] = defaultdict(set)
+    for (one, other), agreed in links.items():
+        if place[one] == place[other]:
+            held[place[one]].update(agreed)
+    groups = [
+        _Group(tuple(sorted((by_id[key] for key in members), key=_first)), "hashes", tuple(sorted(held[position])))
+        for position, members in enumerate(found)
+    ]
+    return sorted(groups, key=lambda group: _first(group.rows[0])[1:])
 
 
-def _write(tx: sa.Connection, unit: CampaignDay, groups: Sequence[_Group], now: dt.datetime) -> int:
-    if not groups:
-        return 0
-    registry = _Registry(tx, [row for group in groups for row in (group.survivor, *group.others)])
+def _first(row: Row) -> tuple[bool, int, str]:
+    """Open before closed, then the best rank."""
+    return row["excluded_reason"] is not None, row["rank"], str(row["sourced_id"])
+
+
+def _two_branches(one: Row, other: Row) -> bool:
+    """Both doors and both numbers are known and differ, or the doors differ and nothing else is known."""
+    columns = ("address_hmac", "phone_hmac")
+    known = [column for column in columns if one[column] is not None and other[column] is not None]
+    return bool(known) and all(one[column] != other[column] for column in known)
+
+
+def _write(tx: sa.Connection, unit: CampaignDay, groups: Sequence[_Group], now: dt.datetime) -> None:
+    known = registry.Registry(tx, [row for group in groups for row in group.rows])
     rows: dict[uuid.UUID, dict[str, Any]] = {}
-    fresh = []
+    fresh: list[dict[str, Any]] = []
+    by_content: set[uuid.UUID] = set()  # registered in this very call by a closer look than hashes can give
     for group in groups:
-        business_id, earlier = registry.find(group, unit)
-        if business_id is None:
-            business_id = uuid.uuid5(unit_namespace(unit), str(group.survivor["sourced_id"]))
-            fresh.append(_registered(business_id, unit, group, now))
+        apart = frozenset(by_content) if group.how == "content" else frozenset()
+        found = known.find(group.rows, but_not=apart)
+        registry.record_merges(tx, found, unit, now)
+        if found:
+            business_id, earlier, evidence = found[0].business_id, not found[0].held_by(unit), found[0].evidence
+            registry.learn(tx, business_id, group.rows)
+        else:
+            business_id, earlier, evidence = uuid.uuid5(_namespace(unit), str(group.rows[0]["sourced_id"])), False, ""
+            fresh.append(registry.registered(business_id, unit, group.rows, now))
+            known.add(fresh[-1])
+            if group.how == "content":
+                by_content.add(business_id)
+        ids = [row["sourced_id"] for row in group.rows]
         if business_id in rows:  # two groups that the registry knows as one
-            rows[business_id]["merged_sourced_ids"] += [r["sourced_id"] for r in (group.survivor, *group.others)]
+            rows[business_id]["merged_sourced_ids"] += ids
             continue
+        told = {"how": group.how, "listings": len(ids), "agree": list(group.evidence)}
         rows[business_id] = {
-            "campaign": unit.campaign, "cohort_on": unit.day, "business_id": business_id, "sourced_id": group.survivor["sourced_id"],
-            "merged_sourced_ids": [row["sourced_id"] for row in group.others], "duplicate_of": business_id if earlier else None,
-            "excluded_reason": group.survivor["excluded_reason"], "evidence": {"how": group.how, "listings": 1 + len(group.others)},
-            "decided_at": now,
+            "campaign": unit.campaign, "cohort_on": unit.day, "business_id": business_id, "sourced_id": ids[0], "merged_sourced_ids": ids[1:],
+            "duplicate_of": business_id if earlier else None, "excluded_reason": group.rows[0]["excluded_reason"],
+            "evidence": told | ({"registered_by": evidence} if evidence else {}), "decided_at": now,
         }  # fmt: skip
     if fresh:
         tx.execute(insert(businesses), fresh)
-    done = tx.execute(
-        insert(unique_businesses).on_conflict_do_nothing().returning(unique_businesses.c.business_id),
-        list(rows.values()),
-    ).all()
-    for business_id in set(rows) - {row.business_id for row in done}:  # decided by an earlier run of this very day
-        tx.execute(
-            sa.update(unique_businesses)
-            .where(_of(unit), unique_businesses.c.business_id == business_id)
-            .values(
-                merged_sourced_ids=unique_businesses.c.merged_sourced_ids.op("||")(
-                    sa.cast(
-                        [rows[business_id]["sourced_id"], *rows[business_id]["merged_sourced_ids"]], sa.ARRAY(sa.Uuid)
-                    )
-                )
-            )
+    written = set(
+        tx.scalars(
+            insert(unique_businesses).on_conflict_do_nothing().returning(unique_businesses.c.business_id), list(rows.values())
         )
-    return len(rows)
+    )  # fmt: skip
+    for business_id in rows.keys() - written:  # an earlier run of this very day decided it: the new listings join it
+        _join(tx, unit, business_id, [rows[business_id]["sourced_id"], *rows[business_id]["merged_sourced_ids"]])
 
 
-def unit_namespace(unit: CampaignDay) -> uuid.UUID:
+def _join(tx: sa.Connection, unit: CampaignDay, business_id: uuid.UUID, ids: list[uuid.UUID]) -> None:
+    merged = unique_businesses.c.merged_sourced_ids
+    tx.execute(
+        sa.update(unique_businesses)
+        .where(_of(unit), unique_businesses.c.business_id == business_id)
+        .values(merged_sourced_ids=merged.op("||")(sa.cast(ids, sa.ARRAY(sa.Uuid))))
+    )
+
+
+def _namespace(unit: CampaignDay) -> uuid.UUID:
     """The namespace of ids that this campaign-day gives."""
     return uuid.uuid5(uuid.NAMESPACE_URL, f"leadfactory:{unit.key}")
-
-
-class _Registry:
-    """The registered businesses that could be any of the rows, read in one query."""
-
-    def __init__(self, tx: sa.Connection, rows: Sequence[Row]) -> None:
-        ids = [row["yelp_id"] for row in rows if row["yelp_id"]]
-        phones = [row["phone_hmac"] for row in rows if row["phone_hmac"]]
-        doors = [row["address_hmac"] for row in rows if row["address_hmac"]]
-        found = tx.execute(
-            sa.select(businesses).where(
-                sa.or_(
-                    businesses.c.yelp_ids.op("&&")(sa.cast(ids, sa.ARRAY(sa.Text))),
-                    businesses.c.phone_hmac.in_(phones),
-                    businesses.c.address_hmac.in_(doors),
-                )
-            )
-        ).mappings()
-        self._by_yelp: dict[str, Row] = {}
-        self._by_pair: dict[tuple[str, bytes, bytes], Row] = {}
-        for row in sorted(found, key=lambda each: (each["registered_at"], each["business_id"]), reverse=True):
-            self._by_yelp.update(dict.fromkeys(row["yelp_ids"], row))
-            for kind, one, other in _pairs(row):
-                self._by_pair[kind, one, other] = row
-
-    def find(self, group: _Group, unit: CampaignDay) -> tuple[uuid.UUID | None, bool]:
-        """The id of the registered business that a group is, and whether another cohort registered it first."""
-        for row in (group.survivor, *group.others):
-            known = self._by_yelp.get(row["yelp_id"] or "")
-            for pair in _pairs(row):
-                known = known or self._by_pair.get(pair)
-            if known is not None:
-                own = known["first_campaign"] == unit.campaign and known["first_cohort_on"] == unit.day
-                return known["business_id"], not own
-        return None, False
-
-
-def _pairs(row: Row) -> list[tuple[str, bytes, bytes]]:
-    """Two hashes that agree are evidence; one alone is not (a switchboard, a mall, a common name)."""
-    combinations = (
-        ("phone+name", "phone_hmac", "name_hmac"),
-        ("phone+door", "phone_hmac", "address_hmac"),
-        ("door+name", "address_hmac", "name_hmac"),
-    )
-    return [(kind, row[a], row[b]) for kind, a, b in combinations if row[a] is not None and row[b] is not None]
-
-
-def _registered(business_id: uuid.UUID, unit: CampaignDay, group: _Group, now: dt.datetime) -> dict[str, Any]:
-    rows = (group.survivor, *group.others)
-    return {
-        "business_id": business_id, "first_campaign": unit.campaign, "first_cohort_on": unit.day,
-        "yelp_ids": sorted({row["yelp_id"] for row in rows if row["yelp_id"]}),
-        **{name: next((row[name] for row in rows if row[name] is not None), None) for name in ("name_hmac", "phone_hmac", "address_hmac", "domain_hmac")},
-        "registered_at": now,
-    }  # fmt: skip
 
 
 def _of(unit: CampaignDay) -> sa.ColumnElement[bool]:
@@ -195,9 +180,8 @@ def _of(unit: CampaignDay) -> sa.ColumnElement[bool]:
 
 def _sourced(unit: CampaignDay) -> sa.Select[Any]:
     table = sourced_businesses
-    return (
-        sa.select(table).where(table.c.campaign == unit.campaign, table.c.cohort_on == unit.day).order_by(table.c.rank)
-    )
+    of = sa.and_(table.c.campaign == unit.campaign, table.c.cohort_on == unit.day)
+    return sa.select(table).where(of).order_by(table.c.rank, table.c.sourced_id)
 
 
 def _decided(tx: sa.Connection, unit: CampaignDay) -> tuple[set[uuid.UUID], int]:

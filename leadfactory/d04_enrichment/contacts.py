@@ -102,7 +102,7 @@ def _add(found: dict[str, Contact], address: str, how: str) -> None:
         return
     try:
         normal = normalise_address(address)
-        validate_email(normal, check_deliverability=False, test_environment=True)
+        validate_email(normal, check_deliverability=False, allow_smtputf8=False, test_environment=True)
     except (ValueError, EmailNotValidError):
         return
     local, _, domain = normal.rpartition("@")

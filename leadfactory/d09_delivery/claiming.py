@@ -1,233 +1,216 @@
-"""Claims sends: gates, contact slots and the change of state in one transaction, so that no other process claims them too."""
+"""The claim: in one transaction the gates, the recipient's slots, the state, the exposure. Only then may a mail leave."""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import hashlib
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
 
 from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay
-from leadfactory.d04_enrichment.contacts import registrable_domain
-from leadfactory.d09_delivery import gates, suppression
-from leadfactory.d09_delivery.rules import DeliveryRules
-from leadfactory.d09_delivery.tables import email_sends, send_transitions
+from leadfactory.d09_delivery import gates, mailing, slots, states, suppression
+from leadfactory.d09_delivery.mailing import Letter
+from leadfactory.d09_delivery.policy import policy
+from leadfactory.d09_delivery.tables import email_sends
 from leadfactory.d11_experiments.tables import experiment_assignments
-from leadfactory.keyed_hashes import FREE_MAIL, KeyedHashes
+from leadfactory.keyed_hashes import KeyedHashes
+from leadfactory.tokens import Tokens
 
-ASSET = "email_sends"
-_CANDIDATES = """
-SELECT s.send_id, s.business_id, s.campaign, s.cohort_on, s.step, s.draft_id, s.address_hmac, s.sender_email, s.timezone,
-       c.state AS campaign_state, c.consent_basis, c.sender_name, c.postal_address,
-       d.subject, d.body_html, d.body_text, e.contact_email, e.contact_email_hmac, e.country, a.fetched_at AS audited_at,
-       EXISTS (SELECT 1 FROM email_drafts n WHERE n.campaign = d.campaign AND n.cohort_on = d.cohort_on
-               AND n.business_id = d.business_id AND n.step = d.step AND n.version > d.version) AS newer_draft,
-       EXISTS (SELECT 1 FROM quality_verdicts v WHERE v.asset = 'email_drafts' AND v.subject_id = d.draft_id
-               AND v.input_hash = d.content_hash AND v.passed) AS verdict_passed
-FROM email_sends s
-JOIN campaigns c USING (campaign)
-JOIN email_drafts d USING (draft_id)
-LEFT JOIN enriched_businesses e ON e.campaign = s.campaign AND e.cohort_on = s.cohort_on AND e.business_id = s.business_id
-LEFT JOIN site_audits a ON a.campaign = s.campaign AND a.cohort_on = s.cohort_on AND a.business_id = s.business_id AND a.status = 'ok'
-WHERE s.state = 'planned' AND s.due_at <= :now AND s.expires_at > :now
-  AND s.campaign = :campaign AND s.cohort_on = :cohort_on AND NOT s.send_id = ANY(:seen)
-ORDER BY s.due_at, s.send_id LIMIT :batch FOR UPDATE OF s SKIP LOCKED
-"""
-# The claim repeats what must never be wrong, so that a mistake in the gates cannot send.
-_CLAIM = """
-UPDATE email_sends s SET state = 'claimed', claimed_at = :now, reason = NULL
-WHERE s.send_id = ANY(:ids) AND s.state = 'planned' AND s.due_at <= :now AND s.expires_at > :now
-  AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE (x.kind IN ('address', 'address_plus_stripped') AND x.subject_hmac = s.address_hmac)
-                  OR (x.kind = 'business' AND x.subject_hmac = decode(replace(s.business_id::text, '-', ''), 'hex')))
-  AND EXISTS (SELECT 1 FROM campaigns c WHERE c.campaign = s.campaign AND c.state = 'launched' AND c.consent_basis = ANY(:bases)
-              AND c.postal_address IS NOT NULL)
-  AND EXISTS (SELECT 1 FROM email_drafts d JOIN quality_verdicts v ON v.asset = 'email_drafts' AND v.subject_id = d.draft_id
-              AND v.input_hash = d.content_hash AND v.passed WHERE d.draft_id = s.draft_id)
-RETURNING s.send_id
-"""
-_SLOT = """
-INSERT INTO contact_slots AS held (slot_hmac, kind, campaign, send_id, held_until)
-VALUES (:slot, :kind, :campaign, :send_id, :until)
-ON CONFLICT (slot_hmac) DO UPDATE SET campaign = excluded.campaign, send_id = excluded.send_id, held_until = excluded.held_until
-WHERE held.held_until < :now OR held.send_id = excluded.send_id
-RETURNING held.send_id
-"""
+CLAIM_LOCK = 0x1EADC1A1  # claims are short and one at a time, which makes the caps per sender and day exact
+
+
+@dataclasses.dataclass(frozen=True)
+class Desk:
+    """What every claim of one process needs: whose keys, which environment, where our links lead."""
+
+    hashes: KeyedHashes
+    tokens: Tokens
+    env: str
+    public_url: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Claimed:
-    """A send that is ours to hand over."""
+    """What one claim took, and the sends it looked at in vain by the gate that stopped them."""
 
-    send_id: uuid.UUID
-    unit: CampaignDay
-    address_hmac: bytes
-    contact_email: str
-    sender_email: str
-    sender_name: str
-    subject: str
-    body_text: str
-    body_html: str
+    letters: list[Letter]
+    stopped: dict[uuid.UUID, str]
 
 
-@dataclasses.dataclass
-class Batch:
-    """What one claiming transaction did: claimed, stopped by reason, and every send that it looked at."""
+def sweep(tx: sa.Connection, desk: Desk, unit: CampaignDay | None, now: dt.datetime) -> Counter[str]:
+    """Ends what can never be sent (expired, refused) and settles claims of dead processes as unknown; counts by state.
 
-    claimed: list[Claimed] = dataclasses.field(default_factory=list)
-    stopped: Counter[str] = dataclasses.field(default_factory=Counter)
-    seen: list[uuid.UUID] = dataclasses.field(default_factory=list)
-
-
-def claim(
-    tx: sa.Connection, unit: CampaignDay, *, now: dt.datetime, rules: DeliveryRules, bases: tuple[str, ...], hashes: KeyedHashes,
-    seen: Sequence[uuid.UUID], most: int,
-) -> Batch:  # fmt: skip
-    """Claims up to ``most`` due sends of ``unit`` that were not ``seen`` in this run.
-
-    Every candidate ends claimed, refused for good, or left planned with a reason that is counted.
+    Raises:
+        KeyMismatch: with another suppression key nothing can be decided.
     """
-    batch = Batch()
-    rows = list(
-        tx.execute(
-            sa.text(_CANDIDATES),
-            {"now": now, "campaign": unit.campaign, "cohort_on": unit.day, "seen": list(seen), "batch": most},
-        ).mappings()
-    )
-    batch.seen = [row["send_id"] for row in rows]
-    ready: dict[uuid.UUID, Any] = {}
-    for row in rows:
-        facts = dict(row) | {"suppressed": _suppressed(tx, row, hashes)}
-        stopped = gates.judge(facts, now=now, rules=rules, consent_bases=bases)
-        if stopped is None and not _capped(tx, row["sender_email"], now, rules, len(ready)):
-            if _takes_slots(tx, row, now, rules, hashes):
-                ready[row["send_id"]] = row
-                continue
-            stopped = gates.Stopped("contact_held", final=True)
-        elif stopped is None:
-            stopped = gates.Stopped("sender_cap", final=False)
-        batch.stopped[stopped.reason] += 1
-        if stopped.final:
-            move(tx, [row["send_id"]], "planned", "refused", now, stopped.reason)
-    if ready:
-        done = set(tx.scalars(sa.text(_CLAIM), {"ids": list(ready), "now": now, "bases": list(bases)}))
-        batch.stopped["claim_refused"] += len(ready) - len(done)
-        _note_claims(tx, unit, [ready[each] for each in done], now)
-        batch.claimed = [_as_claimed(ready[each], unit) for each in ready if each in done]
-    if rows:
-        campaign_days.mark_dirty(tx, unit, ASSET, "send_transitions")
-    return batch
-
-
-def move(
-    tx: sa.Connection,
-    ids: Sequence[uuid.UUID],
-    before: str,
-    after: str,
-    now: dt.datetime,
-    reason: str | None,
-    **values: Any,
-) -> list[uuid.UUID]:
-    """Moves sends from one state to another, with a transition each; those that were not in ``before`` stay as they are."""
-    done = list(
-        tx.scalars(
-            sa.update(email_sends)
-            .where(email_sends.c.send_id.in_(list(ids)), email_sends.c.state == before)
-            .values(state=after, reason=reason, **values)
-            .returning(email_sends.c.send_id)
-        )
-    )
-    if done:
-        tx.execute(
-            sa.insert(send_transitions),
-            [
-                {"send_id": each, "from_state": before, "to_state": after, "reason": reason, "happened_at": now}
-                for each in done
-            ],
-        )
+    suppression.check_key(tx, desk.hashes)
+    where, given = gates.scope(unit)
+    final = [name for name, outcome in gates.OUTCOMES.items() if outcome != "waits"]
+    rows = tx.execute(
+        sa.text(
+            f"""SELECT send_id, campaign, cohort_on, gate FROM (
+                  SELECT s.send_id, s.campaign, s.cohort_on, {gates.FIRST_STOP} AS gate FROM {gates.FROM}
+                  WHERE s.state = 'planned' AND {where}) judged
+                WHERE gate = ANY(:final) ORDER BY send_id"""  # noqa: S608 - constants of gates.py only
+        ),
+        gates.parameters(tx, env=desk.env, now=now) | given | {"final": final},
+    ).all()
+    done: Counter[str] = Counter()
+    for outcome in ("expired", "refused"):
+        reasons = {row.send_id: row.gate for row in rows if gates.OUTCOMES[row.gate] == outcome}
+        done[outcome] = len(states.move(tx, reasons, "planned", outcome, now, settled_at=now))
+    dead = _dead(tx, unit)
+    reasons = {row.send_id: "the process that claimed it ended before it was settled" for row in dead}
+    done["unknown"] = len(states.move(tx, reasons, "claimed", "unknown", now, settled_at=now))
+    for row in {(row.campaign, row.cohort_on) for row in (*rows, *dead)}:
+        campaign_days.mark_dirty(tx, CampaignDay(*row), "email_sends")
     return done
 
 
-def _suppressed(tx: sa.Connection, row: Any, hashes: KeyedHashes) -> bool:
-    """By address in both forms, by registrable domain and by business; an address that cannot be hashed counts as suppressed."""
-    if row["contact_email"] is None:
-        return False
-    try:
-        stripped = hashes.address_plus_stripped(row["contact_email"])
-    except ValueError:
-        return True
-    domain = hashes.domain(registrable_domain(row["contact_email"].rpartition("@")[2]))
-    subjects = [("address", row["address_hmac"]), ("address", stripped), ("address_plus_stripped", stripped),
-                ("domain", domain), ("business", row["business_id"].bytes)]  # fmt: skip
-    return suppression.is_suppressed(tx, subjects)
+def _dead(tx: sa.Connection, unit: CampaignDay | None) -> list[Any]:
+    s = email_sends
+    query = sa.select(s.c.send_id, s.c.campaign, s.c.cohort_on).where(
+        s.c.state == "claimed", s.c.claim_expires_at < sa.func.now()
+    )  # the database's clock serves leases
+    if unit is not None:
+        query = query.where(s.c.campaign == unit.campaign, s.c.cohort_on == unit.day)
+    return list(tx.execute(query.with_for_update(skip_locked=True)))
 
 
-def _takes_slots(tx: sa.Connection, row: Any, now: dt.datetime, rules: DeliveryRules, hashes: KeyedHashes) -> bool:
-    """Takes the recipient's slot, and that of the registrable domain unless it is free mail; both or neither."""
-    until = now + dt.timedelta(days=rules.contact_held_days)
-    slots = [("address", row["address_hmac"])]
-    domain = registrable_domain(row["contact_email"].rpartition("@")[2])
-    if domain not in FREE_MAIL:
-        slots.append(("domain", hashes.of("domain_slot", domain)))
-    inner = tx.begin_nested()
-    for kind, slot in slots:
-        values = {
-            "slot": slot,
-            "kind": kind,
-            "campaign": row["campaign"],
-            "send_id": row["send_id"],
-            "until": until,
-            "now": now,
-        }
-        if tx.execute(sa.text(_SLOT), values).first() is None:
-            inner.rollback()
-            return False
-    inner.commit()
-    return True
+def claim(
+    tx: sa.Connection,
+    desk: Desk,
+    unit: CampaignDay | None,
+    now: dt.datetime,
+    *,
+    most: int,
+    leave: Collection[uuid.UUID] = (),
+) -> Claimed:
+    """Claims up to ``most`` sends that pass every gate now; those in ``leave`` were looked at in vain and are passed over.
+
+    Raises:
+        KeyMismatch: with another suppression key nothing can be claimed.
+    """
+    tx.execute(sa.select(sa.func.pg_advisory_xact_lock(CLAIM_LOCK)))
+    suppression.check_key(tx, desk.hashes)
+    sent_today = _sent_today(tx, now)
+    cap = policy().sender_cap_per_day
+    candidates = _candidates(tx, desk, unit, now, most, leave, [s for s, n in sent_today.items() if n >= cap])
+    stopped: dict[uuid.UUID, str] = {}
+    refused: dict[uuid.UUID, str | None] = {}
+    fit: list[Letter] = []
+    for letter in candidates:
+        problem = mailing.fault(letter, desk.public_url, desk.tokens)
+        if problem is not None:
+            refused[letter.send_id] = stopped[letter.send_id] = problem
+        elif sent_today[letter.sender_email] >= cap:
+            stopped[letter.send_id] = "sender_cap"
+        else:
+            sent_today[letter.sender_email] += 1
+            fit.append(letter)
+    states.move(tx, refused, "planned", "refused", now, settled_at=now)
+    until = now + dt.timedelta(days=policy().contact_slot_days)
+    won = slots.take(tx, [letter.conversation for letter in fit], until=until, now=now)
+    stopped |= {letter.send_id: "contact_slot" for letter in fit if letter.send_id not in won}
+    letters = [letter for letter in fit if letter.send_id in won]
+    _take(tx, letters, now)
+    return Claimed(letters, stopped)
 
 
-def _capped(tx: sa.Connection, sender: str, now: dt.datetime, rules: DeliveryRules, ready: int) -> bool:
-    """Whether the sender has used its day; claims of one sender are serial, so that two processes cannot both use the last place."""
-    number = int.from_bytes(hashlib.sha256(f"sender:{sender}".encode()).digest()[:8], "big", signed=True)
-    tx.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
-    used = tx.scalar(
-        sa.select(sa.func.count()).select_from(email_sends).where(
-            email_sends.c.sender_email == sender, email_sends.c.claimed_at > now - dt.timedelta(days=1)
+def _candidates(
+    tx: sa.Connection,
+    desk: Desk,
+    unit: CampaignDay | None,
+    now: dt.datetime,
+    most: int,
+    leave: Collection[uuid.UUID],
+    capped: list[str],
+) -> list[Letter]:
+    where, given = gates.scope(unit)
+    rows = tx.execute(
+        sa.text(
+            f"""SELECT s.send_id, s.campaign, s.cohort_on, s.business_id, s.step, s.address_hmac, s.domain_hmac, s.sender_email,
+                       e.contact_email, c.sender_name, c.postal_address, d.subject, d.preview, d.body_html, d.body_text,
+                       d.content_hash
+                FROM {gates.FROM}
+                WHERE s.state = 'planned' AND s.send_id <> ALL(:leave) AND {where} AND {gates.ALL_PASS}
+                ORDER BY s.due_at, s.send_id LIMIT :most FOR UPDATE OF s SKIP LOCKED"""  # noqa: S608 - constants of gates.py only
+        ),
+        gates.parameters(tx, env=desk.env, now=now, capped=capped) | given | {"leave": list(leave), "most": most},
+    ).all()
+    return [
+        Letter(
+            send_id=row.send_id,
+            unit=CampaignDay(row.campaign, row.cohort_on),
+            business_id=row.business_id,
+            step=row.step,
+            address_hmac=bytes(row.address_hmac),
+            domain_hmac=None if row.domain_hmac is None else bytes(row.domain_hmac),
+            to_email=row.contact_email,
+            sender_email=row.sender_email,
+            sender_name=row.sender_name,
+            postal_address=row.postal_address,
+            subject=row.subject,
+            preview=row.preview,
+            body_html=row.body_html,
+            body_text=row.body_text,
+            content_hash=bytes(row.content_hash),
+            claimed_at=now,
         )
-    )  # fmt: skip
-    return (used or 0) + ready >= rules.sender_daily_cap
+        for row in rows
+    ]
 
 
-def _note_claims(tx: sa.Connection, unit: CampaignDay, rows: Sequence[Any], now: dt.datetime) -> None:
-    if not rows:
-        return
-    tx.execute(
-        sa.insert(send_transitions),
-        [
-            {"send_id": row["send_id"], "from_state": "planned", "to_state": "claimed", "happened_at": now}
-            for row in rows
-        ],
+def _take(tx: sa.Connection, letters: list[Letter], now: dt.datetime) -> None:
+    """The claim itself: state, lease, exposure, lifecycle of the campaign-days."""
+    lease = dt.timedelta(minutes=policy().claim_lease_minutes)
+    reasons: states.Reasons = {letter.send_id: None for letter in letters}
+    states.move(tx, reasons, "planned", "claimed", now, claimed_at=now, claim_expires_at=sa.func.now() + lease)
+    table = experiment_assignments
+    for unit in {letter.unit for letter in letters}:
+        mine = [letter.business_id for letter in letters if letter.unit == unit]
+        tx.execute(
+            sa.update(table)
+            .where(
+                table.c.campaign == unit.campaign,
+                table.c.cohort_on == unit.day,
+                table.c.business_id.in_(mine),
+                table.c.exposed_at.is_(None),
+            )
+            .values(exposed_at=now)
+        )
+        if campaign_days.state_of(tx, unit) in {"open", "listening"}:
+            campaign_days.set_state(tx, unit, "mailing")
+        campaign_days.mark_dirty(tx, unit, "email_sends", "experiment_assignments")
+
+
+def _sent_today(tx: sa.Connection, now: dt.datetime) -> Counter[str]:
+    """Mails per sender that were claimed on this UTC day of the factory's clock and may have left."""
+    midnight = now.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = tx.execute(
+        sa.select(email_sends.c.sender_email, sa.func.count().label("n"))
+        .where(email_sends.c.claimed_at >= midnight, email_sends.c.state.in_(("claimed", "accepted", "unknown")))
+        .group_by(email_sends.c.sender_email)
     )
-    assignments = experiment_assignments
-    tx.execute(
-        sa.update(assignments)
-        .where(
-            assignments.c.campaign == unit.campaign, assignments.c.cohort_on == unit.day, assignments.c.exposed_at.is_(None),
-            assignments.c.business_id.in_([row["business_id"] for row in rows]),
-        )
-        .values(exposed_at=now)
-    )  # fmt: skip
-    campaign_days.mark_dirty(tx, unit, "experiment_assignments")
-    campaign_days.set_state(tx, unit, "mailing")
+    return Counter({row.sender_email: row.n for row in rows})
 
 
-def _as_claimed(row: Any, unit: CampaignDay) -> Claimed:
-    return Claimed(
-        row["send_id"], unit, row["address_hmac"], row["contact_email"], row["sender_email"], row["sender_name"], row["subject"],
-        row["body_text"], row["body_html"],
-    )  # fmt: skip
+def waiting(
+    tx: sa.Connection, desk: Desk, unit: CampaignDay | None, now: dt.datetime
+) -> dict[uuid.UUID, tuple[CampaignDay, str]]:
+    """Each planned send with its campaign-day and the gate that stops it now; ``ready`` when none of the gates does."""
+    where, given = gates.scope(unit)
+    capped = [sender for sender, count in _sent_today(tx, now).items() if count >= policy().sender_cap_per_day]
+    rows = tx.execute(
+        sa.text(
+            f"""SELECT s.send_id, s.campaign, s.cohort_on, coalesce({gates.FIRST_STOP}, 'ready') AS gate FROM {gates.FROM}
+                WHERE s.state = 'planned' AND {where}"""  # noqa: S608 - constants of gates.py only
+        ),
+        gates.parameters(tx, env=desk.env, now=now, capped=capped) | given,
+    )
+    return {row.send_id: (CampaignDay(row.campaign, row.cohort_on), row.gate) for row in rows}

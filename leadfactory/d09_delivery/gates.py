@@ -41,8 +41,7 @@ GATES: tuple[Gate, ...] = (
     Gate("suppressed_domain", "refused", """NOT EXISTS (SELECT 1 FROM suppressions x
         WHERE x.kind = 'domain' AND x.subject_hmac IN (s.domain_hmac, e.site_domain_hmac))"""),
     Gate("suppressed_business", "refused", """NOT EXISTS (SELECT 1 FROM suppressions x
-        WHERE x.kind = 'business' AND x.subject_hmac = decode(cast(:businesses AS jsonb) ->> s.business_id::text, 'hex'))
-        AND jsonb_exists(cast(:businesses AS jsonb), s.business_id::text)"""),
+        WHERE x.kind = 'business' AND x.subject_hmac = uuid_send(s.business_id))"""),
     Gate("jurisdiction", "refused", "e.country = ANY(:countries)"),
     Gate("timezone_unknown", "refused", "s.timezone IS NOT NULL"),
     Gate("address_changed", "refused", "e.contact_email_hmac = s.address_hmac"),
@@ -72,9 +71,7 @@ def scope(unit: CampaignDay | None) -> tuple[str, dict[str, Any]]:
     return "s.campaign = :campaign AND s.cohort_on = :cohort_on", {"campaign": unit.campaign, "cohort_on": unit.day}
 
 
-def parameters(
-    tx: sa.Connection, *, env: str, now: dt.datetime, businesses: str, capped: Sequence[str] = ()
-) -> dict[str, Any]:
+def parameters(tx: sa.Connection, *, env: str, now: dt.datetime, capped: Sequence[str] = ()) -> dict[str, Any]:
     """What the gates' SQL asks for: time, policy, open time zones, senders that sent enough today."""
     rules = policy()
     zones = tx.scalars(sa.select(email_sends.c.timezone).where(email_sends.c.state == "planned").distinct())
@@ -84,5 +81,4 @@ def parameters(
         "accepted_bases": list(rules.accepted_bases(ADAPTER, env)),
         "open_zones": rules.window.open_among(zones, now),
         "capped": list(capped),
-        "businesses": businesses,
     }

@@ -1,14 +1,12 @@
-"""Sends what is due: planned → claimed → journal → vendor → accepted, rejected or unknown. Never twice, whatever is killed."""
+"""Sends what is due: plan, claim, journal, hand over, settle. ``dry_run`` goes the same way and takes everything back."""
 
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
-import re
 import time
 import uuid
-from collections import Counter
-from typing import Any
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 
 import sqlalchemy as sa
 
@@ -16,42 +14,55 @@ from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
-from leadfactory.d00_gateway.sendgrid import Mail, SendGridClient
-from leadfactory.d01_targeting.tables import campaigns
-from leadfactory.d08_personalization.tables import email_drafts
-from leadfactory.d09_delivery import claiming, journal, planning, suppression
-from leadfactory.d09_delivery.rules import DeliveryRules, rules
-from leadfactory.d09_delivery.tables import email_sends
+from leadfactory.d00_gateway.sendgrid import SendGridClient
+from leadfactory.d09_delivery import claiming, journal, mailing, planning, settling
+from leadfactory.d09_delivery.claiming import Desk
+from leadfactory.d09_delivery.mailing import Letter
+from leadfactory.d09_delivery.policy import policy
+from leadfactory.d09_delivery.settling import Outcome
+from leadfactory.d09_delivery.tables import SEND_STATES, email_sends
 from leadfactory.database import Database
 from leadfactory.flow import Progress, each, quiet
 from leadfactory.keyed_hashes import KeyedHashes
-from leadfactory.locks import CampaignDayBusy, campaign_day_lock
 from leadfactory.settings import Settings
 from leadfactory.stage_report import StageReport
+from leadfactory.tokens import Tokens
 
 ASSET = "email_sends"
-ADAPTER = "sendgrid"
-_UNSUBSCRIBE = re.compile(r"https?://\S+/u/[A-Za-z0-9_\-]+")
+_SETTLE_BATCH = 10  # a kill leaves at most this many answered sends without their answer
+Waiting = Mapping[uuid.UUID, tuple[CampaignDay, str]]
 
 
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """How a hand-over ended: accepted with the vendor's id, rejected, unknown, or not_left."""
+@dataclasses.dataclass
+class _Tally:
+    """What one run did in one campaign-day."""
 
-    send_id: uuid.UUID
-    state: str
-    reason: str | None = None
-    sendgrid_id: str | None = None
+    handed_over: int = 0
+    calls: int = 0
+    spend_microusd: int = 0
 
 
-def count_due(tx: sa.Connection, now: dt.datetime) -> int:
-    """How many letters wait: planned and due, or drafted in a launched campaign and not planned yet."""
-    planned = tx.scalar(
-        sa.select(sa.func.count()).select_from(email_sends).where(
-            email_sends.c.state == "planned", email_sends.c.due_at <= now, email_sends.c.expires_at > now
-        )
-    )  # fmt: skip
-    return (planned or 0) + sum(_unplanned(tx, now).values())
+async def send_due(
+    unit: CampaignDay,
+    *,
+    db: Database,
+    clock: Clock,
+    settings: Settings,
+    sendgrid: SendGridClient,
+    dry_run: bool = True,
+    limit: int | None = None,
+    progress: Progress = quiet,
+) -> StageReport:
+    """Sends what is due of one campaign-day, or with ``dry_run`` lists what would be sent and what stops the rest.
+
+    Raises:
+        KeyMismatch: nothing can be sent with another suppression key than the recorded one.
+        OSError: the journal cannot be written; nothing was sent that is not in it.
+    """
+    (report,) = await _run(
+        unit, db=db, clock=clock, settings=settings, sendgrid=sendgrid, dry_run=dry_run, limit=limit, progress=progress
+    )
+    return report
 
 
 async def send_all_due(
@@ -62,223 +73,262 @@ async def send_all_due(
     sendgrid: SendGridClient,
     dry_run: bool = True,
     limit: int | None = None,
+    progress: Progress = quiet,
 ) -> list[StageReport]:
-    """One report for each campaign-day with letters due; a campaign-day that another process holds is left for its next tick."""
-    now = clock.now()
-    with db.begin() as tx:
-        units = set(_unplanned(tx, now)) | {
-            CampaignDay(row.campaign, row.cohort_on)
-            for row in tx.execute(
-                sa.select(email_sends.c.campaign, email_sends.c.cohort_on)
-                .where(email_sends.c.state.in_(("planned", "claimed")))
-                .distinct()
-            )
-        }
-    reports, left = [], limit
-    for unit in sorted(units):
-        try:
-            with campaign_day_lock(db, unit, "delivery"):
-                report = await send_due(
-                    unit, db=db, clock=clock, settings=settings, sendgrid=sendgrid, dry_run=dry_run, limit=left
-                )
-        except CampaignDayBusy:
-            continue
-        reports.append(report)
-        if left is not None:
-            left = max(0, left - report.counts.get("handed over", 0))
-    return reports
-
-
-async def send_due(
-    unit: CampaignDay, *, db: Database, clock: Clock, settings: Settings, sendgrid: SendGridClient, dry_run: bool = True,
-    limit: int | None = None, progress: Progress = quiet,
-) -> StageReport:  # fmt: skip
-    """Sends, or with ``dry_run`` only lists, the due letters of ``unit``; the caller holds its delivery lock.
+    """The same over all cohorts: one report for each campaign-day that has sends waiting or was changed.
 
     Raises:
-        OSError: when the journal cannot be written; nothing was sent then.
+        KeyMismatch, OSError: as ``send_due``.
     """
-    began, now = time.monotonic(), clock.now()
-    chosen = rules()
-    bases = chosen.accepted(ADAPTER, production=settings.env == "production")
+    return await _run(
+        None, db=db, clock=clock, settings=settings, sendgrid=sendgrid, dry_run=dry_run, limit=limit, progress=progress
+    )
+
+
+def count_due(tx: sa.Connection, now: object) -> int:
+    """Sends that are planned, due and not expired, and drafts that wait to be planned; what the schedule asks."""
+    s = email_sends
+    planned = sa.select(sa.func.count()).where(s.c.state == "planned", s.c.due_at <= now)
+    drafts = sa.select(sa.func.count()).select_from(planning.plannable(None).order_by(None).subquery())
+    return int(tx.scalar(planned) or 0) + int(tx.scalar(drafts) or 0)
+
+
+async def _run(
+    unit: CampaignDay | None,
+    *,
+    db: Database,
+    clock: Clock,
+    settings: Settings,
+    sendgrid: SendGridClient,
+    dry_run: bool,
+    limit: int | None,
+    progress: Progress,
+) -> list[StageReport]:
+    began, started_at = time.monotonic(), clock.now()
     hashes = KeyedHashes(settings.suppression_key.get_secret_value())
-    stopped: Counter[str] = Counter()
-    notes: list[str] = []
-    handed, calls, spend = 0, 0, 0
+    desk = Desk(hashes, Tokens(settings.signing_keys.get_secret_value()), settings.env, settings.public_url)
     if dry_run:
-        handed, stopped = _rehearse(db, unit, now, chosen, bases, hashes, limit)
-        notes.append(f"dry run: {handed} would be sent; nothing was claimed, written or called")
-    else:
-        with db.begin() as tx:
-            problem = suppression.key_problem(tx, hashes, now)
-            _settle_the_dead(tx, unit, now)
-            _expire(tx, unit, now)
-            if problem is None:
-                planning.plan_sends(tx, unit, now)
-        if problem is not None:
-            notes.append(f"nothing was sent: {problem}")
-        else:
-            async with sendgrid.gateway.running(unit=unit, asset=ASSET) as scope:
-                handed = await _send_batches(
-                    unit, db, clock, settings, sendgrid, chosen, bases, hashes, limit, stopped, progress
-                )
-            calls, spend = scope.calls, scope.spend_microusd
+        would, waiting, before = _rehearsed(db, desk, unit, clock, limit)
+        return _rehearsal_reports(db, unit, would, waiting, before, time.monotonic() - began)
     with db.begin() as tx:
-        counts = _counts(tx, unit)
-        if not dry_run and counts and not counts["planned"] and not counts["claimed"]:
-            campaign_days.set_state(tx, unit, "listening")
-        state = campaign_days.state_of(tx, unit)
-    open_rows = counts["planned"] + counts["claimed"]
-    final = counts.total() - open_rows
-    return StageReport(
-        ASSET, unit, state, rows_in=counts.total(), rows_out=final, rows_open=open_rows, calls=calls, spend_microusd=spend,
-        seconds=time.monotonic() - began,
-        counts={**counts, **{f"stopped: {reason}": n for reason, n in stopped.items()}, ("would be handed over" if dry_run else "handed over"): handed},
-        chart={**counts}, chart_title="letters by state", notes=tuple(notes),
-    )  # fmt: skip
+        if unit is not None:
+            campaign_days.open_day(tx, unit, started_at)
+        before = _states(tx, unit)
+        planning.plan_sends(tx, unit, started_at, hashes)
+        claiming.sweep(tx, desk, unit, started_at)
+    sender = _Sender(db, desk, clock, settings, sendgrid, progress)
+    stopped = await sender.send(unit, limit)
+    with db.begin() as tx:
+        waiting = claiming.waiting(tx, desk, unit, clock.now())
+        after = _states(tx, unit)
+        units = [unit] if unit is not None else sorted(_active(before, after) | set(sender.tallies))
+        for each_unit in units:
+            settling.end_mailing(tx, each_unit)
+    waiting = {send_id: (of, stopped.get(send_id, gate)) for send_id, (of, gate) in waiting.items()}
+    return [
+        _report(db, each_unit, before[each_unit], after[each_unit], _gates(waiting, each_unit), sender.tallies[each_unit],
+                time.monotonic() - began)
+        for each_unit in units
+    ]  # fmt: skip
 
 
-async def _send_batches(
-    unit: CampaignDay, db: Database, clock: Clock, settings: Settings, sendgrid: SendGridClient, chosen: DeliveryRules,
-    bases: tuple[str, ...], hashes: KeyedHashes, limit: int | None, stopped: Counter[str], progress: Progress,
-) -> int:  # fmt: skip
-    seen: list[uuid.UUID] = []
-    handed = 0
-    while limit is None or handed < limit:
-        most = chosen.claim_batch if limit is None else min(chosen.claim_batch, limit - handed)
-        now = clock.now()
-        with db.begin() as tx:
-            batch = claiming.claim(tx, unit, now=now, rules=chosen, bases=bases, hashes=hashes, seen=seen, most=most)
-        seen += batch.seen
-        stopped.update(batch.stopped)
-        if not batch.seen:
-            break
-        if not batch.claimed:
-            continue
-        _journalled(db, batch.claimed, settings, now)
+class _Sender:
+    """The claim loop of one process."""
+
+    def __init__(
+        self, db: Database, desk: Desk, clock: Clock, settings: Settings, sendgrid: SendGridClient, progress: Progress
+    ) -> None:
+        self._db, self._desk, self._clock, self._settings = db, desk, clock, settings
+        self._sendgrid, self._progress = sendgrid, progress
+        self.tallies: dict[CampaignDay, _Tally] = defaultdict(_Tally)
+        self._done = 0
+
+    async def send(self, unit: CampaignDay | None, limit: int | None) -> dict[uuid.UUID, str]:
+        """Claims and sends until nothing more passes the gates; the sends looked at in vain, with what stopped them."""
+        stopped: dict[uuid.UUID, str] = {}
+        while limit is None or self._done < limit:
+            most = policy().claim_batch if limit is None else min(policy().claim_batch, limit - self._done)
+            with self._db.begin() as tx:
+                claimed = claiming.claim(tx, self._desk, unit, self._clock.now(), most=most, leave=list(stopped))
+            stopped |= claimed.stopped
+            if not claimed.letters and not claimed.stopped:
+                break
+            outcomes = await self._hand_over(claimed.letters)
+            stopped |= {each.letter.send_id: f"not sent: {each.reason}" for each in outcomes if not each.left}
+            self._done += sum(each.left for each in outcomes)
+            if outcomes and not any(each.left for each in outcomes):
+                break  # the mailer takes nothing now; the rest waits for the next run
+        return stopped
+
+    async def _hand_over(self, letters: list[Letter]) -> list[Outcome]:
+        """Journals, then calls; whatever stops this process in between, a letter that was not called is planned again."""
         outcomes: list[Outcome] = []
-        await each(
-            batch.claimed,
-            lambda one: _hand_over(one, sendgrid, settings),
-            outcomes.extend,
-            at_once=chosen.at_once,
-            batch=1,
-        )
-        with db.begin() as tx:
-            _settle(tx, unit, outcomes, clock.now())
-        handed += len(batch.claimed)
-        progress(ASSET, handed, handed + 1)
-        if outcomes and all(outcome.state == "not_left" for outcome in outcomes):
-            stopped.update({f"mailer_unavailable ({outcomes[0].reason})": len(outcomes)})
-            break
-    return handed
-
-
-def _journalled(db: Database, claimed: list[claiming.Claimed], settings: Settings, now: dt.datetime) -> None:
-    """The journal has the claims before the vendor does; without a journal they go back to planned."""
-    try:
-        journal.write(settings.journal, [(one.send_id, one.unit, one.address_hmac) for one in claimed], now)
-    except OSError:
-        with db.begin() as tx:
-            claiming.move(tx, [one.send_id for one in claimed], "claimed", "planned", now, "journal_not_written")
-        raise
-
-
-async def _hand_over(one: claiming.Claimed, sendgrid: SendGridClient, settings: Settings) -> Outcome:
-    """One attempt. What is not answered is unknown, and is never sent again."""
-    link = _UNSUBSCRIBE.search(one.body_text)
-    if link is None:
-        return Outcome(one.send_id, "not_left", "no_unsubscribe_link")
-    mail = Mail(
-        send_id=one.send_id, to_email=one.contact_email, from_email=one.sender_email, from_name=one.sender_name,
-        reply_to=one.sender_email, subject=one.subject, text=one.body_text, html=one.body_html,
-        headers={"List-Unsubscribe": f"<{link[0]}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"},
-        custom_args={"campaign_day": one.unit.key}, categories=("first-touch",),
-    )  # fmt: skip
-    try:
-        message_id = await sendgrid.send(mail)
-    except VendorRejected as error:
-        return Outcome(one.send_id, "rejected", error.reason)
-    except VendorUnavailable as error:
-        return Outcome(one.send_id, "unknown" if error.left_the_house else "not_left", error.reason)
-    return Outcome(one.send_id, "accepted", sendgrid_id=message_id)
-
-
-def _settle(tx: sa.Connection, unit: CampaignDay, outcomes: list[Outcome], now: dt.datetime) -> None:
-    for outcome in outcomes:
-        if outcome.state == "not_left":
-            claiming.move(tx, [outcome.send_id], "claimed", "planned", now, outcome.reason, claimed_at=None)
-        else:
-            claiming.move(
-                tx,
-                [outcome.send_id],
-                "claimed",
-                outcome.state,
-                now,
-                outcome.reason,
-                sendgrid_id=outcome.sendgrid_id,
-                settled_at=now,
+        begun: set[uuid.UUID] = set()
+        try:
+            journal.write(
+                self._settings.journal,
+                [journal.Entry(each.send_id, each.unit, each.address_hmac, each.claimed_at) for each in letters],
             )
-    campaign_days.mark_dirty(tx, unit, ASSET, "send_transitions")
+            for unit in dict.fromkeys(letter.unit for letter in letters):
+                await self._of_unit(unit, [each for each in letters if each.unit == unit], begun, outcomes)
+        finally:
+            rest = [Outcome(each, "planned", "the run ended before it was handed over") for each in letters if each.send_id not in begun]  # fmt: skip
+            if rest:
+                with self._db.begin() as tx:
+                    settling.settle(tx, rest, self._clock.now())
+        return outcomes
+
+    async def _of_unit(
+        self, unit: CampaignDay, letters: list[Letter], begun: set[uuid.UUID], outcomes: list[Outcome]
+    ) -> None:
+        async def work(letter: Letter) -> Outcome:
+            begun.add(letter.send_id)
+            with self._sendgrid.gateway.about(letter.business_id):
+                return await self._call(letter)
+
+        def store(done: list[Outcome]) -> None:
+            with self._db.begin() as tx:
+                settling.settle(tx, done, self._clock.now())
+            outcomes.extend(done)
+
+        async with self._sendgrid.gateway.running(unit=unit, asset=ASSET) as scope:
+            await each(
+                letters,
+                work,
+                store,
+                at_once=policy().calls_at_once,
+                batch=_SETTLE_BATCH,
+                told=lambda done, total: self._progress(ASSET, self._done + done, self._done + total),
+            )
+        tally = self.tallies[unit]
+        tally.handed_over += sum(each.letter.unit == unit and each.left for each in outcomes)
+        tally.calls += scope.calls
+        tally.spend_microusd += scope.spend_microusd
+
+    async def _call(self, letter: Letter) -> Outcome:
+        """One attempt. What it may have done decides the state, never hope."""
+        mail = mailing.message(letter, self._desk.public_url, self._desk.tokens)
+        try:
+            message_id = await self._sendgrid.send(mail)
+        except VendorRejected as error:
+            return Outcome(letter, "rejected", error.reason)
+        except VendorUnavailable as error:
+            return Outcome(letter, "unknown" if error.left_the_house else "planned", error.reason)
+        return Outcome(letter, "accepted", None, message_id)
 
 
-def _settle_the_dead(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> None:
-    """Whoever claimed these held the lock that we hold now, so it is gone: nobody knows what it handed over."""
-    ids = list(tx.scalars(sa.select(email_sends.c.send_id).where(_of(unit), email_sends.c.state == "claimed")))
-    claiming.move(tx, ids, "claimed", "unknown", now, "process_died", settled_at=now)
+def _rehearsed(
+    db: Database, desk: Desk, unit: CampaignDay | None, clock: Clock, limit: int | None
+) -> tuple[list[Letter], Waiting, dict[CampaignDay, Counter[str]]]:
+    """The same planning, sweeping and claiming in a transaction that is rolled back: nothing is written, nothing leaves."""
+    now, letters, stopped = clock.now(), [], {}
+    with db.engine.connect() as tx, tx.begin() as transaction:
+        before = _states(tx, unit)
+        planning.plan_sends(tx, unit, now, desk.hashes)
+        judged = claiming.waiting(tx, desk, unit, now)
+        claiming.sweep(tx, desk, unit, now)
+        while limit is None or len(letters) < limit:
+            most = policy().claim_batch if limit is None else min(policy().claim_batch, limit - len(letters))
+            claimed = claiming.claim(tx, desk, unit, now, most=most, leave=list(stopped))
+            letters += claimed.letters
+            stopped |= claimed.stopped
+            if not claimed.letters and not claimed.stopped:
+                break
+        transaction.rollback()
+    taken = {letter.send_id for letter in letters}
+    waiting = {s: (of, stopped.get(s, gate)) for s, (of, gate) in judged.items() if s not in taken}
+    return letters, waiting, before
 
 
-def _expire(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> None:
-    late = sa.and_(_of(unit), email_sends.c.state == "planned", email_sends.c.expires_at <= now)
-    ids = list(tx.scalars(sa.select(email_sends.c.send_id).where(late)))
-    if claiming.move(tx, ids, "planned", "expired", now, "window_passed", settled_at=now):
-        campaign_days.mark_dirty(tx, unit, ASSET, "send_transitions")
+def _states(tx: sa.Connection, unit: CampaignDay | None) -> dict[CampaignDay, Counter[str]]:
+    s = email_sends
+    query = sa.select(s.c.campaign, s.c.cohort_on, s.c.state, sa.func.count().label("n"))
+    if unit is not None:
+        query = query.where(s.c.campaign == unit.campaign, s.c.cohort_on == unit.day)
+    found: dict[CampaignDay, Counter[str]] = defaultdict(Counter)
+    for row in tx.execute(query.group_by(s.c.campaign, s.c.cohort_on, s.c.state)):
+        found[CampaignDay(row.campaign, row.cohort_on)][row.state] = row.n
+    return found
 
 
-def _rehearse(
+def _active(before: Mapping[CampaignDay, Counter[str]], after: Mapping[CampaignDay, Counter[str]]) -> set[CampaignDay]:
+    """Campaign-days that changed, or in which something waits."""
+    return {u for u, counts in after.items() if counts != before.get(u) or counts["planned"] + counts["claimed"] > 0}
+
+
+def _gates(waiting: Waiting, unit: CampaignDay) -> Counter[str]:
+    return Counter(gate for of, gate in waiting.values() if of == unit)
+
+
+def _report(
     db: Database,
     unit: CampaignDay,
-    now: dt.datetime,
-    chosen: DeliveryRules,
-    bases: tuple[str, ...],
-    hashes: KeyedHashes,
-    limit: int | None,
-) -> tuple[int, Counter[str]]:
-    """Claims for real in a transaction that is taken back: the same gates, and nothing remains."""
-    with db.engine.connect() as connection:
-        outer = connection.begin()
-        try:
-            planning.plan_sends(connection, unit, now)
-            batch = claiming.claim(
-                connection, unit, now=now, rules=chosen, bases=bases, hashes=hashes, seen=[], most=limit or 10_000
-            )
-        finally:
-            outer.rollback()
-    return len(batch.claimed), batch.stopped
-
-
-def _unplanned(tx: sa.Connection, now: dt.datetime) -> Counter[CampaignDay]:
-    """Campaign-days of launched campaigns with drafts that nobody planned and that have not expired."""
-    d, s, c = email_drafts, email_sends, campaigns
-    fresh = now - dt.timedelta(hours=rules().first_touch_expires_hours)
-    rows: Any = tx.execute(
-        sa.select(d.c.campaign, d.c.cohort_on, sa.func.count().label("n"))
-        .join(c, c.c.campaign == d.c.campaign)
-        .where(
-            d.c.status == "drafted", d.c.drafted_at > fresh, c.c.state == "launched",
-            ~sa.exists().where(s.c.business_id == d.c.business_id, s.c.campaign == d.c.campaign, s.c.step == d.c.step),
-        )
-        .group_by(d.c.campaign, d.c.cohort_on)
-    )  # fmt: skip
-    return Counter({CampaignDay(row.campaign, row.cohort_on): row.n for row in rows})
-
-
-def _of(unit: CampaignDay) -> sa.ColumnElement[bool]:
-    return sa.and_(email_sends.c.campaign == unit.campaign, email_sends.c.cohort_on == unit.day)
-
-
-def _counts(tx: sa.Connection, unit: CampaignDay) -> Counter[str]:
-    rows = tx.execute(
-        sa.select(email_sends.c.state, sa.func.count().label("n")).where(_of(unit)).group_by(email_sends.c.state)
+    before: Counter[str],
+    after: Counter[str],
+    gates: Counter[str],
+    tally: _Tally,
+    seconds: float,
+) -> StageReport:
+    with db.begin() as tx:
+        state = campaign_days.state_of(tx, unit)
+    return StageReport(
+        ASSET,
+        unit,
+        state,
+        rows_in=after.total(),
+        rows_out=after["accepted"],
+        rows_rejected=after["rejected"] + after["refused"] + after["expired"],
+        rows_reused=before["accepted"],
+        rows_open=after["planned"] + after["claimed"] + after["unknown"],
+        calls=tally.calls,
+        spend_microusd=tally.spend_microusd,
+        seconds=seconds,
+        counts={
+            "handed over": tally.handed_over,
+            **{name: after[name] for name in SEND_STATES if after[name]},
+            **{f"stopped by {gate}": count for gate, count in sorted(gates.items())},
+        },
+        chart={name: float(after[name]) for name in SEND_STATES},
+        chart_title="what became of the sends",
+        notes=tuple(f"{count} wait: {gate}" for gate, count in gates.most_common()),
     )
-    return Counter({row.state: row.n for row in rows})
+
+
+def _rehearsal_reports(
+    db: Database,
+    unit: CampaignDay | None,
+    would: list[Letter],
+    waiting: Waiting,
+    before: Mapping[CampaignDay, Counter[str]],
+    seconds: float,
+) -> list[StageReport]:
+    counted = Counter(letter.unit for letter in would)
+    units = [unit] if unit is not None else sorted(set(counted) | {of for of, _ in waiting.values()})
+    reports = []
+    for each_unit in units:
+        now, gates = before.get(each_unit, Counter()), _gates(waiting, each_unit)
+        with db.begin() as tx:
+            state = campaign_days.state_of(tx, each_unit)
+        planned = counted[each_unit] + gates.total()
+        done = now.total() - now["planned"]
+        reports.append(
+            StageReport(
+                ASSET,
+                each_unit,
+                state,
+                rows_in=done + planned,
+                rows_out=now["accepted"],
+                rows_rejected=now["rejected"] + now["refused"] + now["expired"],
+                rows_reused=now["accepted"],
+                rows_open=planned + now["claimed"] + now["unknown"],
+                seconds=seconds,
+                counts={
+                    "would send": counted[each_unit],
+                    **{f"stopped by {gate}": count for gate, count in sorted(gates.items())},
+                },
+                chart={"would send": float(counted[each_unit]), **{g: float(n) for g, n in sorted(gates.items())}},
+                chart_title="what would be sent, and what stops the rest",
+                notes=("dry run: nothing was sent or written",),
+            )
+        )
+    return reports

@@ -62,9 +62,7 @@ def move(
     return moved
 
 
-def record(
-    tx: sa.Connection, reasons: Reasons, from_state: str | None, to_state: str, now: dt.datetime
-) -> None:
+def record(tx: sa.Connection, reasons: Reasons, from_state: str | None, to_state: str, now: dt.datetime) -> None:
     """Appends transitions."""
     rows: Sequence[dict[str, Any]] = [
         {"send_id": send_id, "from_state": from_state, "to_state": to_state, "reason": reason, "happened_at": now}

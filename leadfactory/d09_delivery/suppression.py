@@ -1,4 +1,7 @@
-"""Who is never mailed: keyed hashes only, global over all campaigns, asked again in the transaction that claims a send."""
+"""Who is never mailed: global over all campaigns, asked again in the transaction that claims a send.
+
+Addresses and domains are keyed hashes; a business is its own random id, which names nobody.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,6 @@ KEY_NAME = "suppression"
 
 class KeyMismatch(RuntimeError):
     """The database's hashes were made with another suppression key; both fingerprints are named, neither key is."""
-
-
-def business_hmac(hashes: KeyedHashes, business_id: uuid.UUID) -> bytes:
-    """The hash under which a business is suppressed."""
-    return hashes.of("business", str(business_id))
 
 
 def domain_hmac(hashes: KeyedHashes, address: str) -> bytes | None:
@@ -62,7 +60,7 @@ def suppress(
             raise ValueError(f"domain={registrable!r} belongs to a mail provider: suppress the address instead")
         rows.append(("domain", hashes.domain(registrable)))
     if business_id is not None:
-        rows.append(("business", business_hmac(hashes, business_id)))
+        rows.append(("business", business_id.bytes))
     if not rows:
         raise ValueError("nothing to suppress: name an address, a domain or a business")
     done = tx.execute(
@@ -98,7 +96,7 @@ def is_suppressed(
     if domain is not None:
         wanted.append(("domain", hashes.domain(registrable_domain(domain.strip().lower().rstrip(".")))))
     if business_id is not None:
-        wanted.append(("business", business_hmac(hashes, business_id)))
+        wanted.append(("business", business_id.bytes))
     if not wanted:
         return False
     found = sa.select(sa.literal(1)).where(sa.tuple_(suppressions.c.kind, suppressions.c.subject_hmac).in_(wanted))

@@ -25,11 +25,15 @@ def test_health_tells_the_clock_and_the_seed(api):
 
 
 def test_vendors_answer_under_their_prefixes(api):
-    found = api.get("/yelp/v3/businesses/search", params={"location": "10001", "categories": "restaurants"}, headers=KEY)
+    found = api.get(
+        "/yelp/v3/businesses/search", params={"location": "10001", "categories": "restaurants"}, headers=KEY
+    )
     assert found.json()["total"] >= 220
 
 
-@pytest.mark.parametrize("vendor", ["yelp/v3/businesses/search", "openai/v1/models", "stripe/v1/checkout/sessions", "sendgrid/v3/scopes"])
+@pytest.mark.parametrize(
+    "vendor", ["yelp/v3/businesses/search", "openai/v1/models", "stripe/v1/checkout/sessions", "sendgrid/v3/scopes"]
+)
 def test_a_vendor_refuses_a_call_without_a_key(api, vendor):
     assert api.get("/" + vendor).status_code in {400, 401, 403}
 

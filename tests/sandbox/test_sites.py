@@ -79,12 +79,18 @@ def test_a_site_without_the_defect_does_not_show_it(home, site_like, defect):
 
 def test_pages_of_a_duplicate_title_share_it(home, site_like):
     site = site_like("duplicate_title", without=("missing_title",))
-    assert len({LexborHTMLParser(home(site, path).text).css_first("title").text() for path in ("/", "/about", "/contact")}) == 1
+    assert (
+        len({LexborHTMLParser(home(site, path).text).css_first("title").text() for path in ("/", "/about", "/contact")})
+        == 1
+    )
 
 
 def test_pages_of_other_sites_have_titles_of_their_own(home, site_like):
     site = site_like(without=("missing_title", "duplicate_title"))
-    assert len({LexborHTMLParser(home(site, path).text).css_first("title").text() for path in ("/", "/about", "/contact")}) == 3
+    assert (
+        len({LexborHTMLParser(home(site, path).text).css_first("title").text() for path in ("/", "/about", "/contact")})
+        == 3
+    )
 
 
 def test_a_site_without_https_refuses_tls(browse, site_like):
@@ -96,14 +102,21 @@ def test_a_site_without_https_refuses_tls(browse, site_like):
 
 @pytest.mark.parametrize(
     ("defect", "header"),
-    [("no_cache_headers", "cache-control"), ("missing_security_headers", "strict-transport-security"), ("no_compression", "content-encoding")],
+    [
+        ("no_cache_headers", "cache-control"),
+        ("missing_security_headers", "strict-transport-security"),
+        ("no_compression", "content-encoding"),
+    ],
 )
 def test_a_missing_header_is_missing(home, site_like, defect, header):
     assert header not in home(site_like(defect)).headers
     assert header in home(site_like(without=(defect,))).headers
 
 
-@pytest.mark.parametrize(("defect", "path"), [("no_sitemap", "/sitemap.xml"), ("no_robots_txt", "/robots.txt"), ("no_favicon", "/favicon.ico")])
+@pytest.mark.parametrize(
+    ("defect", "path"),
+    [("no_sitemap", "/sitemap.xml"), ("no_robots_txt", "/robots.txt"), ("no_favicon", "/favicon.ico")],
+)
 def test_a_missing_file_is_not_found(home, site_like, defect, path):
     assert home(site_like(defect), path).status_code == 404
     assert home(site_like(without=(defect,)), path).status_code == 200
@@ -145,7 +158,9 @@ def test_the_mail_address_is_where_the_world_says(world, shown):
 
 
 def test_linked_data_is_json_with_the_name_though_it_holds_markup(world):
-    business = next(each for each in world.within("New York, NY", "restaurant") if "<script>" in each.name and each.host)
+    business = next(
+        each for each in world.within("New York, NY", "restaurant") if "<script>" in each.name and each.host
+    )
     site = world.site(business.host)
     html = LexborHTMLParser(page(site, business, "/", "https", 2026))
     found = [json.loads(each.text()) for each in html.css("script[type='application/ld+json']")]
@@ -188,7 +203,7 @@ def test_a_silent_server_never_answers(running, site_like):
 
 def test_a_wrong_certificate_is_for_another_name(browse, site_like):
     site = site_like(behaviour="bad_certificate")
-    with pytest.raises(httpx.ConnectError, match="wrong-name|mismatch|not valid for"):
+    with pytest.raises(httpx.ConnectError, match=r"wrong-name|mismatch|not valid for"):
         browse(f"https://{site.host}/")
 
 

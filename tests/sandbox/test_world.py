@@ -47,7 +47,12 @@ def test_a_business_does_not_depend_on_what_was_asked_before(people):
 
 @pytest.mark.parametrize(
     ("location", "category", "least"),
-    [("10001", "restaurants", 220), ("New York, NY", "restaurants", 600), ("60601", "dentists", 150), ("Chicago, IL", "dentists", 150)],
+    [
+        ("10001", "restaurants", 220),
+        ("New York, NY", "restaurants", 600),
+        ("60601", "dentists", 150),
+        ("Chicago, IL", "dentists", 150),
+    ],
 )
 def test_dense_places_have_many_listings(world, location, category, least):
     assert len(found(world, location, category)) >= least
@@ -140,7 +145,9 @@ def test_all_hosts_end_in_the_reserved_domain(people):
 
 
 def test_most_sites_that_answer_show_an_address(world, people):
-    answering = [p for p in people if p.host and world.site(p.host).behaviour in {"ok", "redirect_https", "redirect_other_host"}]
+    answering = [
+        p for p in people if p.host and world.site(p.host).behaviour in {"ok", "redirect_https", "redirect_other_host"}
+    ]
     assert share(answering, lambda each: each.email_shown not in {"none", "obfuscated"}) >= 0.6
 
 
@@ -185,6 +192,9 @@ def test_defects_that_exclude_each_other_never_meet(web):
     assert not [site for site in web for first, second in EXCLUDES if {first, second} <= site.defects]
 
 
-@pytest.mark.parametrize("host", ["nobody.example", "x-99999z1.example", "other-name-10001a7.example", "x-10001a99999.example", "xn--.example", ""])
+@pytest.mark.parametrize(
+    "host",
+    ["nobody.example", "x-99999z1.example", "other-name-10001a7.example", "x-10001a99999.example", "xn--.example", ""],
+)
 def test_an_unregistered_name_is_nobodys_site(world, host):
     assert world.site(host) is None

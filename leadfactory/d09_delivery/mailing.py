@@ -1,0 +1,100 @@
+"""Turns a claimed row into the message for the mailer, after a last look at what it says. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import uuid
+from html import escape
+
+from leadfactory.campaign_day import CampaignDay
+from leadfactory.d00_gateway.sendgrid import Mail
+from leadfactory.d08_personalization.draft_guard import content_hash
+from leadfactory.d09_delivery.slots import Conversation
+from leadfactory.tokens import Tokens
+
+ONE_CLICK = "List-Unsubscribe=One-Click"  # RFC 8058
+
+
+@dataclasses.dataclass(frozen=True)
+class Letter:
+    """All that a send needs, read in the transaction that claims it."""
+
+    send_id: uuid.UUID
+    unit: CampaignDay
+    business_id: uuid.UUID
+    step: int
+    address_hmac: bytes
+    domain_hmac: bytes | None
+    to_email: str
+    sender_email: str
+    sender_name: str
+    postal_address: str
+    subject: str
+    preview: str
+    body_html: str
+    body_text: str
+    content_hash: bytes
+    claimed_at: dt.datetime
+
+    @property
+    def conversation(self) -> Conversation:
+        """The slots it wants."""
+        return Conversation(self.send_id, self.unit.campaign, self.address_hmac, self.domain_hmac)
+
+
+def unsubscribe_url(public_url: str, tokens: Tokens, send_id: uuid.UUID) -> str:
+    """Where one click stops all mail to the recipient of a send."""
+    return f"{public_url.rstrip('/')}/u/{tokens.sign('unsubscribe', send_id)}"
+
+
+def fault(letter: Letter, public_url: str, tokens: Tokens) -> str | None:
+    """Why the letter may not leave after all; None when it may. A pure gate of the claiming transaction.
+
+    The body must be the one that was judged, and carry in both forms the postal address and an unsubscribe link of ours that
+    names this very send (under any listed key: keys rotate between draft and send).
+    """
+    parts = (letter.subject, letter.preview, letter.body_html, letter.body_text)
+    if content_hash(*parts) != letter.content_hash:
+        return "draft_changed_after_its_verdict"
+    shown = escape(letter.postal_address, quote=False).replace('"', "&#34;").replace("'", "&#39;")
+    if letter.postal_address not in letter.body_text or shown not in letter.body_html:
+        return "postal_address_missing"
+    for body in (letter.body_text, letter.body_html):
+        if not _names_this_send(body, f"{public_url.rstrip('/')}/u/", tokens, letter.send_id):
+            return "unsubscribe_link_missing"
+    return None
+
+
+def message(letter: Letter, public_url: str, tokens: Tokens) -> Mail:
+    """The mail with RFC 8058 headers on one line each; nothing personal in categories or custom arguments."""
+    return Mail(
+        send_id=letter.send_id,
+        to_email=letter.to_email,
+        from_email=letter.sender_email,
+        from_name=letter.sender_name,
+        reply_to=letter.sender_email,
+        subject=letter.subject,
+        text=letter.body_text,
+        html=letter.body_html,
+        headers={
+            "List-Unsubscribe": f"<{unsubscribe_url(public_url, tokens, letter.send_id)}>",
+            "List-Unsubscribe-Post": ONE_CLICK,
+        },
+        custom_args={"send_id": str(letter.send_id), "campaign_day": letter.unit.key},
+        categories=(letter.unit.campaign, f"step-{letter.step}"),
+    )
+
+
+def _names_this_send(body: str, prefix: str, tokens: Tokens, send_id: uuid.UUID) -> bool:
+    at = body.find(prefix)
+    while at >= 0:
+        rest = body[at + len(prefix) :]
+        end = next((n for n, c in enumerate(rest) if not (c.isalnum() or c in "-_")), len(rest))
+        try:
+            if tokens.read("unsubscribe", rest[:end]) == send_id:
+                return True
+        except ValueError:
+            pass  # another link that begins alike; the next one may be ours
+        at = body.find(prefix, at + 1)
+    return False

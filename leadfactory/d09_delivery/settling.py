@@ -1,0 +1,71 @@
+"""What became of a claimed send, written at once: accepted, rejected, unknown, or planned again when it provably did not leave."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+
+from leadfactory import campaign_days
+from leadfactory.campaign_day import CampaignDay
+from leadfactory.d09_delivery import states
+from leadfactory.d09_delivery.mailing import Letter
+from leadfactory.d09_delivery.tables import email_sends
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How one handing-over ended. ``sendgrid_id`` with accepted only; every other state has a reason."""
+
+    letter: Letter
+    state: str
+    reason: str | None = None
+    sendgrid_id: str | None = None
+
+    @property
+    def left(self) -> bool:
+        """Whether the mail may be on its way."""
+        return self.state != "planned"
+
+
+def settle(tx: sa.Connection, outcomes: Iterable[Outcome], now: dt.datetime) -> None:
+    """Moves claimed sends to what became of them. One that a sweep has called unknown meanwhile takes the evidence."""
+    by_state: dict[str, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        by_state[outcome.state].append(outcome)
+    for state, found in by_state.items():
+        reasons = {each.letter.send_id: each.reason for each in found}
+        if state == "planned":  # the slot stays with the send, so that nobody else writes to the recipient meanwhile
+            states.move(tx, reasons, "claimed", "planned", now, claimed_at=None, claim_expires_at=None)
+            continue
+        moved = set(states.move(tx, reasons, "claimed", state, now, settled_at=now))
+        late = {send_id: reason for send_id, reason in reasons.items() if send_id not in moved}
+        if state != "unknown":
+            states.move(tx, late, "unknown", state, now, settled_at=now)
+        named = [{"id": each.letter.send_id, "name": each.sendgrid_id} for each in found if each.sendgrid_id]
+        if named:
+            tx.execute(
+                sa.update(email_sends)
+                .where(email_sends.c.send_id == sa.bindparam("id"), email_sends.c.state == "accepted")
+                .values(sendgrid_id=sa.bindparam("name")),
+                named,
+            )
+    for unit in {each.letter.unit for found in by_state.values() for each in found}:
+        campaign_days.mark_dirty(tx, unit, "email_sends")
+
+
+def end_mailing(tx: sa.Connection, unit: CampaignDay) -> str:
+    """Moves a campaign-day on whose mails nothing is planned or under way any more from mailing to listening; its state."""
+    state = campaign_days.state_of(tx, unit)
+    busy = sa.select(sa.literal(1)).where(
+        email_sends.c.campaign == unit.campaign,
+        email_sends.c.cohort_on == unit.day,
+        email_sends.c.state.in_(("planned", "claimed")),
+    )
+    if state == "mailing" and tx.scalar(busy.limit(1)) is None:
+        campaign_days.set_state(tx, unit, "listening")
+        return "listening"
+    return state

@@ -1,0 +1,70 @@
+"""Contact slots: at most one running conversation per recipient over all campaigns, by one statement that races cannot split."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from leadfactory.d09_delivery.tables import contact_slots
+
+
+@dataclasses.dataclass(frozen=True)
+class Conversation:
+    """A send that wants its recipient's slots: the address's, and the domain's unless it is free mail."""
+
+    send_id: uuid.UUID
+    campaign: str
+    address_hmac: bytes
+    domain_hmac: bytes | None
+
+    @property
+    def wanted(self) -> tuple[tuple[str, bytes], ...]:
+        """The slots as (kind, hash)."""
+        address = (("address", self.address_hmac),)
+        return address if self.domain_hmac is None else (*address, ("domain", self.domain_hmac))
+
+
+def take(
+    tx: sa.Connection, conversations: Sequence[Conversation], *, until: dt.datetime, now: dt.datetime
+) -> set[uuid.UUID]:
+    """The sends that got all their slots until ``until``; the others hold none of them.
+
+    A slot is free when nobody holds it, when its time is over, or when the same send holds it. Of two sends here that want
+    one slot the first gets it. Slots are taken in one order everywhere, so that two claims cannot wait for each other.
+    """
+    first: dict[bytes, Conversation] = {}
+    losers: set[uuid.UUID] = set()
+    for each in conversations:
+        if any(slot in first for _, slot in each.wanted):
+            losers.add(each.send_id)
+        else:
+            first.update(dict.fromkeys((slot for _, slot in each.wanted), each))
+    rows = [
+        {"slot_hmac": slot, "kind": kind, "campaign": each.campaign, "send_id": each.send_id, "held_until": until}
+        for each in conversations
+        if each.send_id not in losers
+        for kind, slot in each.wanted
+    ]
+    if not rows:
+        return set()
+    statement = insert(contact_slots).values(sorted(rows, key=lambda row: row["slot_hmac"]))
+    got = set(
+        tx.scalars(
+            statement.on_conflict_do_update(
+                index_elements=["slot_hmac"],
+                set_={name: statement.excluded[name] for name in ("kind", "campaign", "send_id", "held_until")},
+                where=sa.or_(contact_slots.c.held_until < now, contact_slots.c.send_id == statement.excluded.send_id),
+            ).returning(contact_slots.c.slot_hmac)
+        )
+    )
+    candidates = [each for each in conversations if each.send_id not in losers]
+    winners = {each.send_id for each in candidates if all(slot in got for _, slot in each.wanted)}
+    partly = [slot for each in candidates if each.send_id not in winners for _, slot in each.wanted if slot in got]
+    if partly:
+        tx.execute(sa.delete(contact_slots).where(contact_slots.c.slot_hmac.in_(partly)))
+    return winners
