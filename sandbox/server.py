@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import ipaddress
 import socket
 import struct
 from pathlib import Path
@@ -24,7 +25,6 @@ from sandbox.tls import Authority
 TLS_HANDSHAKE = 0x16
 FREE_PORT_TRIES = 20
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: closing sends a reset instead of a farewell
-LOCAL = {"127.0.0.1", "localhost", "[::1]", "testserver"}
 
 
 class PortTaken(RuntimeError):
@@ -40,8 +40,16 @@ class ByHost:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Routes one request by its Host header."""
         host = next((value for name, value in scope.get("headers", []) if name == b"host"), b"").decode("latin-1")
-        app: ASGIApp = self._vendors if host.rsplit(":", 1)[0] in LOCAL else self._websites
+        app: ASGIApp = self._vendors if is_local(host) else self._websites
         await app(scope, receive, send)
+
+
+def is_local(host: str) -> bool:
+    """Whether a Host header names this machine or container: an address, or a name without a dot. Websites have dots."""
+    bare = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    with contextlib.suppress(ValueError):
+        return bool(ipaddress.ip_address(bare))
+    return "." not in bare
 
 
 class _Connection(HttpToolsProtocol):
@@ -55,7 +63,7 @@ class _Connection(HttpToolsProtocol):
     async def _or_drop(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self._real(scope, receive, send)
-        except Gone:
+        except (Gone, asyncio.CancelledError):  # cancelled: the sandbox stops while a visitor waits
             raw = self.transport.get_extra_info("socket")
             if raw is not None:
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)

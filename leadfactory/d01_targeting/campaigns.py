@@ -16,25 +16,27 @@ from leadfactory.campaign_day import check_campaign_slug
 from leadfactory.campaign_days import campaign_days
 from leadfactory.d01_targeting import places as geography
 from leadfactory.d01_targeting import verticals
+from leadfactory.d01_targeting.campaign_fields import SIMULATED, problem
 from leadfactory.d01_targeting.places import PlaceSpec
 from leadfactory.d01_targeting.tables import campaigns, targets
+from leadfactory.settings import settings
 
 __all__ = [
     "Gap",
     "PlaceSpec",
     "Seeded",
     "active",
+    "close",
     "configure",
     "get",
     "launch",
     "launch_gaps",
     "living",
+    "pause",
     "seed",
     "silent_since",
 ]
-MAX_QUOTA = 100_000
 REGISTRY_LOCK = 0x1EADCA3F  # seeding is serial, so that two overlapping targets cannot slip past each other
-CONSENT_BASES = ("consented", "transactional", "simulated")
 _NAMESPACE = uuid.UUID("6d3c7a0e-5b1f-4d7e-9a51-0f6a4d5f2c11")
 
 
@@ -70,17 +72,19 @@ def seed(
             of that name that aims elsewhere, or a target that overlaps an existing one (both are named).
     """
     slug_of_vertical = verticals.find(vertical)
-    if isinstance(quota, bool) or not 1 <= quota <= MAX_QUOTA:
-        raise ValueError(f"quota={quota} is out of range: choose 1 to {MAX_QUOTA} businesses a day")
+    refused = problem("daily_quota", quota, production=_production())
+    if refused:
+        raise ValueError(f"quota={quota} {refused}")
     if not places:
         raise ValueError("no place to target: give at least one --zip or --city")
     found = [geography.find(spec) for spec in places]
+    _refuse_states(found)
     _refuse_inner_overlap(found)
     slug = check_campaign_slug(name or f"{slug_of_vertical.replace('_', '-')}-{_short(found[0].name)}")
     tx.execute(sa.select(sa.func.pg_advisory_xact_lock(REGISTRY_LOCK)))
     known = tx.execute(sa.select(campaigns).where(campaigns.c.campaign == slug)).mappings().first()
     if known is not None:
-        _refuse_another_aim(tx, slug, known, slug_of_vertical, found)
+        _refuse_another_aim(tx, slug, known, slug_of_vertical, found, quota)
         return Seeded(known, created=False)
     _refuse_overlap(tx, slug_of_vertical, found)
     tx.execute(
@@ -123,18 +127,22 @@ def get(tx: sa.Connection, campaign: str) -> Mapping[Any, Any]:
     return row
 
 
-def configure(tx: sa.Connection, campaign: str, **fields: Any) -> Mapping[Any, Any]:
-    """Sets fields of a campaign: consent_basis, sender_email, sender_name, postal_address, budget_cents, top_share.
+def configure(tx: sa.Connection, campaign: str, **fields: Any) -> Mapping[str, Any]:
+    """Sets fields of a campaign, all or none: those of ``campaign_fields.problem``.
 
     Raises:
         LookupError: unknown campaign. ValueError: names field, value and remedy.
     """
-    get(tx, campaign)
+    known = get(tx, campaign)
     for field, value in fields.items():
-        problem = _problem(field, value)
-        if problem:
-            raise ValueError(f"{field}={value!r} {problem}")
-    tx.execute(sa.update(campaigns).where(campaigns.c.campaign == campaign).values(**fields))
+        refused = problem(field, value, production=_production())
+        if refused:
+            raise ValueError(f"{field}={value!r} {refused}")
+    changed = dict(known) | fields
+    if changed["ends_on"] is not None and changed["ends_on"] < changed["starts_on"]:
+        raise ValueError(f"ends_on={changed['ends_on']} is before starts_on={changed['starts_on']}: a campaign runs forwards")
+    if fields:
+        tx.execute(sa.update(campaigns).where(campaigns.c.campaign == campaign).values(**fields))
     return get(tx, campaign)
 
 
@@ -148,7 +156,10 @@ def launch_gaps(row: Mapping[Any, Any]) -> list[Gap]:
         "postal_address": ("a postal address", "--postal-address='Street, City, ST ZIP'"),
         "budget_cents": ("a budget", "--budget=100"),
     }
-    return [Gap(what, f"{command} {option}") for field, (what, option) in wanted.items() if row[field] is None]
+    gaps = [Gap(what, f"{command} {option}") for field, (what, option) in wanted.items() if row[field] is None]
+    if row["consent_basis"] == SIMULATED and _production():
+        gaps.insert(0, Gap("a consent basis that production accepts", f"{command} --consent-basis=consented"))
+    return gaps
 
 
 def launch(tx: sa.Connection, campaign: str, now: dt.datetime) -> None:
@@ -167,6 +178,20 @@ def launch(tx: sa.Connection, campaign: str, now: dt.datetime) -> None:
         tx.execute(
             sa.update(campaigns).where(campaigns.c.campaign == campaign).values(state="launched", launched_at=now)
         )
+
+
+def pause(tx: sa.Connection, campaign: str) -> None:
+    """Stops sourcing and sending until the campaign is launched again; pausing a draft-only or closed one is refused.
+
+    Raises:
+        ValueError: names the state that cannot be paused.
+    """
+    _move(tx, campaign, "paused", from_states=("launched", "paused"))
+
+
+def close(tx: sa.Connection, campaign: str) -> None:
+    """Ends a campaign for good and gives its places free; late events still fold in."""
+    _move(tx, campaign, "closed", from_states=("draft_only", "launched", "paused", "closed"))
 
 
 def active(tx: sa.Connection, day: dt.date) -> list[str]:
@@ -199,23 +224,56 @@ def silent_since(tx: sa.Connection, moment: dt.datetime) -> list[str]:
     return list(tx.scalars(query))
 
 
+def closed_reason(row: Mapping[str, Any], day: dt.date) -> str | None:
+    """Why a campaign does not source on ``day``; None when it does (the same rule as ``active``)."""
+    if row["state"] in {"paused", "closed"}:
+        return f"the campaign is {row['state']}"
+    if day < row["starts_on"]:
+        return f"the campaign starts on {row['starts_on']}"
+    if row["ends_on"] is not None and day > row["ends_on"]:
+        return f"the campaign ended on {row['ends_on']}"
+    return None
+
+
+def _move(tx: sa.Connection, campaign: str, state: str, *, from_states: tuple[str, ...]) -> None:
+    row = get(tx, campaign)
+    if row["state"] not in from_states:
+        raise ValueError(f"campaign {campaign!r} is {row['state']}: only one that is {' or '.join(from_states)} can be {state}")
+    tx.execute(sa.update(campaigns).where(campaigns.c.campaign == campaign).values(state=state))
+
+
+def _production() -> bool:
+    return settings().env == "production"
+
+
+def _refuse_states(found: Sequence[geography.Place]) -> None:
+    for place in found:
+        if place.kind == "state":
+            raise ValueError(
+                f"state {place.name!r} is too large for one target (Yelp shows 240 results a search): target its cities or metros"
+            )
+
+
 def _refuse_inner_overlap(found: Sequence[geography.Place]) -> None:
     for position, place in enumerate(found):
         for other in found[position + 1 :]:
             if geography.overlap(place, other):
+                if place.name == other.name:
+                    raise ValueError(f"target {place.name!r} is given twice: give it once")
                 raise ValueError(f"targets {place.name!r} and {other.name!r} overlap: keep the larger one")
 
 
 def _refuse_another_aim(
-    tx: sa.Connection, slug: str, known: Mapping[Any, Any], vertical: str, found: Sequence[geography.Place]
+    tx: sa.Connection, slug: str, known: Mapping[str, Any], vertical: str, found: Sequence[geography.Place], quota: int
 ) -> None:
     aims = set(tx.execute(sa.select(targets.c.kind, targets.c.place).where(targets.c.campaign == slug)).tuples())
-    wanted = {(place.kind, place.name) for place in found}
-    if known["vertical"] != vertical or aims != wanted:
+    if known["vertical"] != vertical or aims != {(place.kind, place.name) for place in found}:
         raise ValueError(
             f"campaign {slug!r} exists and aims at {known['vertical']} in {', '.join(sorted(p for _, p in aims))}: "
             "choose another --name"
         )
+    if known["daily_quota"] != quota:
+        raise ValueError(f"campaign {slug!r} exists with quota={known['daily_quota']}, not {quota}: seeding changes nothing")
 
 
 def _refuse_overlap(tx: sa.Connection, vertical: str, found: Sequence[geography.Place]) -> None:
@@ -232,26 +290,6 @@ def _refuse_overlap(tx: sa.Connection, vertical: str, found: Sequence[geography.
                     f"{vertical} in {place.name!r} overlaps {taken.name!r} of campaign {row.campaign!r}: "
                     "each place is targeted once per vertical; choose another place or close that campaign"
                 )
-
-
-def _problem(field: str, value: Any) -> str | None:
-    match field:
-        case "consent_basis":
-            ok, remedy = value in CONSENT_BASES, f"is not one of {', '.join(CONSENT_BASES)}"
-        case "sender_email":
-            ok, remedy = bool(re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", str(value))), "is not an e-mail address"
-        case "postal_address":
-            ok = bool(re.search(r"\d", str(value))) and len(str(value).strip()) >= 12
-            remedy = "is not a postal address: CAN-SPAM asks for a street address, a PO box or a registered mailbox"
-        case "budget_cents":
-            ok, remedy = isinstance(value, int) and 1 <= value <= 100_000_000, "is out of range: $0.01 to $1,000,000"
-        case "top_share":
-            ok, remedy = 0 < float(value) <= 1, "is out of range: above 0, at most 1"
-        case "sender_name":
-            ok, remedy = bool(str(value).strip()), "is empty: mail names the person who writes"
-        case _:
-            ok, remedy = False, "is not a field that can be set"
-    return None if ok else remedy
 
 
 def _short(name: str) -> str:

@@ -10,7 +10,7 @@ import dataclasses
 import datetime as dt
 import decimal
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeGuard, TypeVar
 
 from leadfactory.d03_assessment.catalogue import Kind, Source, catalogue
 
@@ -164,7 +164,7 @@ def _of_fact(source: Source, facts: Mapping[str, Any], on: dt.date) -> Reading |
         case "number" if _is_number(value):
             return Reading(True, _exact(value), origin, evidence)
         case "years_behind" if _is_number(value) and 1990 <= value <= on.year:
-            return Reading(True, _exact(on.year - value), origin, evidence | {"year": on.year})
+            return Reading(True, _exact(on.year - value), origin, evidence | {"measured in": on.year})
         case "release_below" if isinstance(value, str):
             mine, wanted = _release(value), _release(source.release or "")
             return Reading(mine < wanted, None, origin, evidence) if mine and wanted else None
@@ -176,7 +176,7 @@ def _release(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts) if all(part.isdecimal() for part in parts) else ()
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and value == value and abs(value) < 1e9
 
 

@@ -23,13 +23,14 @@ from leadfactory.d01_targeting import places as geography
 from leadfactory.d01_targeting.tables import campaign_targets
 from leadfactory.d02_sourcing import listings
 from leadfactory.d02_sourcing.tables import sourced_businesses, unique_businesses
-from leadfactory.d04_enrichment import contacts, page, place_match
+from leadfactory.d04_enrichment import contacts, own_site, own_words, page, place_match
 from leadfactory.d04_enrichment.records import ENRICHED_RULES
 from leadfactory.d04_enrichment.tables import enriched_businesses
 from leadfactory.database import Database
 from leadfactory.flow import Progress, each, quiet
 from leadfactory.keyed_hashes import KeyedHashes
 from leadfactory.quality import rows as row_rules
+from leadfactory.quality.tables import rejected_rows
 from leadfactory.settings import Settings
 from leadfactory.stage_report import StageReport
 
@@ -39,13 +40,14 @@ WORTH = dt.timedelta(days=30)  # after which a row is worth refreshing (domain f
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """A business to enrich: its id, what Yelp says of it while it may be kept, and where it was looked for."""
+    """A business to enrich: its id, what Yelp says of it while it may be kept, the place where it was looked for,
+    and whether a row of it is stored that may be tried again."""
 
     business_id: uuid.UUID
     listing: listings.Listing | None
     yelp_url: str | None
-    state: str | None
-    timezone: str | None
+    place: geography.Place
+    again: bool = False
 
 
 async def enrich(
@@ -57,11 +59,14 @@ async def enrich(
     with db.begin() as tx:
         state = campaign_days.open_day(tx, unit, clock.now())
         subjects, expected = _subjects(tx, unit, clock.now())
-        reused = _counts(tx, unit).total()
-    open_for_sourcing = campaign_days.may_source(unit, clock)
-    notes = [] if open_for_sourcing else ["closed for sourcing: its day is over, stored rows returned"]
-    calls, spend = 0, 0
-    if subjects and open_for_sourcing:
+        stored = _counts(tx, unit).total()
+    notes = []
+    if not campaign_days.may_source(unit, clock):
+        notes.append(f"closed for sourcing: its day is over, {stored} stored rows returned")
+        subjects = []
+    again = sum(subject.again for subject in subjects)
+    reused, calls, spend = stored - again, 0, 0
+    if subjects:
         hashes = KeyedHashes(settings.suppression_key.get_secret_value())
         async with places.gateway.running(unit=unit, asset=ASSET) as scope:
 
@@ -77,10 +82,11 @@ async def enrich(
     with db.begin() as tx:
         counts = _counts(tx, unit)
         refused = row_rules.count_refused(tx, ASSET, unit)
+        retried = tx.scalar(sa.select(sa.func.count()).where(_of(unit), _RETRIED).select_from(enriched_businesses)) or 0
         with_mail = tx.scalar(sa.select(sa.func.count(enriched_businesses.c.contact_email)).where(_of(unit))) or 0
     return StageReport(
-        ASSET, unit, state, rows_in=expected, rows_out=counts.total() - counts["unavailable"], rows_rejected=refused,
-        rows_reused=max(0, reused - len(subjects)) if open_for_sourcing else reused, rows_open=counts["unavailable"], calls=calls,
+        ASSET, unit, state, rows_in=expected, rows_out=counts.total() - retried, rows_rejected=refused,
+        rows_reused=reused, rows_open=retried, calls=calls,
         spend_microusd=spend, seconds=time.monotonic() - began, counts={**counts, "with an address": with_mail},
         chart={**counts, "with an address": with_mail}, chart_title="what became of the businesses", notes=tuple(notes),
     )  # fmt: skip
@@ -90,31 +96,40 @@ async def _enriched(
     subject: Subject, places: PlacesClient, website: WebsiteClient, hashes: KeyedHashes
 ) -> dict[str, Any]:
     """The found part of a row; every way it can fail is a status with a reason."""
-    base: dict[str, Any] = {"business_id": subject.business_id, "state": subject.state, "timezone": subject.timezone}
+    base: dict[str, Any] = {
+        "business_id": subject.business_id,
+        "state": subject.place.state,
+        "timezone": subject.place.timezone,
+    }
     if subject.listing is None:
         return base | {"status": "unavailable", "reason": "source_content_expired", "place_match": "not_asked"}
+    url, named_by = subject.yelp_url, "yelp"
     try:
         match = await _matched(subject.listing, places)
-    except VendorError as error:
+    except VendorUnavailable as error:
         return base | {
-            "status": "unavailable", "reason": f"places_{error.reason}", "place_match": "unavailable",
-            "retryable": isinstance(error, VendorUnavailable),
+            "status": "unavailable", "reason": f"places_{error.reason}", "place_match": "unavailable", "retryable": True,
         }  # fmt: skip
-    base |= {"place_match": match.verdict, "match_score": match.score}
-    url, named_by = subject.yelp_url, "yelp"
-    if match.place is not None:
-        base["place_id"] = match.place["id"]
-        closed = place_match.closed_reason(match.place)
-        if closed:
-            return base | {"status": "no_website", "reason": closed}
-        if match.place.get("websiteUri"):
-            url, named_by = str(match.place["websiteUri"]), "places"
+    except VendorRejected as error:
+        base |= {"place_match": "unavailable"}
+        if url is None:  # not "no website": nobody could be asked
+            return base | {"status": "unavailable", "reason": f"places_{error.reason}"}
+    else:
+        base |= {"place_match": match.verdict, "match_score": match.score}
+        if match.place is not None:
+            base["place_id"] = match.place["id"]
+            closed = place_match.closed_reason(match.place)
+            if closed:
+                return base | {"status": "no_website", "reason": closed}
+            if match.place.get("websiteUri"):
+                url, named_by = str(match.place["websiteUri"]), "places"
     if url is None:
-        return base | {
-            "status": "no_website",
-            "reason": "none_known" if match.place is not None else f"place_{match.verdict}",
-        }
-    return base | {"site_source": named_by} | await _visited(url, website, hashes)
+        reason = "none_known" if base.get("place_id") else f"place_{base['place_match']}"
+        return base | {"status": "no_website", "reason": reason}
+    base["site_source"] = named_by
+    if not own_site.is_own(url):
+        return base | {"status": "no_website", "reason": "page_on_another_site"}
+    return base | await _visited(url, subject, website, hashes)
 
 
 async def _matched(listing: listings.Listing, places: PlacesClient) -> place_match.Match:
@@ -125,7 +140,7 @@ async def _matched(listing: listings.Listing, places: PlacesClient) -> place_mat
     return place_match.best(listing, found)
 
 
-async def _visited(url: str, website: WebsiteClient, hashes: KeyedHashes) -> dict[str, Any]:
+async def _visited(url: str, subject: Subject, website: WebsiteClient, hashes: KeyedHashes) -> dict[str, Any]:
     """The home page, and the contact page when the home page shows no address."""
     try:
         home = await website.fetch(url)
@@ -133,35 +148,57 @@ async def _visited(url: str, website: WebsiteClient, hashes: KeyedHashes) -> dic
         return {"status": "unreachable", "reason": error.reason}
     except VendorUnavailable as error:
         return {"status": "unavailable", "reason": f"site_{error.reason}", "retryable": True}
-    reading = page.read(home)
-    if reading.facts.get("parked"):
+    if not own_site.is_own(home.final_url):
+        return {"status": "no_website", "reason": "redirects_to_another_site"}
+    reading = page.read(home, hint=subject.listing.name if subject.listing else None)
+    if reading.facts["parked"]:
         return {"status": "unreachable", "reason": "parked"}
-    host = home.final_url.split("/")[2].split(":")[0].lower()
-    contact, contact_url = contacts.best(list(reading.emails), host), home.final_url
-    note: dict[str, Any] = {}
-    if contact is None and reading.contact_url is not None:
+    facts, refused = dict(reading.facts), reading.facts["no_solicitation"]
+    hosts = {own_site.host_of(url), own_site.host_of(home.final_url)}
+    contact, contact_url = contacts.best(reading.emails, hosts), home.final_url
+    if contact is None and not refused and reading.contact_url is not None:
         try:
             second = await website.fetch(reading.contact_url)
-            contact, contact_url = contacts.best(list(page.read(second).emails), host), second.final_url
         except VendorError as error:
-            note = {"contact_page_reason": error.reason}
-    return _published(home, reading, host, contact, contact_url, hashes, note)
+            facts["contact_page_reason"] = error.reason
+        else:
+            more = page.read(second)
+            refused = facts["no_solicitation"] = more.facts["no_solicitation"]
+            contact, contact_url = contacts.best(more.emails, hosts), second.final_url
+    found = _published(home, reading, facts, hashes) | _located(reading.said, subject.place)
+    if contact is not None and not refused:
+        found |= {
+            "contact_email": contact.email, "contact_email_url": contact_url, "contact_email_how": contact.how,
+            "contact_email_hmac": hashes.address(contact.email),
+        }  # fmt: skip
+    return found
 
 
-def _published(
-    home: SitePage, reading: page.Reading, host: str, contact: contacts.Contact | None, contact_url: str, hashes: KeyedHashes,
-    note: dict[str, Any],
-) -> dict[str, Any]:  # fmt: skip
+def _published(home: SitePage, reading: page.Reading, facts: dict[str, Any], hashes: KeyedHashes) -> dict[str, Any]:
+    host, said = own_site.host_of(home.final_url), reading.said
     return {
-        "status": "ok", "site_url": home.final_url, "site_host": host, "site_domain_hmac": hashes.domain(contacts.registrable_domain(host)),
-        "own_name": reading.own_name, "own_name_url": home.final_url if reading.own_name else None, "own_phone": reading.own_phone,
-        "own_address": reading.own_address, "own_hours": reading.own_hours, "platform": reading.platform, "country": "US",
-        "page_facts": reading.facts | note, "fetched_at": home.fetched_at,
-        **({"contact_email": contact.email, "contact_email_url": contact_url, "contact_email_how": contact.how,
-            "contact_email_hmac": hashes.address(contact.email)} if contact else {}),
+        "status": "ok", "site_url": home.final_url, "site_host": host,
+        "site_domain_hmac": hashes.domain(own_site.registrable_domain(host)),
+        "own_name": said.name, "own_name_url": home.final_url if said.name else None, "own_phone": said.phone,
+        "own_address": said.address, "own_hours": said.hours, "platform": reading.platform, "page_facts": facts,
+        "fetched_at": home.fetched_at,
     }  # fmt: skip
 
 
+def _located(said: own_words.Said, place: geography.Place) -> dict[str, Any]:
+    """Country, state and time zone: the own address when it lies in the target's states, else the target's.
+
+    A chain's site shows its head office, which says nothing about the branch that was sourced. A site that names another
+    country, or one that we cannot read, is not assumed to be in the US: such a lead is never mailed.
+    """
+    country = "US" if said.country is None else (said.country or None)
+    state = geography.state_of_zip(said.zip_code or "")
+    if state is None or state not in place.states:
+        return {"country": country}
+    return {"country": country, "state": state, "timezone": geography.timezone_of_zip(said.zip_code or "") or place.timezone}
+
+
+_RETRIED = sa.and_(enriched_businesses.c.status == "unavailable", enriched_businesses.c.retryable)
 _COLUMNS = [column.name for column in enriched_businesses.columns]
 
 
@@ -198,24 +235,31 @@ def _subjects(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> tuple[l
     )
     expected = tx.scalar(sa.select(sa.func.count()).select_from(u).where(wanted)) or 0
     rows = tx.execute(
-        sa.select(u.c.business_id, s.c.sourced_id, s.c.rank, s.c.yelp_id, t.c.kind, t.c.place)
+        sa.select(u.c.business_id, s.c.sourced_id, s.c.rank, s.c.yelp_id, t.c.kind, t.c.place, e.c.business_id.label("stored"))
         .join(s, s.c.sourced_id == u.c.sourced_id)
         .join(t, sa.and_(t.c.campaign == s.c.campaign, t.c.cohort_on == s.c.cohort_on, t.c.target_id == s.c.target_id))
         .outerjoin(
             e, sa.and_(e.c.campaign == u.c.campaign, e.c.cohort_on == u.c.cohort_on, e.c.business_id == u.c.business_id)
         )
-        .where(wanted, sa.or_(e.c.business_id.is_(None), sa.and_(e.c.status == "unavailable", e.c.retryable)))
+        .where(wanted, sa.or_(e.c.business_id.is_(None), _RETRIED), ~_refused(unit, u.c.business_id))
         .order_by(s.c.rank, s.c.sourced_id)
     ).all()
     known = content.read(tx, "yelp", [row.yelp_id for row in rows if row.yelp_id], now)
     subjects = []
     for row in rows:
-        place = geography.find(geography.PlaceSpec(row.kind, row.place))
+        place = geography.find(geography.PlaceSpec(row.kind, row.place))  # cached
         said = known.get(row.yelp_id)
         listing = listings.from_yelp(row.sourced_id, row.rank, said) if said else None
         url = ((said or {}).get("attributes") or {}).get("business_url")
-        subjects.append(Subject(row.business_id, listing, url or None, place.state, place.timezone))
+        subjects.append(Subject(row.business_id, listing, url or None, place, row.stored is not None))
     return subjects, expected
+
+
+def _refused(unit: CampaignDay, business_id: sa.ColumnElement[uuid.UUID]) -> sa.ColumnElement[bool]:
+    """Whether a row rule refused the business before: what was paid for and refused is not bought again."""
+    r = rejected_rows.c
+    same_day = sa.and_(r.asset == ASSET, r.campaign == unit.campaign, r.cohort_on == unit.day)
+    return sa.exists().where(same_day, r.row_key == sa.cast(business_id, sa.Text))
 
 
 def _of(unit: CampaignDay) -> sa.ColumnElement[bool]:

@@ -87,9 +87,9 @@ def _replace(tx: sa.Connection, unit: CampaignDay, rows: Sequence[dict[str, Any]
     """Writes the rows; how many stored ones stayed because they say the same or a claimed send refers to them."""
     table = lead_scores
     of_unit = sa.and_(table.c.campaign == unit.campaign, table.c.cohort_on == unit.day)
-    stored: dict[uuid.UUID, Any] = {}
-    for row in tx.execute(sa.select(table).where(of_unit).order_by(table.c.version)).mappings():
-        stored[row["business_id"]] = row
+    stored: dict[uuid.UUID, dict[str, Any]] = {}
+    for found in tx.execute(sa.select(table).where(of_unit).order_by(table.c.version)).mappings():
+        stored[found["business_id"]] = dict(found)
     claimed = set(
         tx.scalars(
             sa.select(email_sends.c.business_id).where(
@@ -100,12 +100,13 @@ def _replace(tx: sa.Connection, unit: CampaignDay, rows: Sequence[dict[str, Any]
         )
     )
     tx.execute(sa.delete(table).where(of_unit, table.c.business_id.not_in(claimed)))
-    fresh, kept = [], 0
+    fresh: list[dict[str, Any]] = []
+    kept = 0
     for row in rows:
         old = stored.get(row["business_id"])
         same = old is not None and all(old[name] == row[name] for name in _SAME)
         if row["business_id"] not in claimed:
-            fresh.append(dict(old) if same and old is not None else row)
+            fresh.append(old if same and old is not None else row)
             kept += same
         elif same:
             kept += 1

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.d01_targeting.tables import campaigns
+from leadfactory.d03_assessment.tables import site_audits
 from leadfactory.d04_enrichment.tables import enriched_businesses
 from leadfactory.d05_scoring.tables import lead_scores
 from leadfactory.d08_personalization.store import newest_drafts
@@ -32,7 +33,7 @@ def plan_sends(tx: sa.Connection, unit: CampaignDay | None, now: dt.datetime, ha
     """
     suppression.establish_key(tx, hashes, now)
     _follow_newest_drafts(tx, unit)
-    rows = [_row(row, now, hashes) for row in tx.execute(plannable(unit))]
+    rows = [_row(row, now, hashes) for row in tx.execute(plannable(unit, now))]
     if not rows:
         return 0
     statement = insert(email_sends).on_conflict_do_nothing().returning(email_sends.c.send_id)
@@ -44,12 +45,13 @@ def plan_sends(tx: sa.Connection, unit: CampaignDay | None, now: dt.datetime, ha
     return len(planned)
 
 
-def plannable(unit: CampaignDay | None) -> sa.Select[Any]:
-    """Drafts that may be planned: drafted, of a launched campaign and a lead that still qualifies, with no send yet."""
-    d, e, c = newest_drafts(unit), enriched_businesses, campaigns
+def plannable(unit: CampaignDay | None, now: dt.datetime) -> sa.Select[Any]:
+    """Drafts that may be planned: of a launched campaign and a lead that still qualifies, no send yet, the audit fresh."""
+    d, e, c, a = newest_drafts(unit), enriched_businesses, campaigns, site_audits
+    keys = ("campaign", "cohort_on", "business_id")
     newest_score = (
         sa.select(lead_scores.c.qualified)
-        .where(*(lead_scores.c[key] == d.c[key] for key in ("campaign", "cohort_on", "business_id")))
+        .where(*(lead_scores.c[key] == d.c[key] for key in keys))
         .order_by(lead_scores.c.version.desc())
         .limit(1)
         .scalar_subquery()
@@ -70,10 +72,13 @@ def plannable(unit: CampaignDay | None) -> sa.Select[Any]:
             e.c.timezone,
             c.c.sender_email,
         )
-        .join(e, sa.and_(*(e.c[key] == d.c[key] for key in ("campaign", "cohort_on", "business_id"))))
+        .join(e, sa.and_(*(e.c[key] == d.c[key] for key in keys)))
+        .join(a, sa.and_(*(a.c[key] == d.c[key] for key in keys)))
         .join(c, c.c.campaign == d.c.campaign)
         .where(
             d.c.status == "drafted",
+            a.c.status == "ok",
+            a.c.expires_at > now,
             c.c.state == "launched",
             c.c.sender_email.is_not(None),
             e.c.contact_email.is_not(None),

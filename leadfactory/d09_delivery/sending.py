@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
+import datetime as dt
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Mapping
 
 import sqlalchemy as sa
 
@@ -19,8 +18,9 @@ from leadfactory.d09_delivery import claiming, journal, mailing, planning, settl
 from leadfactory.d09_delivery.claiming import Desk
 from leadfactory.d09_delivery.mailing import Letter
 from leadfactory.d09_delivery.policy import policy
+from leadfactory.d09_delivery.reporting import ASSET, Tally, Waiting, active, rehearsal_reports, report, states
 from leadfactory.d09_delivery.settling import Outcome
-from leadfactory.d09_delivery.tables import SEND_STATES, email_sends
+from leadfactory.d09_delivery.tables import email_sends
 from leadfactory.database import Database
 from leadfactory.flow import Progress, each, quiet
 from leadfactory.keyed_hashes import KeyedHashes
@@ -28,18 +28,7 @@ from leadfactory.settings import Settings
 from leadfactory.stage_report import StageReport
 from leadfactory.tokens import Tokens
 
-ASSET = "email_sends"
 _SETTLE_BATCH = 10  # a kill leaves at most this many answered sends without their answer
-Waiting = Mapping[uuid.UUID, tuple[CampaignDay, str]]
-
-
-@dataclasses.dataclass
-class _Tally:
-    """What one run did in one campaign-day."""
-
-    handed_over: int = 0
-    calls: int = 0
-    spend_microusd: int = 0
 
 
 async def send_due(
@@ -59,10 +48,10 @@ async def send_due(
         KeyMismatch: nothing can be sent with another suppression key than the recorded one.
         OSError: the journal cannot be written; nothing was sent that is not in it.
     """
-    (report,) = await _run(
+    (told,) = await _run(
         unit, db=db, clock=clock, settings=settings, sendgrid=sendgrid, dry_run=dry_run, limit=limit, progress=progress
     )
-    return report
+    return told
 
 
 async def send_all_due(
@@ -85,11 +74,11 @@ async def send_all_due(
     )
 
 
-def count_due(tx: sa.Connection, now: object) -> int:
+def count_due(tx: sa.Connection, now: dt.datetime) -> int:
     """Sends that are planned, due and not expired, and drafts that wait to be planned; what the schedule asks."""
     s = email_sends
-    planned = sa.select(sa.func.count()).where(s.c.state == "planned", s.c.due_at <= now)
-    drafts = sa.select(sa.func.count()).select_from(planning.plannable(None).order_by(None).subquery())
+    planned = sa.select(sa.func.count()).where(s.c.state == "planned", s.c.due_at <= now, s.c.expires_at > now)
+    drafts = sa.select(sa.func.count()).select_from(planning.plannable(None, now).order_by(None).subquery())
     return int(tx.scalar(planned) or 0) + int(tx.scalar(drafts) or 0)
 
 
@@ -109,27 +98,27 @@ async def _run(
     desk = Desk(hashes, Tokens(settings.signing_keys.get_secret_value()), settings.env, settings.public_url)
     if dry_run:
         would, waiting, before = _rehearsed(db, desk, unit, clock, limit)
-        return _rehearsal_reports(db, unit, would, waiting, before, time.monotonic() - began)
+        return rehearsal_reports(db, unit, would, waiting, before, time.monotonic() - began)
     with db.begin() as tx:
         if unit is not None:
             campaign_days.open_day(tx, unit, started_at)
-        before = _states(tx, unit)
+        before = states(tx, unit)
         planning.plan_sends(tx, unit, started_at, hashes)
         claiming.sweep(tx, desk, unit, started_at)
     sender = _Sender(db, desk, clock, settings, sendgrid, progress)
     stopped = await sender.send(unit, limit)
     with db.begin() as tx:
         waiting = claiming.waiting(tx, desk, unit, clock.now())
-        after = _states(tx, unit)
-        units = [unit] if unit is not None else sorted(_active(before, after) | set(sender.tallies))
+        after = states(tx, unit)
+        units = [unit] if unit is not None else sorted(active(before, after) | set(sender.tallies))
         for each_unit in units:
             settling.end_mailing(tx, each_unit)
     waiting = {send_id: (of, stopped.get(send_id, gate)) for send_id, (of, gate) in waiting.items()}
+    seconds = time.monotonic() - began
     return [
-        _report(db, each_unit, before[each_unit], after[each_unit], _gates(waiting, each_unit), sender.tallies[each_unit],
-                time.monotonic() - began)
+        report(db, each_unit, before[each_unit], after[each_unit], waiting, sender.tallies[each_unit], seconds)
         for each_unit in units
-    ]  # fmt: skip
+    ]
 
 
 class _Sender:
@@ -140,7 +129,7 @@ class _Sender:
     ) -> None:
         self._db, self._desk, self._clock, self._settings = db, desk, clock, settings
         self._sendgrid, self._progress = sendgrid, progress
-        self.tallies: dict[CampaignDay, _Tally] = defaultdict(_Tally)
+        self.tallies: dict[CampaignDay, Tally] = defaultdict(Tally)
         self._done = 0
 
     async def send(self, unit: CampaignDay | None, limit: int | None) -> dict[uuid.UUID, str]:
@@ -221,9 +210,11 @@ def _rehearsed(
     db: Database, desk: Desk, unit: CampaignDay | None, clock: Clock, limit: int | None
 ) -> tuple[list[Letter], Waiting, dict[CampaignDay, Counter[str]]]:
     """The same planning, sweeping and claiming in a transaction that is rolled back: nothing is written, nothing leaves."""
-    now, letters, stopped = clock.now(), [], {}
+    now = clock.now()
+    letters: list[Letter] = []
+    stopped: dict[uuid.UUID, str] = {}
     with db.engine.connect() as tx, tx.begin() as transaction:
-        before = _states(tx, unit)
+        before = states(tx, unit)
         planning.plan_sends(tx, unit, now, desk.hashes)
         judged = claiming.waiting(tx, desk, unit, now)
         claiming.sweep(tx, desk, unit, now)
@@ -238,97 +229,3 @@ def _rehearsed(
     taken = {letter.send_id for letter in letters}
     waiting = {s: (of, stopped.get(s, gate)) for s, (of, gate) in judged.items() if s not in taken}
     return letters, waiting, before
-
-
-def _states(tx: sa.Connection, unit: CampaignDay | None) -> dict[CampaignDay, Counter[str]]:
-    s = email_sends
-    query = sa.select(s.c.campaign, s.c.cohort_on, s.c.state, sa.func.count().label("n"))
-    if unit is not None:
-        query = query.where(s.c.campaign == unit.campaign, s.c.cohort_on == unit.day)
-    found: dict[CampaignDay, Counter[str]] = defaultdict(Counter)
-    for row in tx.execute(query.group_by(s.c.campaign, s.c.cohort_on, s.c.state)):
-        found[CampaignDay(row.campaign, row.cohort_on)][row.state] = row.n
-    return found
-
-
-def _active(before: Mapping[CampaignDay, Counter[str]], after: Mapping[CampaignDay, Counter[str]]) -> set[CampaignDay]:
-    """Campaign-days that changed, or in which something waits."""
-    return {u for u, counts in after.items() if counts != before.get(u) or counts["planned"] + counts["claimed"] > 0}
-
-
-def _gates(waiting: Waiting, unit: CampaignDay) -> Counter[str]:
-    return Counter(gate for of, gate in waiting.values() if of == unit)
-
-
-def _report(
-    db: Database,
-    unit: CampaignDay,
-    before: Counter[str],
-    after: Counter[str],
-    gates: Counter[str],
-    tally: _Tally,
-    seconds: float,
-) -> StageReport:
-    with db.begin() as tx:
-        state = campaign_days.state_of(tx, unit)
-    return StageReport(
-        ASSET,
-        unit,
-        state,
-        rows_in=after.total(),
-        rows_out=after["accepted"],
-        rows_rejected=after["rejected"] + after["refused"] + after["expired"],
-        rows_reused=before["accepted"],
-        rows_open=after["planned"] + after["claimed"] + after["unknown"],
-        calls=tally.calls,
-        spend_microusd=tally.spend_microusd,
-        seconds=seconds,
-        counts={
-            "handed over": tally.handed_over,
-            **{name: after[name] for name in SEND_STATES if after[name]},
-            **{f"stopped by {gate}": count for gate, count in sorted(gates.items())},
-        },
-        chart={name: float(after[name]) for name in SEND_STATES},
-        chart_title="what became of the sends",
-        notes=tuple(f"{count} wait: {gate}" for gate, count in gates.most_common()),
-    )
-
-
-def _rehearsal_reports(
-    db: Database,
-    unit: CampaignDay | None,
-    would: list[Letter],
-    waiting: Waiting,
-    before: Mapping[CampaignDay, Counter[str]],
-    seconds: float,
-) -> list[StageReport]:
-    counted = Counter(letter.unit for letter in would)
-    units = [unit] if unit is not None else sorted(set(counted) | {of for of, _ in waiting.values()})
-    reports = []
-    for each_unit in units:
-        now, gates = before.get(each_unit, Counter()), _gates(waiting, each_unit)
-        with db.begin() as tx:
-            state = campaign_days.state_of(tx, each_unit)
-        planned = counted[each_unit] + gates.total()
-        done = now.total() - now["planned"]
-        reports.append(
-            StageReport(
-                ASSET,
-                each_unit,
-                state,
-                rows_in=done + planned,
-                rows_out=now["accepted"],
-                rows_rejected=now["rejected"] + now["refused"] + now["expired"],
-                rows_reused=now["accepted"],
-                rows_open=planned + now["claimed"] + now["unknown"],
-                seconds=seconds,
-                counts={
-                    "would send": counted[each_unit],
-                    **{f"stopped by {gate}": count for gate, count in sorted(gates.items())},
-                },
-                chart={"would send": float(counted[each_unit]), **{g: float(n) for g, n in sorted(gates.items())}},
-                chart_title="what would be sent, and what stops the rest",
-                notes=("dry run: nothing was sent or written",),
-            )
-        )
-    return reports

@@ -55,9 +55,10 @@ def browse(running: process.SandboxProcess) -> Iterator[Callable[..., httpx.Resp
 
         def get(url: str, **headers: str) -> httpx.Response:
             asked = httpx.URL(url)
+            host = asked.raw_host.decode()
             there = asked.copy_with(host="127.0.0.1", port=running.port)
-            extensions = {"sni_hostname": asked.host}
-            return client.get(there, headers={"host": asked.host, **headers}, extensions=extensions)
+            extensions = {"sni_hostname": host}
+            return client.get(there, headers={"host": host, **headers}, extensions=extensions)
 
         yield get
 

@@ -63,10 +63,16 @@ def test_it_stops_cleanly_and_frees_its_port():
         again.bind(("127.0.0.1", port))
 
 
-def test_it_stops_while_a_visitor_waits():
-    with process.start() as short, socket.create_connection(("127.0.0.1", short.port)):
-        pass
-    assert short.popen.returncode == 0
+def test_it_stops_without_a_word_while_visitors_wait(site_like, tmp_path):
+    log = tmp_path / "stderr"
+    host = site_like(behaviour="timeout").host
+    with log.open("w") as stderr, process.start(stderr=stderr) as short:
+        address = ("127.0.0.1", short.port)
+        with socket.create_connection(address), socket.create_connection(address) as asking:
+            asking.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            httpx.get(f"{short.base_url}/_health")
+            short.stop()
+    assert (short.popen.returncode, log.read_text()) == (0, "")
 
 
 def test_a_process_that_does_not_start_raises_its_reason():
@@ -111,6 +117,18 @@ def test_requests_are_counted_by_vendor_endpoint_and_status(api):
     assert {key: after[key] - before.get(key, 0) for key in after if after[key] != before.get(key, 0)} == {
         "yelp /v3/businesses/search 200": 1
     }
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:8900", "localhost", "[::1]:8900", "[::1]", "sandbox:8900", "172.18.0.3:8900"]
+)
+def test_addresses_and_names_without_a_dot_lead_to_the_vendors(api, host):
+    assert api.get("/_health", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["localhost.example", "pronto-slice.example:8900", "www.pronto-slice.example"])
+def test_names_with_a_dot_lead_to_the_websites(api, host):
+    assert api.get("/_health", headers={"host": host}).status_code == 404
 
 
 def test_truth_cannot_be_deleted(api):

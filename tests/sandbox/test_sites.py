@@ -178,6 +178,13 @@ def test_some_sites_try_to_command_a_language_model(world):
     assert pages >= 1
 
 
+def test_an_international_site_is_served_with_a_certificate_of_its_name(browse, world):
+    people = world.within("New York, NY", "restaurant")
+    sites = [world.site(each.host) for each in people if each.host and each.host.startswith("xn--")]
+    host = next(each.host for each in sites if each.behaviour == "ok" and "no_https" not in each.defects)
+    assert browse(f"https://{host}/").status_code == 200
+
+
 def test_a_chains_site_shows_its_headquarters(browse):
     assert "Wilmington, DE 19801" in browse("https://pronto-slice.example/").text
 
