@@ -39,13 +39,13 @@ class DemoCampaign:
 
     name: str
     vertical: str
-    city: str
+    zips: tuple[str, ...]
     quota: int
 
 
 CAMPAIGNS = (
-    DemoCampaign("restaurant-new-york", "restaurant", "New York, NY", 190),
-    DemoCampaign("dental-chicago", "dental", "Chicago, IL", 150),
+    DemoCampaign("restaurant-new-york", "restaurant", ("10001",), 190),
+    DemoCampaign("dental-chicago", "dental", ("60601", "60602"), 150),
 )
 
 
@@ -77,6 +77,7 @@ def run(*, json: bool) -> None:
             _finish(api, "marts", location="marts")
             say("lake exported, marts built, tested and published")
             figures = _figures(db, units, config.warehouse)
+            _write_examples(db, units, config.home / "drafts")
     figures["seconds"] = round(time.monotonic() - began, 1)
     target = config.home / "demo.json"
     target.write_text(jsonlib.dumps(figures, indent=2) + "\n")
@@ -101,7 +102,7 @@ def _seed(db: Database, today: dt.date) -> list[CampaignDay]:
             campaigns.seed(
                 tx,
                 vertical=each.vertical,
-                places=[campaigns.PlaceSpec("city", each.city)],
+                places=[campaigns.PlaceSpec("zip", code) for code in each.zips],
                 quota=each.quota,
                 name=each.name,
                 now=now,
@@ -204,13 +205,13 @@ def _show(figures: dict[str, Any], units: list[CampaignDay], target: Path) -> No
     )
     table.add_column("")
     for unit in units:
-        table.add_column(unit.key, justify="right")
+        table.add_column(f"{unit.campaign}\n{unit.day}", justify="right", no_wrap=True)
     table.add_column("together", justify="right")
-    table.add_column("", justify="left")
+    table.add_column("", justify="left", no_wrap=True)
     widest = max(figures[field] for field in FIELDS) or 1
     for field in FIELDS:
         each = [str(figures["by_campaign_day"][unit.key][field]) for unit in units]
-        table.add_row(field, *each, str(figures[field]), "[blue]" + "█" * round(24 * figures[field] / widest) + "[/]")
+        table.add_row(field, *each, str(figures[field]), "[blue]" + "█" * round(14 * figures[field] / widest) + "[/]")
     console.print()
     console.print(table)
     calls = ", ".join(f"{vendor} {count}" for vendor, count in sorted(figures["vendor_calls"].items()))
@@ -219,7 +220,7 @@ def _show(figures: dict[str, Any], units: list[CampaignDay], target: Path) -> No
     )
     home = settings().home
     console.print(
-        f"draft mails:  table leadfactory.email_drafts, and {_first_draft(units)}\n"
+        f"draft mails:  table leadfactory.email_drafts; one of each campaign as {home / 'drafts'}/*.html\n"
         f"marts:        {settings().warehouse} (DuckDB)\nfigures:      {target}\ntook:         {figures['seconds']} s\n"
     )
     console.print(
@@ -228,5 +229,21 @@ def _show(figures: dict[str, Any], units: list[CampaignDay], target: Path) -> No
     )
 
 
-def _first_draft(units: list[CampaignDay]) -> str:
-    return f"{settings().home / 'drafts'} ({len(units)} examples)"
+def _write_examples(db: Database, units: list[CampaignDay], folder: Path) -> None:
+    """The first letter of each campaign as files, to be read as its recipient would."""
+    import sqlalchemy as sa
+
+    from leadfactory.d08_personalization.tables import email_drafts as drafts
+
+    folder.mkdir(exist_ok=True)
+    with db.begin() as tx:
+        for unit in units:
+            row = tx.execute(
+                sa.select(drafts.c.body_html, drafts.c.body_text)
+                .where(drafts.c.campaign == unit.campaign, drafts.c.cohort_on == unit.day, drafts.c.status == "drafted")
+                .order_by(drafts.c.draft_id)
+                .limit(1)
+            ).first()
+            if row is not None:
+                (folder / f"{unit.campaign}.html").write_text(row.body_html)
+                (folder / f"{unit.campaign}.txt").write_text(row.body_text)

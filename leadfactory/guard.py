@@ -42,8 +42,8 @@ _NUMBER_WORDS = {
     "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90,
 }  # fmt: skip
 _VAGUE_AMOUNTS = re.compile(
-    r"\b(?:hundreds?|thousands?|millions?|billions?|dozens?|half|halves|halved?|thirds?|quarters?|twice|thrice|doubles?|"
-    r"doubled|triples?|tripled|tenfold|percent|percentage|one in)\b",
+    r"\b(?:hundreds?|thousands?|millions?|billions?|dozens?|half|halves|halved?|an? (?:third|quarter)|one (?:third|quarter)|twice|thrice|"
+    r"doubles?|doubled|triples?|tripled|tenfold|percent|percentage)\b",
     re.IGNORECASE,
 )
 
@@ -149,9 +149,12 @@ def supported(text: str, numbers: Sequence[Number]) -> dict[str, str]:
 
 
 def without(text: str, known: Sequence[str]) -> str:
-    """``text`` with every whole occurrence of a known text taken out, longest first."""
+    """``text`` with every whole occurrence of a known text taken out, longest first.
+
+    A domain inside a longer host, an address or a URL is no occurrence of it.
+    """
     for each in sorted((k for k in known if k), key=len, reverse=True):
-        text = re.sub(rf"(?<!\w){re.escape(each)}(?!\w)", " ", text, flags=re.IGNORECASE)
+        text = re.sub(rf"(?<![\w@./:-]){re.escape(each)}(?![\w@/-]|\.\w)", " ", text, flags=re.IGNORECASE)
     return text
 
 

@@ -65,7 +65,7 @@ class _Connection(HttpToolsProtocol):
             await self._real(scope, receive, send)
         except (Gone, asyncio.CancelledError):  # cancelled: the sandbox stops while a visitor waits
             raw = self.transport.get_extra_info("socket")
-            if raw is not None:
+            if raw is not None and raw.fileno() >= 0:  # the visitor may have left already
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self.transport.abort()
             if self.cycle is not None:

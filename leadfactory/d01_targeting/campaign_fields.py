@@ -31,7 +31,11 @@ def problem(field: str, value: Any, *, production: bool) -> str | None:
             return None if ok else "is not a name of 1 to 120 characters: mail names the person who writes"
         case "postal_address":
             ok = isinstance(value, str) and bool(re.search(r"\d", value)) and 12 <= len(value.strip()) <= 300
-            return None if ok else "is not a postal address: CAN-SPAM asks for a street address, a PO box or a registered mailbox"
+            return (
+                None
+                if ok
+                else "is not a postal address: CAN-SPAM asks for a street address, a PO box or a registered mailbox"
+            )
         case "budget_cents":
             return _between(value, 1, MAX_BUDGET_CENTS, "is out of range: $0.01 to $1,000,000")
         case "daily_quota":

@@ -14,8 +14,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from leadfactory.campaign_day import check_campaign_slug
 from leadfactory.campaign_days import campaign_days
+from leadfactory.d01_targeting import overlaps, verticals
 from leadfactory.d01_targeting import places as geography
-from leadfactory.d01_targeting import verticals
 from leadfactory.d01_targeting.campaign_fields import SIMULATED, problem
 from leadfactory.d01_targeting.places import PlaceSpec
 from leadfactory.d01_targeting.tables import campaigns, targets
@@ -78,15 +78,15 @@ def seed(
     if not places:
         raise ValueError("no place to target: give at least one --zip or --city")
     found = [geography.find(spec) for spec in places]
-    _refuse_states(found)
-    _refuse_inner_overlap(found)
+    overlaps.refuse_states(found)
+    overlaps.refuse_within(found)
     slug = check_campaign_slug(name or f"{slug_of_vertical.replace('_', '-')}-{_short(found[0].name)}")
     tx.execute(sa.select(sa.func.pg_advisory_xact_lock(REGISTRY_LOCK)))
     known = tx.execute(sa.select(campaigns).where(campaigns.c.campaign == slug)).mappings().first()
     if known is not None:
-        _refuse_another_aim(tx, slug, known, slug_of_vertical, found, quota)
+        _refuse_another_aim(tx, slug, dict(known), slug_of_vertical, found, quota)
         return Seeded(known, created=False)
-    _refuse_overlap(tx, slug_of_vertical, found)
+    overlaps.refuse_with_others(tx, slug_of_vertical, found)
     tx.execute(
         insert(campaigns).values(
             campaign=slug, vertical=slug_of_vertical, daily_quota=quota, starts_on=now.date(), created_at=now
@@ -140,7 +140,9 @@ def configure(tx: sa.Connection, campaign: str, **fields: Any) -> Mapping[str, A
             raise ValueError(f"{field}={value!r} {refused}")
     changed = dict(known) | fields
     if changed["ends_on"] is not None and changed["ends_on"] < changed["starts_on"]:
-        raise ValueError(f"ends_on={changed['ends_on']} is before starts_on={changed['starts_on']}: a campaign runs forwards")
+        raise ValueError(
+            f"ends_on={changed['ends_on']} is before starts_on={changed['starts_on']}: a campaign runs forwards"
+        )
     if fields:
         tx.execute(sa.update(campaigns).where(campaigns.c.campaign == campaign).values(**fields))
     return get(tx, campaign)
@@ -238,29 +240,14 @@ def closed_reason(row: Mapping[str, Any], day: dt.date) -> str | None:
 def _move(tx: sa.Connection, campaign: str, state: str, *, from_states: tuple[str, ...]) -> None:
     row = get(tx, campaign)
     if row["state"] not in from_states:
-        raise ValueError(f"campaign {campaign!r} is {row['state']}: only one that is {' or '.join(from_states)} can be {state}")
+        raise ValueError(
+            f"campaign {campaign!r} is {row['state']}: only one that is {' or '.join(from_states)} can be {state}"
+        )
     tx.execute(sa.update(campaigns).where(campaigns.c.campaign == campaign).values(state=state))
 
 
 def _production() -> bool:
     return settings().env == "production"
-
-
-def _refuse_states(found: Sequence[geography.Place]) -> None:
-    for place in found:
-        if place.kind == "state":
-            raise ValueError(
-                f"state {place.name!r} is too large for one target (Yelp shows 240 results a search): target its cities or metros"
-            )
-
-
-def _refuse_inner_overlap(found: Sequence[geography.Place]) -> None:
-    for position, place in enumerate(found):
-        for other in found[position + 1 :]:
-            if geography.overlap(place, other):
-                if place.name == other.name:
-                    raise ValueError(f"target {place.name!r} is given twice: give it once")
-                raise ValueError(f"targets {place.name!r} and {other.name!r} overlap: keep the larger one")
 
 
 def _refuse_another_aim(
@@ -273,23 +260,9 @@ def _refuse_another_aim(
             "choose another --name"
         )
     if known["daily_quota"] != quota:
-        raise ValueError(f"campaign {slug!r} exists with quota={known['daily_quota']}, not {quota}: seeding changes nothing")
-
-
-def _refuse_overlap(tx: sa.Connection, vertical: str, found: Sequence[geography.Place]) -> None:
-    rows = tx.execute(
-        sa.select(targets.c.campaign, targets.c.kind, targets.c.place)
-        .join(campaigns, campaigns.c.campaign == targets.c.campaign)
-        .where(targets.c.vertical == vertical, targets.c.active, campaigns.c.state != "closed")
-    )
-    for row in rows:
-        taken = geography.find(PlaceSpec(row.kind, row.place))
-        for place in found:
-            if geography.overlap(place, taken):
-                raise ValueError(
-                    f"{vertical} in {place.name!r} overlaps {taken.name!r} of campaign {row.campaign!r}: "
-                    "each place is targeted once per vertical; choose another place or close that campaign"
-                )
+        raise ValueError(
+            f"campaign {slug!r} exists with quota={known['daily_quota']}, not {quota}: seeding changes nothing"
+        )
 
 
 def _short(name: str) -> str:

@@ -114,8 +114,14 @@ def parents(code: str) -> dict[str, str]:
     _zip(code)
     known = _gazetteer()
     row = known.by_code[code]
-    found = {"city": f"{row['city']}, {row['state']}", "county": f"{row['county']}, {row['state']}", "state": row["state"]}
-    metro = next((name for name, each in known.metros.items() if row["county"] in each.counties.get(row["state"], ())), None)
+    found = {
+        "city": f"{row['city']}, {row['state']}",
+        "county": f"{row['county']}, {row['state']}",
+        "state": row["state"],
+    }
+    metro = next(
+        (name for name, each in known.metros.items() if row["county"] in each.counties.get(row["state"], ())), None
+    )
     return found | ({"metro": metro} if metro else {})
 
 
@@ -167,7 +173,9 @@ def _metro(text: str) -> Place:
     counties = [(county, state) for state, names in metro.counties.items() for county in names]
     missing = [f"{county}, {state}" for county, state in counties if (county, state) not in known.by_county]
     if missing:
-        raise ValueError(f"config/metros.yaml: metros.{text}.counties names {'; '.join(missing)}: no such county; correct it")
+        raise ValueError(
+            f"config/metros.yaml: metros.{text}.counties names {'; '.join(missing)}: no such county; correct it"
+        )
     codes = [code for county in counties for code in known.by_county[county]]
     return _place("metro", text.lower().replace(" ", "-"), codes, metro.city, metro.radius_m)
 

@@ -1,99 +1,37 @@
-"""What each target may source on a day: within the campaign's quota, its budget and Yelp's cap. Decided once a day."""
+"""What each target may source on a day: within the campaign's quota, its budget and Yelp's limits. Decided once a day."""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import functools
 import math
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pydantic
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from leadfactory import campaign_days, yaml_config
+from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.policies import Policies
-from leadfactory.d00_gateway.tables import budgets, vendor_quotas
-from leadfactory.d01_targeting import campaigns, verticals
+from leadfactory.d01_targeting import campaigns, history, verticals
+from leadfactory.d01_targeting.allotment import PAGE, Allotment, Room, Wish, allot
 from leadfactory.d01_targeting.tables import campaign_targets, targets
+from leadfactory.d02_sourcing.tables import sourced_businesses
 from leadfactory.database import Database
 from leadfactory.settings import settings
 from leadfactory.stage_report import StageReport
 
-VERSION = "1"
-PAGE, CAP = 50, 240  # Yelp: businesses a page, results a query
-
-
-class Yields(pydantic.BaseModel):
-    """Shares of the step before, from stored history or config/planning.yaml."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-    unique: float
-    contactable: float
-    with_site: float
-    audited: float
-    qualified: float
-    drafted: float
-    mailable: float
-
-
-class PlanningConfig(pydantic.BaseModel):
-    """config/planning.yaml."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-    as_of: dt.date
-    yields: Yields
-    calls_per_business: dict[str, float]
-    openai_call_microusd: int
-    price_age_warning_days: int
-    max_quota: int
-
-
-@functools.lru_cache(maxsize=1)
-def config() -> PlanningConfig:
-    """The checked content of config/planning.yaml."""
-    return yaml_config.load("planning", PlanningConfig)
-
-
-@dataclasses.dataclass(frozen=True)
-class Allotment:
-    """What one target gets: businesses, search calls, and the result to begin at."""
-
-    target_id: uuid.UUID
-    businesses: int
-    calls: int
-    from_offset: int
-
-
-def allot(wishes: Sequence[tuple[uuid.UUID, int, int]], *, daily_quota: int, calls_left: int | None) -> list[Allotment]:
-    """Shares out a day's businesses over targets, in their order.
-
-    Args:
-        wishes: (target, businesses a day, next result to look at) of each target that is not exhausted.
-        daily_quota: businesses that the campaign may source today.
-        calls_left: search calls that the vendor still allows today; None when there is no such limit.
-
-    The source of the caps is Yelp's API: 50 businesses a page, the first 240 results of a query.
-    """
-    left, calls = daily_quota, calls_left if calls_left is not None else 10**9
-    out = []
-    for target_id, wish, offset in wishes:
-        businesses = max(0, min(wish, left, CAP - offset, calls * PAGE))
-        needed = math.ceil(businesses / PAGE)
-        out.append(Allotment(target_id, businesses, needed, offset))
-        left, calls = left - businesses, calls - needed
-    return out
+VERSION = "2"
+ASSET = "campaign_targets"
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a run is expected to do: calls by vendor, dollars, leads, mails, and the gates that would stop the mails."""
+    """What a run is expected to do: calls by vendor, dollars, leads, mails, and the gates that would stop it."""
 
     units: tuple[CampaignDay, ...]
     businesses: int
@@ -131,6 +69,15 @@ class Plan:
         ]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Share:
+    """A target with what it is allotted and how many leads a business of it is expected to become."""
+
+    target: Mapping[str, Any]
+    allotment: Allotment
+    leads: float
+
+
 def plan_day(unit: CampaignDay, *, db: Database, clock: Clock) -> StageReport:
     """Stores the allotments of ``unit`` once; later runs return the stored ones.
 
@@ -138,98 +85,153 @@ def plan_day(unit: CampaignDay, *, db: Database, clock: Clock) -> StageReport:
         LookupError: the campaign does not exist.
     """
     began = time.monotonic()
+    notes: list[str] = []
     with db.begin() as tx:
         campaign = campaigns.get(tx, unit.campaign)
         state = campaign_days.open_day(tx, unit, clock.now())
         stored = _stored(tx, unit)
-        notes: tuple[str, ...] = ()
         reused = len(stored)
+        shut = campaigns.closed_reason(campaign, unit.day)
         if not stored and not campaign_days.may_source(unit, clock):
-            notes = (f"closed for sourcing: its day is not {clock.today()}",)
+            notes.append(f"closed for sourcing: its day is not {clock.today()}")
+        elif not stored and shut is not None:
+            notes.append(f"nothing planned: {shut}")
         elif not stored:
             stored = _decide(tx, unit, campaign, clock.now())
-            campaign_days.mark_dirty(tx, unit, "campaign_targets")
-    planned = sum(row["businesses_planned"] for row in stored)
+            campaign_days.mark_dirty(tx, unit, ASSET)
+            if not stored:
+                notes.append("nothing planned: every target is exhausted; add places or another vertical")
+    counts = {
+        "businesses planned": sum(row["businesses_planned"] for row in stored),
+        "calls planned": sum(row["calls_planned"] for row in stored),
+    }
+    if stored and not counts["businesses planned"]:
+        notes.append("nothing planned: the quota, the budget or Yelp's daily limit leaves no room")
     return StageReport(
-        "campaign_targets", unit, state, rows_in=len(stored), rows_out=len(stored), rows_reused=reused,
-        seconds=time.monotonic() - began, counts={"businesses planned": planned, "calls planned": sum(r["calls_planned"] for r in stored)}, notes=notes,
+        ASSET, unit, state, rows_in=len(stored), rows_out=len(stored), rows_reused=reused, seconds=time.monotonic() - began,
+        counts=counts, notes=tuple(notes),
     )  # fmt: skip
 
 
 def preview(tx: sa.Connection, units: Sequence[CampaignDay], *, limit: int | None = None) -> Plan:
-    """The plan from stored yields; calls nothing and writes nothing."""
-    policies, rules = Policies.for_settings(settings()), config()
-    shares = rules.yields
-    businesses = sum(min(campaigns.get(tx, unit.campaign)["daily_quota"], limit or 10**9) for unit in units)
-    per = rules.calls_per_business
-    calls = {
-        "yelp": sum(math.ceil(min(campaigns.get(tx, u.campaign)["daily_quota"], limit or 10**9) / PAGE) for u in units)
-    }
-    calls |= {vendor: round(businesses * share) for vendor, share in per.items()}
-    prices = {
-        "yelp": policies.price("yelp", "call").microusd,
-        "places": policies.price("places", "text_search_enterprise").microusd,
-        "openai": rules.openai_call_microusd,
-        "sendgrid": policies.price("sendgrid", "mail").microusd,
-    }
-    cost = sum(calls.get(vendor, 0) * price for vendor, price in prices.items())
-    contactable = businesses * shares.unique * shares.contactable * shares.with_site
-    leads = contactable * shares.audited * shares.qualified
-    today = settings().clock.today()
-    old = sorted({f"{v} price read {p.as_of}" for v, policy in policies.vendors.items() for p in policy.prices.values()
-                  if (today - p.as_of).days > rules.price_age_warning_days})  # fmt: skip
-    gates = [
-        f"{unit.campaign} lacks {gap.what}"
-        for unit in units
-        for gap in campaigns.launch_gaps(campaigns.get(tx, unit.campaign))
-    ]
+    """The plan from stored yields; calls nothing and writes nothing.
+
+    Args:
+        units: the campaign-days that would run.
+        limit: at most this many businesses of each; such a run drafts but sends nothing.
+    """
+    policies, rules, today = Policies.for_settings(settings()), history.config(), settings().clock.today()
+    businesses, searches, leads = 0, 0, 0.0
+    gates: list[str] = []
+    for unit in units:
+        campaign = campaigns.get(tx, unit.campaign)
+        shares = _remaining(tx, unit, campaign, policies)
+        left = limit if limit is not None else campaign["daily_quota"]
+        for share in shares:
+            count = min(left, share.allotment.businesses)
+            left, businesses, leads = left - count, businesses + count, leads + count * share.leads
+            searches += math.ceil(count / PAGE)
+        gates += _gates(tx, campaign, unit, shares, policies)
+    calls = {"yelp": searches} | {vendor: round(businesses * n) for vendor, n in rules.calls_per_business.items()}
+    mails = 0.0 if limit is not None else leads * rules.yields.drafted * rules.yields.mailable
+    if limit is not None:
+        calls["sendgrid"] = 0
+    cost = sum(calls.get(vendor, 0) * price for vendor, price in history.prices(policies).items())
     gates += [
-        f"{unit.campaign} is {row['state']}"
-        for unit in units
-        if (row := campaigns.get(tx, unit.campaign))["state"] != "launched"
+        f"{vendor} is not asked: its breaker is open ({reason or 'no reason given'})"
+        for vendor, reason in history.open_breakers(tx)
     ]
-    gates += _money_gates(tx, units, cost)
-    mails = 0.0 if limit is not None else leads * shares.drafted * shares.mailable
     return Plan(
-        tuple(units),
-        businesses,
-        calls,
-        cost,
-        leads,
-        mails,
-        tuple(gates),
-        tuple(f"older than {rules.price_age_warning_days} days: {each}" for each in old),
+        tuple(units), businesses, calls, cost, leads, mails, tuple(gates), tuple(history.old_prices(policies, today))
     )
 
 
-def _decide(tx: sa.Connection, unit: CampaignDay, campaign: Any, now: dt.datetime) -> list[dict[str, Any]]:
-    rows = list(
-        tx.execute(
-            sa.select(targets)
-            .where(targets.c.campaign == unit.campaign, targets.c.active, targets.c.exhausted_at.is_(None))
-            .order_by(targets.c.place)
-        ).mappings()
+def _gates(
+    tx: sa.Connection, campaign: Mapping[str, Any], unit: CampaignDay, shares: Sequence[_Share], policies: Policies
+) -> list[str]:
+    """What would stop the sourcing or the mails of one campaign-day."""
+    slug = unit.campaign
+    found = [f"{slug} lacks {gap.what}" for gap in campaigns.launch_gaps(campaign)]
+    if campaign["state"] != "launched":
+        found.append(f"{slug} is {campaign['state']}: it drafts, but sends only once launched")
+    shut = campaigns.closed_reason(campaign, unit.day)
+    if shut is not None:
+        found.append(f"{slug} sources nothing: {shut}")
+    elif not shares:
+        found.append(f"{slug} sources nothing more today: its targets are exhausted or the day's plan is done")
+    wanted = campaign["daily_quota"] * history.business_microusd(policies)
+    money = history.money_left(tx, campaign, policies)
+    if money < wanted:
+        found.append(
+            f"{slug} has ${money / 1_000_000:,.2f} of its budget left; a full day costs ${wanted / 1_000_000:,.2f}"
+        )
+    calls = history.search_calls_left(tx, policies)
+    if calls is not None and calls < sum(share.allotment.calls for share in shares):
+        found.append(f"yelp allows {calls} more calls today")
+    return found
+
+
+def _remaining(tx: sa.Connection, unit: CampaignDay, campaign: Mapping[str, Any], policies: Policies) -> list[_Share]:
+    """What ``unit`` would still source: its stored plan less what is stored, or the plan that would be made."""
+    if campaigns.closed_reason(campaign, unit.day) is not None:
+        return []
+    stored = _stored(tx, unit)
+    if not stored:
+        return [share for share in _shares(tx, unit, campaign, policies) if share.allotment.businesses]
+    s = sourced_businesses
+    query = sa.select(s.c.target_id, sa.func.count()).where(s.c.campaign == unit.campaign, s.c.cohort_on == unit.day)
+    done: dict[uuid.UUID, int] = dict(tx.execute(query.group_by(s.c.target_id)).tuples().all())
+    finished = set(
+        tx.scalars(
+            sa.select(targets.c.target_id).where(
+                targets.c.campaign == unit.campaign, targets.c.exhausted_at.is_not(None)
+            )
+        )
     )
-    wishes = [(row["target_id"], row["quota"], row["next_offset"]) for row in rows]
-    allotted = {a.target_id: a for a in allot(wishes, daily_quota=campaign["daily_quota"], calls_left=_calls_left(tx))}
-    price = Policies.for_settings(settings()).price("yelp", "call").microusd
-    shares = config().yields
-    lead_share = shares.unique * shares.contactable * shares.with_site * shares.audited * shares.qualified
-    out = [
+    yields, default = history.leads_per_business(tx, unit), history.config().yields.leads
+    shares = []
+    for row in stored:
+        count = 0 if row["target_id"] in finished else max(0, row["businesses_planned"] - done.get(row["target_id"], 0))
+        if count:
+            left = Allotment(row["target_id"], count, math.ceil(count / PAGE), row["from_offset"], 0)
+            shares.append(_Share(row, left, yields.get(row["target_id"], default)))
+    return shares
+
+
+def _shares(tx: sa.Connection, unit: CampaignDay, campaign: Mapping[str, Any], policies: Policies) -> list[_Share]:
+    """Every target that is not exhausted with its allotment."""
+    query = sa.select(targets).where(
+        targets.c.campaign == unit.campaign, targets.c.active, targets.c.exhausted_at.is_(None)
+    )
+    rows = [dict(row) for row in tx.execute(query.order_by(targets.c.place)).mappings()]
+    yields, default = history.leads_per_business(tx, unit), history.config().yields.leads
+    wishes = [Wish(r["target_id"], r["quota"], r["next_offset"], yields.get(r["target_id"], default)) for r in rows]
+    room = Room(
+        businesses=campaign["daily_quota"], calls=history.search_calls_left(tx, policies), microusd=history.money_left(tx, campaign, policies),
+        call_microusd=history.prices(policies)["yelp"], business_microusd=history.business_microusd(policies),
+    )  # fmt: skip
+    given = allot(wishes, room)
+    return [_Share(row, each, wish.leads) for row, each, wish in zip(rows, given, wishes, strict=True)]
+
+
+def _decide(
+    tx: sa.Connection, unit: CampaignDay, campaign: Mapping[str, Any], now: dt.datetime
+) -> list[dict[str, Any]]:
+    shares = _shares(tx, unit, campaign, Policies.for_settings(settings()))
+    rows = [
         {
-            "campaign": unit.campaign, "cohort_on": unit.day, "target_id": row["target_id"], "vertical": row["vertical"],
-            "kind": row["kind"], "place": row["place"],
-            "yelp_categories": ",".join(verticals.verticals()[row["vertical"]].yelp),
-            "from_offset": allotted[row["target_id"]].from_offset, "businesses_planned": allotted[row["target_id"]].businesses,
-            "calls_planned": allotted[row["target_id"]].calls,
-            "expected_leads": round(allotted[row["target_id"]].businesses * lead_share, 2),
-            "expected_cost_microusd": allotted[row["target_id"]].calls * price, "planned_at": now,
+            "campaign": unit.campaign, "cohort_on": unit.day, "target_id": share.target["target_id"], "vertical": share.target["vertical"],
+            "kind": share.target["kind"], "place": share.target["place"],
+            "yelp_categories": ",".join(verticals.verticals()[share.target["vertical"]].yelp),
+            "from_offset": share.allotment.from_offset, "businesses_planned": share.allotment.businesses,
+            "calls_planned": share.allotment.calls, "expected_leads": round(share.allotment.businesses * share.leads, 2),
+            "expected_cost_microusd": share.allotment.microusd, "planned_at": now,
         }
-        for row in rows
+        for share in shares
     ]  # fmt: skip
-    if out:
-        tx.execute(insert(campaign_targets).on_conflict_do_nothing(), out)
-        campaign_days.set_plan(tx, unit, {"businesses": sum(r["businesses_planned"] for r in out), "version": VERSION})
+    if rows:
+        tx.execute(insert(campaign_targets).on_conflict_do_nothing(), rows)
+        campaign_days.set_plan(tx, unit, {"businesses": sum(r["businesses_planned"] for r in rows), "version": VERSION})
     return _stored(tx, unit)
 
 
@@ -239,24 +241,3 @@ def _stored(tx: sa.Connection, unit: CampaignDay) -> list[dict[str, Any]]:
         sa.select(table).where(table.c.campaign == unit.campaign, table.c.cohort_on == unit.day).order_by(table.c.place)
     )
     return [dict(row) for row in tx.execute(query).mappings()]
-
-
-def _calls_left(tx: sa.Connection) -> int | None:
-    row = tx.execute(
-        sa.select(vendor_quotas.c.limit_units - vendor_quotas.c.used_units - vendor_quotas.c.leased_units, vendor_quotas.c.resets_at > sa.func.now())
-        .where(vendor_quotas.c.vendor == "yelp", vendor_quotas.c.rate == "day")
-    ).first()  # fmt: skip
-    return max(0, int(row[0])) if row is not None and row[1] else None
-
-
-def _money_gates(tx: sa.Connection, units: Sequence[CampaignDay], cost: int) -> list[str]:
-    found = []
-    for unit in units:
-        row = tx.execute(
-            sa.select(budgets.c.cap_microusd - budgets.c.spent_microusd - budgets.c.reserved_microusd).where(
-                budgets.c.scope == "campaign", budgets.c.key == unit.campaign
-            )
-        ).first()
-        if row is not None and row[0] < cost:
-            found.append(f"{unit.campaign} has ${row[0] / 1_000_000:,.2f} of its budget left")
-    return found

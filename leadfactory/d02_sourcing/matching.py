@@ -18,7 +18,9 @@ NAME_ALIKE = 86.0  # token-sort similarity of 100 from which two names may be on
 STREET_ALIKE = 85.0  # similarity of two street lines behind the same house number
 FAR_M = 400.0  # two doors this far apart are two branches, whatever else agrees
 NEAR_M = 60.0  # one door, as two people drop a pin
-LARGEST_BLOCK = 200  # a larger block is a switchboard's number, a mall's address or a word of the trade, and says nothing
+LARGEST_BLOCK = (
+    200  # a larger block is a switchboard's number, a mall's address or a word of the trade, and says nothing
+)
 _SIDES = frozenset({"n", "s", "e", "w", "ne", "nw", "se", "sw"})
 Key = TypeVar("Key", bound=Hashable)
 
@@ -45,7 +47,9 @@ def compare(one: Listing, other: Listing) -> Verdict:
     agree = [name for name, yes in (("phone", phones is True), ("door", doors is True), ("name", alike)) if yes]
     near = doors is None and phones is None and apart is not None and apart <= NEAR_M
     if (len(agree) >= 2) or (alike and near) or (inside and phones is True):
-        return Verdict("same", (*agree, *(("distance",) if near else ()), *(("name_inside",) if inside and not alike else ())))
+        return Verdict(
+            "same", (*agree, *(("distance",) if near else ()), *(("name_inside",) if inside and not alike else ()))
+        )
     return Verdict("unknown")
 
 
@@ -98,9 +102,9 @@ def groups(listings: Iterable[Listing]) -> list[tuple[list[Listing], list[str]]]
     )  # fmt: skip
     place = {key: position for position, members in enumerate(found) for key in members}
     held: dict[int, set[str]] = defaultdict(set)
-    for (one, other), verdict in edges.items():
-        if verdict.outcome == "same" and place[one] == place[other]:
-            held[place[one]].update(verdict.evidence)
+    for (mine, theirs), verdict in edges.items():
+        if verdict.outcome == "same" and place[mine] == place[theirs]:
+            held[place[mine]].update(verdict.evidence)
     told = [
         (sorted((by_id[key] for key in members), key=lambda each: (each.rank, each.sourced_id)), sorted(held[position]))
         for position, members in enumerate(found)

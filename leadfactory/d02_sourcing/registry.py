@@ -39,7 +39,8 @@ def hashes_agree(one: Row, other: Row) -> str | None:
     branches of a chain.
     """
     phone, door, name = (
-        one[column] is not None and one[column] == other[column] for column in ("phone_hmac", "address_hmac", "name_hmac")
+        one[column] is not None and one[column] == other[column]
+        for column in ("phone_hmac", "address_hmac", "name_hmac")
     )
     if phone and door:
         return "phone+door"
@@ -53,7 +54,10 @@ class Registry:
     """The registered businesses that could be any of ``rows``, read in one query; the caller holds the registry's lock."""
 
     def __init__(self, tx: sa.Connection, rows: Sequence[Row]) -> None:
-        wanted = {column: [row[column] for row in rows if row[column] is not None] for column in ("phone_hmac", "address_hmac")}
+        wanted = {
+            column: [row[column] for row in rows if row[column] is not None]
+            for column in ("phone_hmac", "address_hmac")
+        }
         ids = [row["yelp_id"] for row in rows if row["yelp_id"]]
         found = tx.execute(
             sa.select(businesses).where(

@@ -43,7 +43,7 @@ def unify(unit: CampaignDay, *, db: Database, clock: Clock, settings: Settings) 
     with db.begin() as tx:
         state = campaign_days.open_day(tx, unit, clock.now())
         tx.execute(sa.select(sa.func.pg_advisory_xact_lock(REGISTRY_LOCK)))
-        sourced = list(tx.execute(_sourced(unit)).mappings())
+        sourced = [dict(row) for row in tx.execute(_sourced(unit)).mappings()]
         decided, reused = _decided(tx, unit)
         fresh = [row for row in sourced if row["sourced_id"] not in decided]
         groups = _groups(tx, fresh, clock.now())
@@ -99,9 +99,9 @@ def _groups_by_hash(rows: Sequence[Row]) -> list[_Group]:
     found = matching.cluster(by_id, links, lambda one, other: _two_branches(by_id[one], by_id[other]))
     place = {key: position for position, members in enumerate(found) for key in members}
     held: dict[int, set[str]] = defaultdict(set)
-    for (one, other), agreed in links.items():
-        if place[one] == place[other]:
-            held[place[one]].update(agreed)
+    for (mine, theirs), evidence in links.items():
+        if place[mine] == place[theirs]:
+            held[place[mine]].update(evidence)
     groups = [
         _Group(tuple(sorted((by_id[key] for key in members), key=_first)), "hashes", tuple(sorted(held[position])))
         for position, members in enumerate(found)

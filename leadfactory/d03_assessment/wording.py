@@ -89,7 +89,7 @@ class Words:
 def prompt(domain: str, facts: Sequence[Fact]) -> str:
     """The input of the model: JSON of our own measurements."""
     findings = [{"id": fact.kind, "statement": fact.says, "consequence": fact.why} for fact in facts]
-    return json.dumps({"domain": domain, "findings": findings}, ensure_ascii=False)
+    return json.dumps({"site_id": domain, "findings": findings}, ensure_ascii=False)
 
 
 def by_rules(facts: Sequence[Fact], reason: str) -> Words:

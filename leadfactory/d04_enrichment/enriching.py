@@ -35,6 +35,7 @@ from leadfactory.settings import Settings
 from leadfactory.stage_report import StageReport
 
 ASSET = "enriched_businesses"
+RETRY_AFTER = dt.timedelta(hours=1)  # a site that was down a minute ago is down; each try asks Google again, for money
 WORTH = dt.timedelta(days=30)  # after which a row is worth refreshing (domain facts: re-enrichment 7 to 30 days)
 
 
@@ -195,7 +196,11 @@ def _located(said: own_words.Said, place: geography.Place) -> dict[str, Any]:
     state = geography.state_of_zip(said.zip_code or "")
     if state is None or state not in place.states:
         return {"country": country}
-    return {"country": country, "state": state, "timezone": geography.timezone_of_zip(said.zip_code or "") or place.timezone}
+    return {
+        "country": country,
+        "state": state,
+        "timezone": geography.timezone_of_zip(said.zip_code or "") or place.timezone,
+    }
 
 
 _RETRIED = sa.and_(enriched_businesses.c.status == "unavailable", enriched_businesses.c.retryable)
@@ -235,13 +240,19 @@ def _subjects(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> tuple[l
     )
     expected = tx.scalar(sa.select(sa.func.count()).select_from(u).where(wanted)) or 0
     rows = tx.execute(
-        sa.select(u.c.business_id, s.c.sourced_id, s.c.rank, s.c.yelp_id, t.c.kind, t.c.place, e.c.business_id.label("stored"))
+        sa.select(
+            u.c.business_id, s.c.sourced_id, s.c.rank, s.c.yelp_id, t.c.kind, t.c.place, e.c.business_id.label("stored")
+        )
         .join(s, s.c.sourced_id == u.c.sourced_id)
         .join(t, sa.and_(t.c.campaign == s.c.campaign, t.c.cohort_on == s.c.cohort_on, t.c.target_id == s.c.target_id))
         .outerjoin(
             e, sa.and_(e.c.campaign == u.c.campaign, e.c.cohort_on == u.c.cohort_on, e.c.business_id == u.c.business_id)
         )
-        .where(wanted, sa.or_(e.c.business_id.is_(None), _RETRIED), ~_refused(unit, u.c.business_id))
+        .where(
+            wanted,
+            sa.or_(e.c.business_id.is_(None), sa.and_(_RETRIED, e.c.fetched_at <= now - RETRY_AFTER)),
+            ~_refused(unit, u.c.business_id),
+        )
         .order_by(s.c.rank, s.c.sourced_id)
     ).all()
     known = content.read(tx, "yelp", [row.yelp_id for row in rows if row.yelp_id], now)

@@ -41,7 +41,14 @@ _INSECURE = ", ".join(
     for tag, attribute in (("img", "src"), ("iframe", "src"), ("script", "src"), ('link[rel~="stylesheet" i]', "href"))
 )
 _GENERIC = {"click here", "here", "read more", "more", "learn more", "link", "this page"}
-_ANALYTICS = ("googletagmanager.com", "google-analytics.com", "matomo", "plausible.io", "clarity.ms", "connect.facebook.net")
+_ANALYTICS = (
+    "googletagmanager.com",
+    "google-analytics.com",
+    "matomo",
+    "plausible.io",
+    "clarity.ms",
+    "connect.facebook.net",
+)
 # Marks in the generator tag, and in the addresses of what the page loads. Words of the text never count.
 _GENERATORS = (("wordpress", "wordpress"), ("wix", "wix.com"), ("squarespace", "squarespace"), ("shopify", "shopify"),
                ("godaddy", "go daddy"), ("weebly", "weebly"), ("webflow", "webflow"), ("joomla", "joomla"), ("drupal", "drupal"),
@@ -217,6 +224,10 @@ def _contact_url(tree: LexborHTMLParser, base: str) -> str | None:
             url = urljoin(base, href).split("#")[0]
         except ValueError:
             continue
-        if url.startswith(("http://", "https://")) and registrable_domain(host_of(url)) == own and url != base.split("#")[0]:
+        if (
+            url.startswith(("http://", "https://"))
+            and registrable_domain(host_of(url)) == own
+            and url != base.split("#")[0]
+        ):
             return url
     return None

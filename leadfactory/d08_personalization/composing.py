@@ -97,13 +97,13 @@ class Mail:
 def choose(facts: list[Fact], **rest: object) -> Content | None:
     """What to tell of a lead's ranked findings; None when there is nothing to tell.
 
-    The hook is the weightiest finding with a number (or the weightiest of all), the second one of another category, the quick
-    win one that the owner can mend.
+    The hook is the weightiest finding with a number that takes more than minutes to mend, the second one of another category,
+    the quick win one that the owner can mend.
     """
     if not facts:
         return None
     measured = [fact for fact in facts if fact.measured is not None]
-    hook = (measured or facts)[0]
+    hook = next((fact for fact in measured if not fact.quick), (measured or facts)[0])
     others = [fact for fact in facts if fact is not hook]
     quick = next((fact for fact in others if fact.quick), None)
     second = next(
@@ -133,7 +133,8 @@ def subject(content: Content, arm: str) -> str:
         line = rules.subjects[arm].format(domain=content.domain, hook=said)
         if len(line) <= most:
             return line
-    return rules.subjects["plain"].format(domain=content.domain)[:most].rstrip()
+    line = rules.subjects["plain"].format(domain=content.domain)
+    return line if len(line) <= most else rules.subjects["short"]
 
 
 def salutation(own_name: str | None, domain: str) -> str:
@@ -146,7 +147,8 @@ def fit_name(name: str | None) -> str | None:
     """An own-site name that may be printed: short, visible characters, no link, markup, claim or shouting; else None."""
     clean = " ".join((name or "").split())
     invisible = any(unicodedata.category(c) in {"Cc", "Cf", "Co", "Cs", "Cn"} for c in clean)
-    if not 2 <= len(clean) <= _NAME_MOST or invisible or _UNFIT_NAME.search(clean) or len(clean.split()) > 8:
+    letters = sum(character.isalpha() for character in clean)
+    if letters < 2 or len(clean) > _NAME_MOST or invisible or _UNFIT_NAME.search(clean) or len(clean.split()) > 8:
         return None
     rules = guard.lexicon()
     if (

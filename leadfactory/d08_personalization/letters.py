@@ -48,8 +48,8 @@ class EmailConfig(_Strict):
 
     @pydantic.model_validator(mode="after")
     def _has_defaults(self) -> EmailConfig:
-        if "plain" not in self.subjects or "default" not in self.tone:
-            raise ValueError("subjects.plain and tone.default are what everything falls back to: add them")
+        if not {"plain", "short"} <= set(self.subjects) or "default" not in self.tone:
+            raise ValueError("subjects.plain, subjects.short and tone.default are what everything falls back to: add them")
         return self
 
     def tone_of(self, vertical: str) -> Tone:

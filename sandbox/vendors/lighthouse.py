@@ -15,7 +15,7 @@ VERSION = "13.4.1"
 HOST_AGENT = (
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/156.0.0.0 Safari/537.36"
 )
-PHONE_AGENT = "Mozilla/5.0 (Linux; Android 11; moto g power (2022)) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Mobile Safari/537.36"
+PHONE_AGENT = "Mozilla/5.0 (Linux; Android 14; sandbox phone) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Mobile Safari/537.36"
 _FAILING: dict[str, frozenset[str]] = {
     audit: frozenset(d for d, failed in FAILED_BY.items() if failed == audit) for audit in FAILED_BY.values()
 }

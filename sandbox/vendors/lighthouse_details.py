@@ -10,11 +10,11 @@ from sandbox.sites.inventory import resources
 from sandbox.vendors.lighthouse_metrics import Measured
 
 Row = dict[str, Any]
-_SNIPPETS = {  # audit → the element it complains about: selector, snippet
-    "html-has-lang": ("html", "<html>"), "label": ("body > main > form > input", '<input name="name">'),
-    "image-alt": ("body > main > img", '<img src="{image}">'), "color-contrast": ("body > main > p", "<p>"),
-    "landmark-one-main": ("html", "<html>"), "link-text": ("body > nav > a", '<a href="/contact">'),
-    "document-title": ("html", "<html>"), "unsized-images": ("body > main > img", '<img src="{image}">'),
+_SNIPPETS = {  # audit → the elements it complains about: selector, snippets
+    "html-has-lang": ("html", ["<html>"]), "landmark-one-main": ("html", ["<html>"]), "document-title": ("html", ["<html>"]),
+    "label": ("body > main > form", ['<input name="name">', '<input name="mail">', '<textarea name="text">']),
+    "image-alt": ("body > main > img", []), "unsized-images": ("body > main > img", []),
+    "color-contrast": ("body > main > p", ["<p>"] * 3), "link-text": ("body > nav > a", ['<a href="/contact">']),
 }  # fmt: skip
 _VALUE_TYPES = {
     "url": "url", "node": "node", "totalBytes": "bytes", "wastedBytes": "bytes", "transferSize": "bytes", "wastedMs": "timespanMs",
@@ -41,8 +41,11 @@ def rows(audit_id: str, score: float | None, site: Site, lab: Measured, url: str
     if audit_id in failing:
         return failing[audit_id](site, lab, url)
     if audit_id == "link-text":
-        return [{"href": f"{url}contact", "text": "click here", "node": _node(audit_id, site)}]
-    return [{"node": _node(audit_id, site)}] if audit_id in _SNIPPETS else []
+        return [
+            {"href": _absolute(url, "/contact"), "text": "click here", "node": each}
+            for each in _nodes_of(audit_id, site)
+        ]
+    return [{"node": each} for each in _nodes_of(audit_id, site)] if audit_id in _SNIPPETS else []
 
 
 def headings(items: list[Row]) -> list[Row]:
@@ -66,10 +69,13 @@ def latency_checklist(site: Site, lab: Measured) -> Row:
     }
 
 
-def _node(audit_id: str, site: Site) -> Row:
-    selector, snippet = _SNIPPETS[audit_id]
-    image = next(each.path for each in resources(site) if each.kind == "image")
-    return {"type": "node", "selector": selector, "snippet": snippet.format(image=image), "nodeLabel": selector}
+def _nodes_of(audit_id: str, site: Site) -> list[Row]:
+    """The elements that fail an audit, as many as the home page has."""
+    selector, snippets = _SNIPPETS[audit_id]
+    pictures = [f'<img src="{each.path}">' for each in resources(site) if each.kind == "image"]
+    return [
+        {"type": "node", "selector": selector, "snippet": each, "nodeLabel": selector} for each in snippets or pictures
+    ]
 
 
 def _absolute(url: str, path: str) -> str:
@@ -181,4 +187,5 @@ def _legacy(_: Site, __: Measured, url: str) -> list[Row]:
 
 def _unsized(site: Site, _: Measured, url: str) -> list[Row]:
     found = [each for each in resources(site) if each.kind == "image"]
-    return [{"url": _absolute(url, each.path), "node": _node("unsized-images", site)} for each in found]
+    nodes = _nodes_of("unsized-images", site)
+    return [{"url": _absolute(url, each.path), "node": node} for each, node in zip(found, nodes, strict=True)]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import types
 
 import pytest
+from selectolax.lexbor import LexborHTMLParser
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from sandbox.sites.pages import page
 from sandbox.state import Sandbox
 from sandbox.vendors import pagespeed
 from sandbox.vendors.lighthouse_audits import FAILED_BY
@@ -82,6 +84,20 @@ def test_a_defect_worsens_the_metric(world, defect, metric):
     having = [number for site, number in numbers if defect in site.defects]
     lacking = [number for site, number in numbers if defect not in site.defects]
     assert sum(having) / len(having) > 1.15 * sum(lacking) / len(lacking)
+
+
+@pytest.mark.parametrize(
+    ("defect", "audit", "selector"),
+    [
+        ("images_without_alt", "image-alt", "main img:not([alt])"), ("form_without_label", "label", "form input, form textarea"),
+        ("unsized_images", "unsized-images", "main img:not([width])"), ("low_contrast", "color-contrast", "main p"),
+        ("generic_link_text", "link-text", "nav a[href='/contact']"),
+    ],
+)  # fmt: skip
+def test_an_audit_lists_as_many_elements_as_the_html_has(measured, world, site_like, defect, audit, selector):
+    site = site_like(defect, without=("table_layout", "mixed_content"))
+    html = LexborHTMLParser(page(site, world.business(site.business_key), "/", "https", 2026))
+    assert len(measured(site)["audits"][audit]["details"]["items"]) == len(html.css(selector))
 
 
 def test_the_bytes_are_those_that_the_page_loads(measured, site_like):

@@ -68,8 +68,11 @@ def test_it_stops_without_a_word_while_visitors_wait(site_like, tmp_path):
     host = site_like(behaviour="timeout").host
     with log.open("w") as stderr, process.start(stderr=stderr) as short:
         address = ("127.0.0.1", short.port)
+        request = f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+        with socket.create_connection(address) as leaving:
+            leaving.sendall(request)
         with socket.create_connection(address), socket.create_connection(address) as asking:
-            asking.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            asking.sendall(request)
             httpx.get(f"{short.base_url}/_health")
             short.stop()
     assert (short.popen.returncode, log.read_text()) == (0, "")

@@ -1,0 +1,166 @@
+"""What is measured on a page, and that nothing on a page can break the reader."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leadfactory.d04_enrichment.page import read
+from tests.unit.d04_enrichment.conftest import site_page
+
+GOOD = """<!doctype html><html lang="en"><head><title>Joe's Pizza | New York</title>
+<meta name="description" content="Pizza"><meta name="viewport" content="width=device-width"><link rel="icon" href="/f.ico">
+<meta property="og:site_name" content="Joe's Pizza"><script async src="https://www.googletagmanager.com/gtag/js"></script>
+<link rel="stylesheet" href="/a.css"><script type="application/ld+json">{"@type":"Restaurant","name":"Joe\\u2019s Pizza"}</script>
+</head><body><h1>Pizza</h1><img src="/a.webp" alt="A pizza"><a href="tel:+12125550101">(212) 555-0101</a>
+<p>12 W 30th St, New York, NY 10001</p><p>Mon-Fri 9:00 am - 6:00 pm</p><form><label for="m">Message</label><input id="m"></form>
+<a href="/contact">Contact</a><p>&copy; 2019-2026 Joe's Pizza</p></body></html>"""
+
+
+def facts(html: str, **page) -> dict:
+    return read(site_page(html, **page)).facts
+
+
+def test_a_good_page_shows_no_fault():
+    got = facts(GOOD, headers={"cache-control": "max-age=60", "server": "nginx"})
+    wanted = {
+        "has_title": True, "has_meta_description": True, "h1_count": 1, "has_viewport": True, "images_total": 1, "images_without_alt": 0,
+        "has_lang": True, "https": True, "mixed_content_count": 0, "has_favicon": True, "form_count": 1, "inputs_without_label": 0,
+        "tel_link_count": 1, "phone_visible": True, "address_visible": True, "hours_visible": True, "has_json_ld_business": True,
+        "copyright_year": 2026, "noindex": False, "has_open_graph": True, "blocking_script_count": 0, "stylesheet_count": 1,
+        "has_analytics": True, "has_flash": False, "table_layout": False, "lorem_ipsum": False, "cache_control": "max-age=60",
+        "server": "nginx", "parked": False, "no_solicitation": False,
+    }  # fmt: skip
+    assert {key: got[key] for key in wanted} == wanted
+
+
+@pytest.mark.parametrize(
+    ("html", "key", "value"),
+    [
+        ("<title> </title>", "has_title", False),
+        ("<h1>a</h1><h1>b</h1>", "h1_count", 2),
+        ("<img src=a><img src=b alt=''>", "images_without_alt", 1),
+        ("<img src='HTTP://x.example/a.png'><script src='http://x.example/a.js'></script>", "mixed_content_count", 2),
+        ("<input type=hidden><input><label>Name <input></label><input aria-label=Mail><input placeholder=x>", "inputs_without_label", 2),
+        ("<meta name=ROBOTS content='NoIndex, nofollow'>", "noindex", True),
+        ("<head><script src=/jquery-1.8.3.min.js></script></head>", "jquery_version", "1.8.3"),
+        ("<head><script src=/a.js></script><script defer src=/b.js></script></head>", "blocking_script_count", 1),
+        ("<table><tr><td><table></table></td></tr></table>", "table_layout", True),
+        ("<embed src='/intro.swf'>", "has_flash", True),
+        ("<p>Lorem Ipsum dolor</p>", "lorem_ipsum", True),
+        ("<script>// lorem ipsum</script>", "lorem_ipsum", False),
+        ("<p>&copy; 2014 Joe</p>", "copyright_year", 2014),
+        ("<a href=/x>Click here</a><a href=/y>Menu</a>", "generic_link_count", 1),
+        ("<p>This domain is for sale. Buy this domain today.</p>", "parked", True),
+        ("<p>(212) 555-0101</p>", "tel_link_count", 0),
+    ],
+)  # fmt: skip
+def test_a_fault_is_measured(html, key, value):
+    assert facts(html)[key] == value
+
+
+def test_what_is_not_known_is_absent():
+    got = facts("<p>hello</p>", url="http://joes.example/")
+    assert {"copyright_year", "jquery_version", "cache_control", "mixed_content_count"} & set(got) == set()
+
+
+def test_what_only_machines_read_is_not_visible():
+    data = {"@type": "Dentist", "telephone": "+1 212-555-0101", "openingHours": "Mo-Fr 09:00-18:00",
+            "address": {"streetAddress": "12 W 30th St", "addressRegion": "NY", "postalCode": "10001"}}  # fmt: skip
+    reading = read(site_page(f'<script type="application/ld+json">{json.dumps(data)}</script><p>hello</p>'))
+    assert (reading.said.phone, reading.said.address) == ("+12125550101", "12 W 30th St, NY 10001")
+    assert not any(reading.facts[key] for key in ("phone_visible", "address_visible", "hours_visible"))
+
+
+@pytest.mark.parametrize(
+    ("html", "platform"),
+    [
+        ('<meta name="generator" content="WordPress 6.4">', "wordpress"),
+        ('<link rel="stylesheet" href="/wp-content/themes/x.css">', "wordpress"),
+        ('<script src="https://static.parastorage.com/x.js"></script>', "wix"),
+        ("<p>We left WordPress and Squarespace.</p>", None),
+    ],
+)
+def test_a_platform_is_told_by_what_the_page_loads_and_not_by_its_words(html, platform):
+    assert read(site_page(html)).platform == platform
+
+
+@pytest.mark.parametrize(
+    ("html", "name"),
+    [
+        ('<script type="application/ld+json">{"@graph":[{"@type":"LocalBusiness","name":"Joe\'s"}]}</script>', "Joe's"),
+        ('<meta property="og:site_name" content="Joe&#39;s"><title>Home</title>', "Joe's"),
+        ('<meta property="og:site_name" content="My Site"><title>Home | Joe\'s Pizza</title>', "Joe's Pizza"),
+        ("<title>Best pizza in town | Joe's Pizza</title>", "Joe's Pizza"),
+        ("<title>Home</title>", None),
+        ('<script type="application/ld+json">{"@type":"Restaurant","name":"Joe\'s <b>Pizza</b><script>alert(1)<\\/script>"}</script>', "Joe's Pizza"),
+        ("<title>北京楼 – 菜单</title>", "北京楼"),
+        ("", None),
+    ],
+)  # fmt: skip
+def test_the_own_name_is_the_pages_own_word(html, name):
+    hint = "北京楼" if "北" in html else "Joe's Pizza"
+    assert read(site_page(html), hint=hint).said.name == name
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("Call (212) 555-0101 or visit 12 W 30th St, New York, NY 10001 today", "12 W 30th St, New York, NY 10001"),
+        ("© 2024 Joe's, 350 5th Ave, Suite 200, New York, NY 10118", "350 5th Ave, Suite 200, New York, NY 10118"),
+        ("In 2019 we won. AB 12345", None),
+        ("12 Main St, Chicago, NY 60601", None),
+    ],
+)
+def test_a_written_address_ends_in_a_state_and_a_zip_code_that_belong_together(text, address):
+    assert read(site_page(f"<p>{text}</p>")).said.address == address
+
+
+@pytest.mark.parametrize(("told", "country"), [("US", "US"), ("United States", "US"), ("ca", "CA"), ("Kanada!", ""), (None, None)])
+def test_the_country_is_what_the_page_names(told, country):
+    data = {"@type": "Store", "address": {"streetAddress": "1 Main St", "addressCountry": told}}
+    assert read(site_page(f'<script type="application/ld+json">{json.dumps(data)}</script>')).said.country == country
+
+
+@pytest.mark.parametrize(
+    ("href", "url"),
+    [("/contact", "https://joes.example/contact"), ("https://www.joes.example/contact-us#form", "https://www.joes.example/contact-us"),
+     ("https://other.example/contact", None), ("mailto:contact@joes.example", None), ("//[bad/contact", None), ("#contact", None)],
+)  # fmt: skip
+def test_the_contact_page_is_on_the_own_domain(href, url):
+    assert read(site_page(f'<a href="{href}">x</a>')).contact_url == url
+
+
+HOSTILE = [
+    '<script type="application/ld+json">' + "[" * 50_000 + "</script>",
+    '<script type="application/ld+json">{"@type":"Store","name":"a\\u0000b\\ud800c","openingHours":[NaN,{"opens":"\\u0000"}]}</script>',
+    '<script type="application/ld+json">{"@type":"Store","name":["x"],"address":[],"telephone":{},"email":[1],"openingHours":7}</script>',
+    "<div>" * 20_000,
+    "a@" * 50_000,
+    "info [at] " + "a [dot] " * 20_000,
+    "1 " * 100_000 + "NY 10001",
+    "<a href='tel:" + "9" * 100_000 + "'>x</a>",
+    "<frameset><frame src=a></frameset>",
+    "\x01\x02\ufffd\u202e",
+]
+
+
+@pytest.mark.parametrize("html", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_hostile_page_is_read_and_what_it_says_fits_every_column(html):
+    reading = read(site_page(html), hint="x")
+    for text in (reading.said.name, reading.said.phone, reading.said.address, *(reading.said.hours or [])):
+        assert text is None or (text.isprintable() and len(text) <= 300)
+    json.dumps(reading.facts, allow_nan=False).encode("utf-8")
+
+
+_parts = st.sampled_from(["<", ">", "</", "script", "title", "a href=", '"', "mailto:", "@", "&#0;", "table", "json", "{", "\\u0000", "é", "[at]", " "])
+
+
+@given(st.lists(_parts | st.text(max_size=6), max_size=60).map("".join))
+@settings(max_examples=150, deadline=None)
+def test_no_page_breaks_the_reader(html):
+    reading = read(site_page(html))
+    json.dumps(reading.facts, allow_nan=False)
