@@ -8,11 +8,13 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-
-import psycopg
+from typing import TYPE_CHECKING
 
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.database import Database, DatabaseUnavailable
+
+if TYPE_CHECKING:
+    import psycopg
 
 log = logging.getLogger(__name__)
 POLL_S = 0.5
@@ -37,6 +39,8 @@ def campaign_day_lock(db: Database, unit: CampaignDay, group: str, *, wait_s: fl
         CampaignDayBusy: when it was not free within ``wait_s`` seconds.
         DatabaseUnavailable: when no connection can be had.
     """
+    import psycopg  # loading a code location needs no driver
+
     number = lock_number(unit, group)
     url = db.url.set(drivername="postgresql").render_as_string(hide_password=False)
     name = f"pid {os.getpid()} {group} {unit.key}"[:63]  # Postgres cuts it there; the pid must survive

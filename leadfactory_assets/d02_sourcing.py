@@ -4,7 +4,6 @@ import dagster as dg
 
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.yelp import YelpClient
-from leadfactory.d02_sourcing import sourcing, uniqueness
 from leadfactory.database import Database
 from leadfactory.settings import settings
 from leadfactory_assets.checks import expectations, standing
@@ -26,6 +25,8 @@ def sourced_businesses(
     yelp: dg.ResourceParam[YelpClient],
 ) -> dg.MaterializeResult:
     """One row per Yelp listing sourced on the day: its id and keyed hashes; the content expires within 24 hours."""
+    from leadfactory.d02_sourcing import sourcing  # only the run that needs the room pays for its imports
+
     return run_stage(
         context,
         db,
@@ -39,6 +40,8 @@ def unique_businesses(
     context: dg.AssetExecutionContext, db: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
 ) -> dg.MaterializeResult:
     """One row per distinct business of the day, with the ``business_id`` that it keeps for life."""
+    from leadfactory.d02_sourcing import uniqueness  # only the run that needs the room pays for its imports
+
     return run_stage(context, db, NIGHT, lambda unit: uniqueness.unify(unit, db=db, clock=clock, settings=settings()))
 
 

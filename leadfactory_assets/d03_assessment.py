@@ -5,7 +5,6 @@ import dagster as dg
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.openai import OpenAIClient
 from leadfactory.d00_gateway.pagespeed import PagespeedClient
-from leadfactory.d03_assessment import auditing, insights
 from leadfactory.database import Database
 from leadfactory_assets.checks import expectations, standing
 from leadfactory_assets.policies import NIGHT, cohort_asset, run_stage
@@ -21,6 +20,8 @@ def site_audits(
     pagespeed: dg.ResourceParam[PagespeedClient],
 ) -> dg.MaterializeResult:
     """One row per audited website with its lab measurements; each thing wrong is a row of ``audit_findings``."""
+    from leadfactory.d03_assessment import auditing  # only the run that needs the room pays for its imports
+
     return run_stage(context, db, NIGHT, lambda unit: auditing.audit(unit, db=db, clock=clock, pagespeed=pagespeed))
 
 
@@ -32,6 +33,8 @@ def site_insights(
     openai: dg.ResourceParam[OpenAIClient],
 ) -> dg.MaterializeResult:
     """One row per audited website: what its findings cost its customers, in words that only use measured numbers."""
+    from leadfactory.d03_assessment import insights  # only the run that needs the room pays for its imports
+
     return run_stage(context, db, NIGHT, lambda unit: insights.explain(unit, db=db, clock=clock, openai=openai))
 
 

@@ -5,7 +5,6 @@ import dagster as dg
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.places import PlacesClient
 from leadfactory.d00_gateway.website.client import WebsiteClient
-from leadfactory.d04_enrichment import enriching
 from leadfactory.database import Database
 from leadfactory.settings import settings
 from leadfactory_assets.checks import expectations, standing
@@ -21,6 +20,8 @@ def enriched_businesses(
     website: dg.ResourceParam[WebsiteClient],
 ) -> dg.MaterializeResult:
     """One row per unique business: its own website as we fetched it, or the reason why there is none."""
+    from leadfactory.d04_enrichment import enriching  # only the run that needs the room pays for its imports
+
     return run_stage(
         context,
         db,

@@ -4,7 +4,6 @@ import dagster as dg
 
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.openai import OpenAIClient
-from leadfactory.d08_personalization import drafting
 from leadfactory.database import Database
 from leadfactory.settings import settings
 from leadfactory_assets.checks import expectations, standing
@@ -26,6 +25,8 @@ def email_drafts(
     openai: dg.ResourceParam[OpenAIClient],
 ) -> dg.MaterializeResult:
     """One row per qualified lead: the mail as it would leave, every number tied to its finding, or why there is none."""
+    from leadfactory.d08_personalization import drafting  # only the run that needs the room pays for its imports
+
     return run_stage(
         context,
         db,

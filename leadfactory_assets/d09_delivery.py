@@ -6,7 +6,6 @@ import dagster as dg
 
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.sendgrid import SendGridClient
-from leadfactory.d09_delivery import sending
 from leadfactory.database import Database
 from leadfactory.settings import settings
 from leadfactory_assets.checks import expectations, standing
@@ -31,6 +30,8 @@ def email_sends(
     sendgrid: dg.ResourceParam[SendGridClient],
 ) -> dg.MaterializeResult:
     """One row per business, campaign and step: claimed before the vendor is called, settled after, never sent twice."""
+    from leadfactory.d09_delivery import sending  # only the run that needs the room pays for its imports
+
     return run_stage(
         context,
         db,
@@ -50,6 +51,8 @@ def send_all_due(
     sendgrid: dg.ResourceParam[SendGridClient],
 ) -> None:
     """Sends what is due now over all cohorts and records one materialization for each campaign-day it changed."""
+    from leadfactory.d09_delivery import sending  # only the run that needs the room pays for its imports
+
     reports = asyncio.run(
         sending.send_all_due(
             db=db, clock=clock, settings=settings(), sendgrid=sendgrid, dry_run=config.dry_run, limit=config.limit

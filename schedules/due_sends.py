@@ -3,7 +3,6 @@
 import dagster as dg
 
 from leadfactory.clock import Clock
-from leadfactory.d09_delivery import sending
 from leadfactory.database import Database
 from leadfactory_assets.d09_delivery import due_sends
 from leadfactory_assets.partitions import TIMEZONE
@@ -21,6 +20,8 @@ def due_sends_every_quarter(
     context: dg.ScheduleEvaluationContext, db: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
 ) -> dg.RunRequest | dg.SkipReason:
     """One run when anything is due; the run key is the tick, so a tick that is repeated does not run twice."""
+    from leadfactory.d09_delivery import sending  # the location loads without the room
+
     with db.begin() as tx:
         due = sending.count_due(tx, clock.now())
     if due == 0:

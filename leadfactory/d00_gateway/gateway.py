@@ -17,8 +17,6 @@ from leadfactory.d00_gateway import redaction
 from leadfactory.d00_gateway.cache import Flights
 from leadfactory.d00_gateway.policies import Policies
 from leadfactory.d00_gateway.scope import BUSINESS, SCOPE, SPEC, CallScope, CallSpec
-from leadfactory.d00_gateway.transport import GatewayTransport
-from leadfactory.d00_gateway.writer import Writer
 from leadfactory.database import Database
 from leadfactory.settings import Settings
 
@@ -28,6 +26,8 @@ class _Bound:
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
+        from leadfactory.d00_gateway.writer import Writer  # drivers and transports load with the first call
+
         self.writer = Writer(gateway.db, clock=gateway.clock, policies=gateway.policies)
         self.flights = Flights()
         self.users = 0
@@ -41,6 +41,8 @@ class _Bound:
             at_once = self._at_once.setdefault(vendor, asyncio.Semaphore(policy.concurrency))
             limits = httpx.Limits(max_connections=policy.concurrency, max_keepalive_connections=policy.concurrency)
             network = wire() if wire is not None else httpx.AsyncHTTPTransport(limits=limits)
+            from leadfactory.d00_gateway.transport import GatewayTransport
+
             transport = GatewayTransport(
                 vendor, network, policy=policy, writer=self.writer, flights=self.flights, at_once=at_once,
                 longest_storage=self.gateway.policies.longest_storage(vendor), clock=self.gateway.clock,

@@ -176,7 +176,8 @@ def _metro(text: str) -> Place:
         raise ValueError(
             f"config/metros.yaml: metros.{text}.counties names {'; '.join(missing)}: no such county; correct it"
         )
-    codes = [code for county in counties for code in known.by_county[county]]
+    inside = {code for county in counties for code in known.by_county[county]}
+    codes = sorted(inside | _city(metro.city).zips)  # the package files some of a city's own ZIP codes elsewhere
     return _place("metro", text.lower().replace(" ", "-"), codes, metro.city, metro.radius_m)
 
 

@@ -250,7 +250,7 @@ def _subjects(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> tuple[l
         )
         .where(
             wanted,
-            sa.or_(e.c.business_id.is_(None), sa.and_(_RETRIED, e.c.fetched_at <= now - RETRY_AFTER)),
+            sa.or_(e.c.business_id.is_(None), sa.and_(_RETRIED, _due(now))),
             ~_refused(unit, u.c.business_id),
         )
         .order_by(s.c.rank, s.c.sourced_id)
@@ -264,6 +264,12 @@ def _subjects(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> tuple[l
         url = ((said or {}).get("attributes") or {}).get("business_url")
         subjects.append(Subject(row.business_id, listing, url or None, place, row.stored is not None))
     return subjects, expected
+
+
+def _due(now: dt.datetime) -> sa.ColumnElement[bool]:
+    """Whether a row that may be tried again is worth it now: a site rests for a while, a vendor's breaker decides for itself."""
+    site_was_down = enriched_businesses.c.reason.startswith("site_")
+    return sa.or_(~site_was_down, enriched_businesses.c.fetched_at <= now - RETRY_AFTER)
 
 
 def _refused(unit: CampaignDay, business_id: sa.ColumnElement[uuid.UUID]) -> sa.ColumnElement[bool]:

@@ -49,7 +49,9 @@ class EmailConfig(_Strict):
     @pydantic.model_validator(mode="after")
     def _has_defaults(self) -> EmailConfig:
         if not {"plain", "short"} <= set(self.subjects) or "default" not in self.tone:
-            raise ValueError("subjects.plain, subjects.short and tone.default are what everything falls back to: add them")
+            raise ValueError(
+                "subjects.plain, subjects.short and tone.default are what everything falls back to: add them"
+            )
         return self
 
     def tone_of(self, vertical: str) -> Tone:

@@ -132,11 +132,7 @@ def publish(settings: Settings, side: Path) -> Published:
                 "SELECT table_name FROM information_schema.tables WHERE table_schema = 'marts' ORDER BY 1"
             ).fetchall()
         ]
-        rows = {
-            name: int(warehouse.table(f"marts.{name}").shape[0])
-            for name in names
-            if name != "version"
-        }
+        rows = {name: int(warehouse.table(f"marts.{name}").shape[0]) for name in names if name != "version"}
         done = Published(uuid.uuid4().hex[:12], sha, settings.clock.now(), rows)
         warehouse.execute(
             "CREATE OR REPLACE TABLE marts.version (build_id VARCHAR, lake_manifest_sha256 VARCHAR, built_at TIMESTAMPTZ, row_counts JSON)"

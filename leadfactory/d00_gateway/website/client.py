@@ -13,7 +13,7 @@ from leadfactory.d00_gateway.errors import VendorError, VendorRejected, VendorUn
 from leadfactory.d00_gateway.gateway import Gateway
 from leadfactory.d00_gateway.scope import CallSpec
 from leadfactory.d00_gateway.website import guard
-from leadfactory.d00_gateway.website.pinned import Patience, PinnedTransport, SiteLimits
+from leadfactory.d00_gateway.website.limits import Patience, SiteLimits
 from leadfactory.d00_gateway.website.reading import looks_like_html, text_of
 from leadfactory.d00_gateway.website.robots import PARSED_BYTES, Robots
 from leadfactory.settings import Settings
@@ -63,7 +63,15 @@ class WebsiteClient:
             "Accept-Encoding": "gzip, deflate",
         }
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _OfLoop] = weakref.WeakKeyDictionary()
-        self._wire = lambda: PinnedTransport(settings, self._limits)  # one object: the gateway tells wires apart by it
+
+        def wire() -> httpx.AsyncBaseTransport:
+            from leadfactory.d00_gateway.website.pinned import (
+                PinnedTransport,  # its network stack loads with the first call
+            )
+
+            return PinnedTransport(settings, self._limits)
+
+        self._wire = wire  # one object: the gateway tells wires apart by it
 
     async def fetch(self, url: str) -> SitePage:
         """The page at ``url`` after at most five redirects, each of which is judged anew.

@@ -84,7 +84,9 @@ def test_a_switchboard_of_hundreds_is_no_evidence():
     assert all(len(group) == 1 for group, _ in groups(many))
 
 
-_names = st.sampled_from(["Joe's Pizza", "The Joe's Pizza", "Joes Pizza LLC", "Maria's Salon", "北京楼", "Café Zoë", "Kitchen"])
+_names = st.sampled_from(
+    ["Joe's Pizza", "The Joe's Pizza", "Joes Pizza LLC", "Maria's Salon", "北京楼", "Café Zoë", "Kitchen"]
+)
 _listings = st.lists(
     st.tuples(
         _names, st.sampled_from([None, "+12125550101", "+12125550102"]), st.sampled_from([None, "12 W 30th St", "12 West 30th Street", "40 Elm St"]),

@@ -131,7 +131,10 @@ def test_the_day_is_closed_for_sourcing_once_it_is_over(planned, run, stored):
     [
         ({"is_closed": True}, "closed_permanently"),
         ({"attributes": {"business_temp_closed": 1_760_000_000}}, "closed_temporarily"),
-        ({"location": {"address1": "1 King St", "city": "Windsor", "zip_code": "N9A 1A1", "country": "CA"}}, "outside_us"),
+        (
+            {"location": {"address1": "1 King St", "city": "Windsor", "zip_code": "N9A 1A1", "country": "CA"}},
+            "outside_us",
+        ),
         ({}, None),
     ],
 )

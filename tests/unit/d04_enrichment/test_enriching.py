@@ -55,7 +55,9 @@ class World:
             scope.calls = len(self.asked) - before
 
         policies = types.SimpleNamespace(of=lambda vendor: types.SimpleNamespace(concurrency=4))
-        return types.SimpleNamespace(running=running, about=lambda business: contextlib.nullcontext(), policies=policies)
+        return types.SimpleNamespace(
+            running=running, about=lambda business: contextlib.nullcontext(), policies=policies
+        )
 
     async def search_text(self, query, *, latitude=None, longitude=None, radius_m=None, page_size=3):
         self.asked.append(query)
@@ -76,14 +78,20 @@ def run(database: Database):
     """Enriches one business of a day; the same business at every call."""
     clock, settings = Clock(start=NOW), Settings(env="test")
     with database.begin() as tx:
-        campaigns.seed(tx, vertical="restaurant", places=[campaigns.PlaceSpec("zip", "10001")], quota=5, name="shops", now=NOW)
+        campaigns.seed(
+            tx, vertical="restaurant", places=[campaigns.PlaceSpec("zip", "10001")], quota=5, name="shops", now=NOW
+        )
     planning.plan_day(UNIT, db=database, clock=clock)
     ids = {"campaign": UNIT.campaign, "cohort_on": UNIT.day}
     with database.begin() as tx:
         target = tx.scalar(sa.text("SELECT target_id FROM targets"))
         tx.execute(sa.insert(sourced_businesses).values(**ids, sourced_id=uuid.UUID(int=1), target_id=target, source="yelp",
                    yelp_id="yelp-1", rank=0, name_hmac=b"n", fetched_at=NOW, expires_at=NOW))  # fmt: skip
-        tx.execute(sa.insert(unique_businesses).values(**ids, business_id=uuid.UUID(int=2), sourced_id=uuid.UUID(int=1), decided_at=NOW))
+        tx.execute(
+            sa.insert(unique_businesses).values(
+                **ids, business_id=uuid.UUID(int=2), sourced_id=uuid.UUID(int=1), decided_at=NOW
+            )
+        )
         campaign_days.open_day(tx, UNIT, NOW)
 
     def once(world: World, *, listing: dict | None = LISTING, on: Clock = clock):
@@ -110,8 +118,16 @@ def test_the_own_website_gives_name_phone_address_and_mail_with_its_origin(run, 
     got = row()
     assert (report.rows_in, report.rows_out, report.counts["ok"]) == (1, 1, 1)
     assert (got.status, got.place_match, got.place_id, got.site_source) == ("ok", "matched", "place-1", "places")
-    assert (got.own_name, got.own_phone, got.own_address) == ("Joe's Pizza", "+12125550101", "12 W 30th St, New York, NY 10001")
-    assert (got.contact_email, got.contact_email_url, got.contact_email_how) == ("info@joes.example", "https://joes.example/", "mailto")
+    assert (got.own_name, got.own_phone, got.own_address) == (
+        "Joe's Pizza",
+        "+12125550101",
+        "12 W 30th St, New York, NY 10001",
+    )
+    assert (got.contact_email, got.contact_email_url, got.contact_email_how) == (
+        "info@joes.example",
+        "https://joes.example/",
+        "mailto",
+    )
     assert (got.country, got.state, got.timezone) == ("US", "NY", "America/New_York")
     assert got.expires_at - got.fetched_at == dt.timedelta(days=30)
 
@@ -137,7 +153,12 @@ def test_a_second_run_makes_no_call(run):
 
 def test_the_contact_page_is_read_only_when_the_home_page_has_no_address(run, row):
     contact = "https://joes.example/contact"
-    world = World(pages={"https://joes.example/": "<title>Joe's</title><a href='/contact'>Contact</a>", contact: "<p>hello@joes.example</p>"})
+    world = World(
+        pages={
+            "https://joes.example/": "<title>Joe's</title><a href='/contact'>Contact</a>",
+            contact: "<p>hello@joes.example</p>",
+        }
+    )
     run(world)
     assert (row().contact_email, row().contact_email_url) == ("hello@joes.example", contact)
     assert world.asked[1:] == ["https://joes.example/", contact]
@@ -186,6 +207,16 @@ def test_what_was_down_is_asked_again_and_what_was_refused_is_not(run, row):
     after = World(places=[])
     run(after)
     assert after.asked == []
+
+
+def test_a_site_that_is_down_rests_before_google_is_paid_again(run, row):
+    down = World(pages={"https://joes.example/": VendorUnavailable("website", "page", "timeout")})
+    run(down)
+    soon, later = World(), World()
+    assert run(soon, on=Clock(start=NOW + dt.timedelta(minutes=59))).rows_open == 1
+    assert soon.asked == []
+    run(later, on=Clock(start=NOW + dt.timedelta(minutes=61)))
+    assert row().status == "ok"
 
 
 def test_yelps_own_word_for_the_website_is_used_when_google_knows_none(run, row):

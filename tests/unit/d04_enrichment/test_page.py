@@ -119,7 +119,9 @@ def test_a_written_address_ends_in_a_state_and_a_zip_code_that_belong_together(t
     assert read(site_page(f"<p>{text}</p>")).said.address == address
 
 
-@pytest.mark.parametrize(("told", "country"), [("US", "US"), ("United States", "US"), ("ca", "CA"), ("Kanada!", ""), (None, None)])
+@pytest.mark.parametrize(
+    ("told", "country"), [("US", "US"), ("United States", "US"), ("ca", "CA"), ("Kanada!", ""), (None, None)]
+)
 def test_the_country_is_what_the_page_names(told, country):
     data = {"@type": "Store", "address": {"streetAddress": "1 Main St", "addressCountry": told}}
     assert read(site_page(f'<script type="application/ld+json">{json.dumps(data)}</script>')).said.country == country
@@ -156,7 +158,27 @@ def test_a_hostile_page_is_read_and_what_it_says_fits_every_column(html):
     json.dumps(reading.facts, allow_nan=False).encode("utf-8")
 
 
-_parts = st.sampled_from(["<", ">", "</", "script", "title", "a href=", '"', "mailto:", "@", "&#0;", "table", "json", "{", "\\u0000", "é", "[at]", " "])
+_parts = st.sampled_from(
+    [
+        "<",
+        ">",
+        "</",
+        "script",
+        "title",
+        "a href=",
+        '"',
+        "mailto:",
+        "@",
+        "&#0;",
+        "table",
+        "json",
+        "{",
+        "\\u0000",
+        "é",
+        "[at]",
+        " ",
+    ]
+)
 
 
 @given(st.lists(_parts | st.text(max_size=6), max_size=60).map("".join))

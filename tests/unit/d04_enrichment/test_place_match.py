@@ -16,8 +16,16 @@ JOES = Listing(
 
 
 def place(**given) -> dict:
-    at = {"number": "12", "route": "West 30th Street", "town": "New York", "state": "NY", "zip": "10001"} | given.pop("at", {})
-    kinds = {"number": "street_number", "route": "route", "town": "locality", "state": "administrative_area_level_1", "zip": "postal_code"}
+    at = {"number": "12", "route": "West 30th Street", "town": "New York", "state": "NY", "zip": "10001"} | given.pop(
+        "at", {}
+    )
+    kinds = {
+        "number": "street_number",
+        "route": "route",
+        "town": "locality",
+        "state": "administrative_area_level_1",
+        "zip": "postal_code",
+    }
     return {
         "id": "place-1", "displayName": {"text": "Joe's Pizza"}, "nationalPhoneNumber": "(212) 555-0101",
         "location": {"latitude": 40.7466, "longitude": -73.9881}, "businessStatus": "OPERATIONAL",

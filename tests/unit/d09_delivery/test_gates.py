@@ -1,0 +1,153 @@
+"""Each gate alone stops a send that would leave otherwise, and says so by name."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from leadfactory.d09_delivery import gates, suppression
+from leadfactory.d09_delivery.tables import email_sends
+from tests.leads import TUESDAY, clock_at
+
+CASES = {
+    "suppressed_domain": "INSERT INTO suppressions SELECT 'domain', domain_hmac, 'test', 'test', planned_at FROM email_sends",
+    "jurisdiction": "UPDATE enriched_businesses SET country = 'CA'",
+    "timezone_unknown": "UPDATE email_sends SET timezone = NULL",
+    "address_changed": "UPDATE enriched_businesses SET contact_email_hmac = decode('00', 'hex')",
+    "audit_too_old": "UPDATE site_audits SET expires_at = '2026-10-06T15:00:00Z'",
+    "draft_missing": "UPDATE email_drafts SET status = 'rejected'",
+    "campaign_not_launched": "UPDATE campaigns SET state = 'paused'",
+    "consent_basis": "UPDATE campaigns SET consent_basis = 'cold'",
+    "draft_verdict": "UPDATE quality_verdicts SET passed = FALSE WHERE asset = 'email_drafts'",
+    "postal_address": "UPDATE campaigns SET postal_address = 'Another Street 1, Elsewhere'",
+    "true_sender": "UPDATE campaigns SET sender_email = 'somebody@else.example'",
+    "not_due": "UPDATE email_sends SET due_at = '2026-10-06T15:00:01Z'",
+    "window": "UPDATE email_sends SET timezone = 'Asia/Tokyo'",
+}
+
+
+@pytest.fixture
+def planned(room):
+    """One send that is planned and not sent yet."""
+    room.drafted()
+    room.change("UPDATE enriched_businesses SET timezone = 'Asia/Tokyo'")
+    room.send()
+    room.change("UPDATE email_sends SET timezone = 'America/New_York'")
+    assert room.states == {"planned": 1}
+    return room
+
+
+def stopped(room, gate: str, outcome: str):
+    report, sendgrid = room.send()
+    assert sendgrid.asked == []
+    (row,) = room.rows(sa.select(email_sends))
+    if outcome == "waits":
+        assert row.state == "planned"
+        assert report.counts[f"stopped by {gate}"] == 1
+        assert report.rows_open == 1
+    else:
+        assert (row.state, row.reason) == (outcome, gate)
+        assert room.transitions[-1] == ("planned", outcome)
+
+
+def test_a_planned_send_leaves_when_nothing_stops_it(planned):
+    _, sendgrid = planned.send()
+    assert len(sendgrid.asked) == 1
+
+
+@pytest.mark.parametrize("gate", CASES)
+def test_a_gate_stops_a_send_on_its_own(planned, gate):
+    planned.change(CASES[gate])
+    stopped(planned, gate, gates.OUTCOMES[gate])
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [
+        ("suppressed_address", {"address": "info@shop0.example"}),
+        ("suppressed_address", {"address": " INFO@Shop0.example "}),
+        ("suppressed_address", {"address": "info+newsletter@shop0.example"}),
+        ("suppressed_domain", {"domain": "www.shop0.example"}),
+    ],
+)
+def test_a_suppressed_recipient_is_refused_for_good(planned, kind, what):
+    with planned.db.begin() as tx:
+        suppression.suppress(tx, planned.hashes, reason="unsubscribed", source="test", now=TUESDAY, **what)
+    stopped(planned, kind, "refused")
+
+
+def test_a_suppressed_business_is_refused_for_good(planned):
+    (row,) = planned.rows(sa.select(email_sends))
+    with planned.db.begin() as tx:
+        suppression.suppress(
+            tx, planned.hashes, reason="not my website", source="test", now=TUESDAY, business_id=row.business_id
+        )
+    stopped(planned, "suppressed_business", "refused")
+
+
+def test_a_tagged_address_is_stopped_by_the_suppression_of_the_plain_one(room):
+    room.drafted(email="joe+yelp@shop0.example")
+    with room.db.begin() as tx:
+        suppression.suppress(tx, room.hashes, reason="unsubscribed", source="test", now=TUESDAY, address="joe@shop0.example")
+    _, sendgrid = room.send()
+    assert sendgrid.asked == []
+    assert room.states == {"refused": 1}
+
+
+def test_a_verdict_on_another_text_is_no_verdict(planned):
+    planned.change("UPDATE quality_verdicts SET input_hash = decode('00', 'hex') WHERE asset = 'email_drafts'")
+    stopped(planned, "draft_verdict", "waits")
+
+
+def test_the_newest_verdict_speaks(planned):
+    planned.change(
+        """INSERT INTO quality_verdicts (asset, campaign, cohort_on, subject_id, suite, suite_version, input_hash, passed, evaluated, judged_at)
+           SELECT asset, campaign, cohort_on, subject_id, suite, '99', input_hash, FALSE, evaluated, judged_at + interval '1 s'
+           FROM quality_verdicts WHERE asset = 'email_drafts'"""
+    )
+    stopped(planned, "draft_verdict", "waits")
+
+
+@pytest.mark.parametrize("column", ["body_text", "body_html", "subject", "preview"])
+def test_a_text_that_was_changed_after_its_verdict_is_refused(planned, column):
+    planned.change(f"UPDATE email_drafts SET {column} = {column} || 'x'")
+    stopped(planned, "draft_changed_after_its_verdict", "refused")
+
+
+def test_simulated_recipients_are_not_mailed_in_production(planned):
+    planned.settings.env = "production"
+    stopped(planned, "consent_basis", "waits")
+
+
+def test_what_expires_is_never_sent_late(planned):
+    last = TUESDAY + dt.timedelta(hours=72)
+    assert planned.send(clock=clock_at(last))[1].asked == []
+    assert planned.states == {"expired": 1}
+    assert planned.transitions[-1] == ("planned", "expired")
+
+
+def test_in_its_last_moment_it_is_still_sent(planned):
+    assert len(planned.send(clock=clock_at(TUESDAY + dt.timedelta(hours=72, microseconds=-1)))[1].asked) == 1
+
+
+def test_another_suppression_key_stops_everything_and_names_both_fingerprints(planned):
+    known = planned.hashes.fingerprint
+    planned.settings.suppression_key = SecretStr("another key altogether")
+    for dry_run in (True, False):
+        with pytest.raises(suppression.KeyMismatch, match=known):
+            planned.send(dry_run=dry_run)
+    assert planned.states == {"planned": 1}
+
+
+def test_a_lost_fingerprint_stops_everything(planned):
+    planned.change("DELETE FROM key_fingerprints")
+    with pytest.raises(suppression.KeyMismatch, match="restore"):
+        planned.send()
+
+
+def test_every_gate_of_the_list_has_a_test():
+    tested = {*CASES, "expired", "suppressed_address", "suppressed_business", "sender_cap"}
+    assert tested == {gate.name for gate in gates.GATES}
