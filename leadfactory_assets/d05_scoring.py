@@ -20,7 +20,7 @@ from leadfactory_assets.policies import NIGHT, cohort_asset, run_stage
 def lead_scores(
     context: dg.AssetExecutionContext, db: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
 ) -> dg.MaterializeResult:
-    """One score and tier per unique business; a re-run replaces its own rows, but never one that a claimed send used."""
+    """One row per unique business: score and tier. A re-run replaces its own rows, but never one that a claimed send used."""
     from leadfactory.d05_scoring import scoring  # only the run that needs the room pays for its imports
 
     return run_stage(context, db, NIGHT, lambda unit: scoring.score(unit, db=db, clock=clock))

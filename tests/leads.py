@@ -138,7 +138,9 @@ class Leads:
             tx.execute(sa.insert(campaigns).values(**values | changes))
             open_day(tx, self.unit, TUESDAY)
 
-    def business(self, number: int = 1, *, email: str | None = "", unique: dict[str, Any] | None = None, **changes: Any) -> Seed:
+    def business(
+        self, number: int = 1, *, email: str | None = "", unique: dict[str, Any] | None = None, **changes: Any
+    ) -> Seed:
         """A unique business with an enriched row; ``email`` is made up unless given."""
         business_id = uuid.uuid5(uuid.NAMESPACE_OID, f"{self.unit.key}:{number}")
         host = changes.pop("site_host", f"shop{number}.example")

@@ -20,7 +20,7 @@ from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
 from leadfactory.d00_gateway.yelp import PAGE_LIMIT, RESULT_CAP, YelpClient, YelpPage
 from leadfactory.d01_targeting import places as geography
 from leadfactory.d01_targeting.tables import campaign_targets, targets
-from leadfactory.d02_sourcing import listings
+from leadfactory.d02_sourcing import listings, restoring
 from leadfactory.d02_sourcing.records import SOURCED_RULES
 from leadfactory.d02_sourcing.tables import sourced_businesses
 from leadfactory.database import Database
@@ -63,17 +63,20 @@ async def source(
         state = campaign_days.open_day(tx, unit, clock.now())
         planned = [dict(row) for row in tx.execute(_planned(unit)).mappings()]
         stored_before = _count(tx, unit)
+        gone = restoring.lost(tx, unit, clock.now())
     wanted = sum(row["businesses_planned"] for row in planned)
     wanted = min(wanted, limit) if limit is not None else wanted
     tally, calls, spend = _Tally(), 0, 0
     if not campaign_days.may_source(unit, clock):
         tally.notes.append(f"closed for sourcing: its day is over, {stored_before} stored rows returned")
-    elif stored_before < wanted:
+    elif stored_before < wanted or gone:
         hashes = KeyedHashes(settings.suppression_key.get_secret_value())
         async with yelp.gateway.running(unit=unit, asset=ASSET) as scope:
             for row in planned:
                 await _target(unit, row, db=db, clock=clock, hashes=hashes, yelp=yelp, wanted=wanted, tally=tally)
                 progress(ASSET, stored_before + tally.bought, wanted)
+            if gone:
+                tally.notes.append(await restoring.restore(planned, gone, db=db, clock=clock, yelp=yelp))
         calls, spend = scope.calls, scope.spend_microusd
     with db.begin() as tx:
         stored, refused = _count(tx, unit), row_rules.count_refused(tx, ASSET, unit)

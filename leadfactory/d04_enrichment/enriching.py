@@ -103,7 +103,9 @@ async def _enriched(
         "timezone": subject.place.timezone,
     }
     if subject.listing is None:
-        return base | {"status": "unavailable", "reason": "source_content_expired", "place_match": "not_asked"}
+        return base | {
+            "status": "unavailable", "reason": "source_content_gone", "place_match": "not_asked", "retryable": True,
+        }  # fmt: skip  # sourced_businesses fetches it again when it is run again on its day
     url, named_by = subject.yelp_url, "yelp"
     try:
         match = await _matched(subject.listing, places)

@@ -26,7 +26,7 @@ from urllib.parse import urljoin
 from selectolax.lexbor import LexborHTMLParser
 
 from leadfactory.d00_gateway.website.client import SitePage
-from leadfactory.d04_enrichment import contacts, own_words
+from leadfactory.d04_enrichment import contacts, markup, own_words
 from leadfactory.d04_enrichment.own_site import host_of, registrable_domain
 
 _YEAR = re.compile(r"(?:©|\(c\)|copyright)\s{0,3}(?:\d{4}\s{0,2}[-–]\s{0,2})?((?:19|20)\d{2})", re.IGNORECASE)
@@ -71,7 +71,7 @@ class Reading:
 
 def read(page: SitePage, *, hint: str | None = None) -> Reading:
     """Reads a page; never raises for what a page may contain. ``hint`` only chooses among the page's own names."""
-    tree = LexborHTMLParser(page.html)
+    tree = markup.parse(page.html)
     data = own_words.linked_data(tree)
     facts = _head(tree, page) | _technique(tree, page) | _answer(page)
     platform = _platform(tree)

@@ -39,7 +39,7 @@ def write(folder: Path, entries: Sequence[Entry]) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     for name, lines in by_hour.items():
-        payload = "".join(_line(each) for each in lines).encode()
+        payload = ("\n" + "".join(_line(each) for each in lines)).encode()  # a line cut short before ends here
         handle = os.open(folder / name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             written = os.write(handle, payload)

@@ -18,8 +18,10 @@ from leadfactory.d08_personalization.store import newest_drafts
 from leadfactory.d09_delivery import states, suppression
 from leadfactory.d09_delivery.identity import send_id
 from leadfactory.d09_delivery.policy import policy
+from leadfactory.d09_delivery.records import ROW_RULES
 from leadfactory.d09_delivery.tables import email_sends
 from leadfactory.keyed_hashes import KeyedHashes
+from leadfactory.quality import rows as row_rules
 
 
 def plan_sends(tx: sa.Connection, unit: CampaignDay | None, now: dt.datetime, hashes: KeyedHashes) -> int:
@@ -33,7 +35,11 @@ def plan_sends(tx: sa.Connection, unit: CampaignDay | None, now: dt.datetime, ha
     """
     suppression.establish_key(tx, hashes, now)
     _follow_newest_drafts(tx, unit)
-    rows = [_row(row, now, hashes) for row in tx.execute(plannable(unit, now))]
+    wanted = [_row(row, now, hashes) for row in tx.execute(plannable(unit, now))]
+    rows, refused = row_rules.split(wanted, ROW_RULES, key="business_id")
+    day_of = {str(row["business_id"]): CampaignDay(row["campaign"], row["cohort_on"]) for row in wanted}
+    for each in refused:
+        row_rules.store_refused(tx, "email_sends", day_of[each.row_key], [each], now)
     if not rows:
         return 0
     statement = insert(email_sends).on_conflict_do_nothing().returning(email_sends.c.send_id)

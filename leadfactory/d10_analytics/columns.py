@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+from pathlib import Path
 
 import pyarrow as pa
 import pydantic
@@ -22,31 +23,47 @@ class TablePolicy(pydantic.BaseModel):
 
 
 class LakePolicy(pydantic.BaseModel):
-    """config/lake_columns.yaml: tables by campaign-day, registries as one file each."""
+    """config/lake_columns.yaml: tables by campaign-day, registries as one file each, and tables that stay in Postgres."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     as_of: dt.date
     tables: dict[str, TablePolicy]
     registries: dict[str, TablePolicy]
+    never: dict[str, str]
 
 
 @functools.lru_cache(maxsize=1)
 def policy() -> LakePolicy:
-    """The checked policy.
+    """The checked policy of this checkout."""
+    return checked(metadata)
+
+
+def checked(schema_of: sa.MetaData, path: Path | None = None) -> LakePolicy:
+    """The policy, held against the tables that there are.
 
     Raises:
-        ConfigError: when a column of a listed table is in neither list, in both, or does not exist: a new column needs a decision.
+        ConfigError: when a table or a column is decided twice, not at all, or does not exist: a new one needs a decision.
     """
-    found = yaml_config.load("lake_columns", LakePolicy)
-    for name, rules in {**found.tables, **found.registries}.items():
-        have = {column.name for column in table(name).columns}
-        told = [*rules.export, *rules.leave]
-        wrong = sorted((have - set(told)) | (set(told) - have) | {c for c in told if told.count(c) > 1})
-        if wrong:
-            raise yaml_config.ConfigError(
-                f"config/lake_columns.yaml: {name}: decide about {', '.join(wrong)} (each column in export or in leave, once)"
-            )
+    found = yaml_config.load("lake_columns", LakePolicy, path)
+    listed = {**found.tables, **found.registries}
+    problems = _difference(
+        "tables", [t.name for t in schema_of.tables.values()], [*found.tables, *found.registries, *found.never]
+    )
+    for name, rules in listed.items():
+        if f"leadfactory.{name}" in schema_of.tables:
+            have = [column.name for column in schema_of.tables[f"leadfactory.{name}"].columns]
+            problems += _difference(name, have, [*rules.export, *rules.leave])
+    if problems:
+        raise yaml_config.ConfigError(
+            f"config/lake_columns.yaml: decide about {'; '.join(problems)} "
+            "(each column in export or in leave once, each table in tables, registries or never once)"
+        )
     return found
+
+
+def _difference(where: str, have: list[str], told: list[str]) -> list[str]:
+    wrong = sorted((set(have) ^ set(told)) | {name for name in told if told.count(name) > 1})
+    return [f"{where}: {', '.join(wrong)}"] if wrong else []
 
 
 def table(name: str) -> sa.Table:
@@ -56,10 +73,15 @@ def table(name: str) -> sa.Table:
 
 def schema(name: str, columns: tuple[str, ...]) -> pa.Schema:
     """The Arrow schema of the exported columns."""
-    return pa.schema([pa.field(column, _arrow(table(name).c[column])) for column in columns])
+    return pa.schema([pa.field(column, arrow_type(table(name).c[column])) for column in columns])
 
 
-def _arrow(column: sa.Column) -> pa.DataType:
+def arrow_type(column: sa.Column) -> pa.DataType:
+    """Numbers as numbers, exact decimals, moments in UTC; ids as text.
+
+    Raises:
+        TypeError: for what has no typed place in the lake (bytes, JSON, arrays).
+    """
     kind = column.type
     if isinstance(kind, sa.Boolean):
         return pa.bool_()

@@ -1,16 +1,15 @@
-"""The lake: one Parquet file per table and campaign-day, written anew when its rows changed, replaced atomically."""
+"""The lake export: one Parquet file per table and campaign-day, written anew when its rows changed, replaced atomically."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import hashlib
 import io
-import os
 import time
 import uuid
-from collections.abc import Collection, Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -21,30 +20,49 @@ from sqlalchemy.dialects.postgresql import insert
 from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
-from leadfactory.d10_analytics import columns
+from leadfactory.d10_analytics import columns, lake_files
 from leadfactory.d10_analytics.tables import lake_manifest
 from leadfactory.database import Database
 from leadfactory.settings import Settings
 
 ATTEMPTS = 3  # a writer that dirties a campaign-day while it is read makes us read it again
+LEDGER = "vendor_calls"
+NO_CAMPAIGN = "_none"  # calls of no campaign, by the day on which they were made; no slug starts with "_"
+WHOLE = ("_all", dt.date.min)  # where the manifest lists a registry's one file
+EXPORT_LOCK = int.from_bytes(hashlib.sha256(b"lake_export").digest()[:8], "big", signed=True)
+
+# The ledger sets no flags: an attempt is settled after its stage has written its rows, some by the reaper much later. So its
+# files are behind when their row count differs, or when calls are so young that one may have been settled since.
+# The database's clock dates attempts, whatever the factory's clock says.
+_LEDGER_BEHIND = sa.text(
+    """SELECT c.campaign, c.cohort_on
+       FROM (SELECT coalesce(campaign, :none) AS campaign, coalesce(cohort_on, occurred_on) AS cohort_on,
+                    count(*) AS calls, max(started_at) AS newest
+             FROM vendor_calls GROUP BY 1, 2) c
+       LEFT JOIN lake_manifest m ON (m.table_name, m.campaign, m.cohort_on) = (:ledger, c.campaign, c.cohort_on)
+       WHERE m.row_count IS DISTINCT FROM c.calls OR c.newest > clock_timestamp() - interval '3 days' OR :anew
+       ORDER BY 1, 2"""
+)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class ExportReport:
-    """What one export wrote: campaign-days, files, rows, bytes; ``behind`` campaign-days changed again meanwhile."""
+    """What one export did: campaign-days read; files, rows and bytes of those that changed; ``behind`` kept changing."""
 
-    units: int
-    files: int
-    rows: int
-    size_bytes: int
-    behind: int
-    seconds: float
+    units: int = 0
+    files: int = 0
+    rows: int = 0
+    size_bytes: int = 0
+    behind: int = 0
+    seconds: float = 0.0
+    rows_by_table: dict[str, int] = dataclasses.field(default_factory=dict)
 
     def metadata(self) -> dict[str, Any]:
         """As asset metadata."""
         return {
-            "campaign-days exported": self.units, "files": self.files, "dagster/row_count": self.rows,
-            "KiB": round(self.size_bytes / 1024, 1), "campaign-days behind again": self.behind, "seconds": round(self.seconds, 2),
+            "campaign-days exported": self.units, "files changed": self.files, "dagster/row_count": self.rows,
+            "KiB": round(self.size_bytes / 1024, 1), "campaign-days behind again": self.behind,
+            "rows by table": dict(self.rows_by_table), "seconds": round(self.seconds, 2),
         }  # fmt: skip
 
 
@@ -61,136 +79,163 @@ class _File:
 def export_lake(
     *, db: Database, clock: Clock, settings: Settings, units: Collection[CampaignDay] | None = None
 ) -> ExportReport:
-    """Writes what is behind: all dirty campaign-days, or those of ``units`` whatever their flags.
+    """Writes what is behind: all dirty campaign-days, or those of ``units`` whatever their flags; then the registries.
+
+    A lake without a manifest is a new or a lost one: then everything is behind. Registries come after the campaign-days, so that every id in a fact is found in its registry.
 
     Raises:
-        OSError: when the lake cannot be written; flags stay set, and the next export writes it all again.
+        OSError: when the lake cannot be written; the flags of what was not written stay set for the next export.
     """
-    began = time.monotonic()
-    _schemas(settings.lake)
-    with db.begin() as tx:
-        behind = campaign_days.dirty_days(tx)
-    chosen = sorted(set(units) if units is not None else set(behind))
-    files, rows, size, late = 0, 0, 0, 0
-    for unit in chosen:
-        written = _unit(db, settings.lake, unit, clock.now())
-        late += written is None
-        for each in written or ():
-            files, rows, size = files + 1, rows + each.rows, size + len(each.content)
-    for each in _registries(db):
-        _put(settings.lake, each.path, each.content)
-        files, rows, size = files + 1, rows + each.rows, size + len(each.content)
-    _publish_manifest(db, settings.lake)
-    return ExportReport(len(chosen), files, rows, size, late, time.monotonic() - began)
+    began, now, report = time.monotonic(), clock.now(), ExportReport()
+    with _alone(db), lake_files.held(settings.lake, alone=True):
+        _put_schemas(settings.lake)
+        with db.begin() as tx:
+            anew = lake_files.get(settings.lake, lake_files.MANIFEST) is None
+            found = units if units is not None else _every_day(tx) if anew else campaign_days.dirty_days(tx)
+            chosen = sorted(set(found))
+            ledger = _ledger_behind(tx, without=chosen, anew=anew) if units is None else []
+        for unit in chosen:
+            report.units += 1
+            report.behind += not _cohort(db, settings.lake, (unit.campaign, unit.day), now, report)
+        for cohort in ledger:
+            _cohort(db, settings.lake, cohort, now, report, only=(LEDGER,))
+        _registries(db, settings.lake, now, report)
+        _put_manifest(db, settings.lake)  # last, so that a reader who sees a name finds the file
+    report.seconds = time.monotonic() - began
+    return report
 
 
-def _unit(db: Database, lake: str, unit: CampaignDay, now: dt.datetime) -> list[_File] | None:
-    """One campaign-day in one snapshot; its flags fall in the transaction that read it. None when it kept changing."""
+@contextlib.contextmanager
+def _alone(db: Database) -> Iterator[None]:
+    """One export at a time: the older of two manifests must not be the one that stays."""
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as session:
+        session.execute(sa.select(sa.func.pg_advisory_lock(EXPORT_LOCK)))
+        try:
+            yield
+        finally:
+            session.execute(sa.select(sa.func.pg_advisory_unlock(EXPORT_LOCK)))
+
+
+def _every_day(tx: sa.Connection) -> list[CampaignDay]:
+    days = campaign_days.campaign_days.c
+    return [CampaignDay(row.campaign, row.cohort_on) for row in tx.execute(sa.select(days.campaign, days.cohort_on))]
+
+
+def _ledger_behind(tx: sa.Connection, *, without: Sequence[CampaignDay], anew: bool) -> list[tuple[str, dt.date]]:
+    done = {(unit.campaign, unit.day) for unit in without}
+    rows = tx.execute(_LEDGER_BEHIND, {"none": NO_CAMPAIGN, "ledger": LEDGER, "anew": anew})
+    return [(row.campaign, row.cohort_on) for row in rows if (row.campaign, row.cohort_on) not in done]
+
+
+def _cohort(
+    db: Database, lake: str, cohort: tuple[str, dt.date], now: dt.datetime, report: ExportReport,
+    only: tuple[str, ...] | None = None,
+) -> bool:  # fmt: skip
+    """One cohort in one snapshot; its flags fall in the transaction that read it. False when it kept changing.
+
+    Clearing the flags of a row that somebody changed since our snapshot fails (40001), and we read again; whoever changes it
+    after us waits for our commit and sets them anew. So no change is lost, and files are written only when neither happened.
+    """
+    names = only or tuple(columns.policy().tables)
     for _ in range(ATTEMPTS):
         connection = db.engine.connect().execution_options(isolation_level="REPEATABLE READ")
         try:
             with connection, connection.begin():
-                flags = campaign_days.dirty_days(connection).get(unit, ())
-                files = [_of_unit(connection, name, unit) for name in columns.policy().tables]
-                for each in files:
-                    _put(lake, each.path, each.content)
-                campaign_days.clear_dirty(connection, unit, flags)
-                connection.execute(
-                    insert(lake_manifest).on_conflict_do_update(
-                        index_elements=["table_name", "campaign", "cohort_on"],
-                        set_={
-                            name: insert(lake_manifest).excluded[name]
-                            for name in ("path", "row_count", "sha256", "exported_at")
-                        },
-                    ),
-                    [_entry(each, now) for each in files],
-                )
-            return files
+                files = [_of_cohort(connection, name, cohort) for name in names]
+                if only is None:
+                    unit = CampaignDay(*cohort)
+                    flags = campaign_days.dirty_days(connection).get(unit, ())
+                    campaign_days.clear_dirty(connection, unit, flags)
+                _note(connection, files, now)
+                _put(lake, files, report)
         except sa.exc.OperationalError as error:
-            if getattr(error.orig, "sqlstate", None) != "40001":  # serialization_failure: somebody wrote meanwhile
+            if getattr(error.orig, "sqlstate", None) != "40001":  # serialization_failure
                 raise
-    return None
+        else:
+            return True
+    return False
 
 
-def _entry(each: _File, now: dt.datetime) -> dict[str, Any]:
-    return {
-        "table_name": each.table, "campaign": each.campaign, "cohort_on": each.cohort_on, "path": each.path, "row_count": each.rows,
-        "sha256": hashlib.sha256(each.content).hexdigest(), "exported_at": now,
-    }  # fmt: skip
+def _registries(db: Database, lake: str, now: dt.datetime, report: ExportReport) -> None:
+    """The registries in one snapshot, one file each."""
+    connection = db.engine.connect().execution_options(isolation_level="REPEATABLE READ")
+    with connection, connection.begin():
+        files = [
+            _file(connection, name, rules.export, WHOLE, f"{name}/all/{name}.parquet")
+            for name, rules in columns.policy().registries.items()
+        ]
+        _note(connection, files, now)
+        _put(lake, files, report)
 
 
-def _of_unit(tx: sa.Connection, name: str, unit: CampaignDay) -> _File:
-    source, chosen = columns.table(name), columns.policy().tables[name].export
-    query = sa.select(*(source.c[c] for c in chosen)).where(
-        source.c.campaign == unit.campaign, source.c.cohort_on == unit.day
-    )
-    content, rows = _parquet(tx, name, chosen, query.order_by(*source.primary_key.columns))
-    return _File(
-        name, unit.campaign, unit.day, f"{name}/date={unit.day.isoformat()}/{unit.campaign}.parquet", content, rows
-    )
+def _of_cohort(tx: sa.Connection, name: str, cohort: tuple[str, dt.date]) -> _File:
+    campaign, day = cohort
+    c = columns.table(name).c
+    mine = [c.campaign == campaign, c.cohort_on == day]
+    if campaign == NO_CAMPAIGN:
+        mine = [c.campaign.is_(None), c.occurred_on == day]
+    path = f"{name}/date={day.isoformat()}/{campaign}.parquet"
+    return _file(tx, name, columns.policy().tables[name].export, cohort, path, *mine)
 
 
-def _registries(db: Database) -> Iterator[_File]:
-    with db.begin() as tx:
-        for name, rules in columns.policy().registries.items():
-            source = columns.table(name)
-            query = sa.select(*(source.c[c] for c in rules.export)).order_by(*source.primary_key.columns)
-            content, rows = _parquet(tx, name, rules.export, query)
-            yield _File(name, "", dt.date.min, f"{name}/all/{name}.parquet", content, rows)
-
-
-def _parquet(tx: sa.Connection, name: str, chosen: tuple[str, ...], query: sa.Select[Any]) -> tuple[bytes, int]:
-    """The rows as Parquet; the same rows give the same bytes."""
+def _file(
+    tx: sa.Connection, name: str, chosen: tuple[str, ...], cohort: tuple[str, dt.date], path: str,
+    *mine: sa.ColumnElement[bool],
+) -> _File:  # fmt: skip
+    source = columns.table(name)
+    query = sa.select(*(source.c[column] for column in chosen)).where(*mine).order_by(*source.primary_key.columns)
     rows = tx.execute(query).all()
-    schema = columns.schema(name, chosen)
+    return _File(name, *cohort, path, parquet(columns.schema(name, chosen), rows), len(rows))
+
+
+def parquet(schema: pa.Schema, rows: Sequence[Sequence[Any]]) -> bytes:
+    """The rows as Parquet; the same rows in the same order give the same bytes."""
+    values = zip(*rows, strict=True) if rows else [()] * len(schema)
     arrays = [
-        pa.array([str(v) if isinstance(v, uuid.UUID) else v for v in values], type=field.type)
-        for field, values in zip(schema, zip(*rows, strict=True) if rows else [()] * len(schema), strict=True)
+        pa.array([str(v) if isinstance(v, uuid.UUID) else v for v in column], type=field.type)
+        for field, column in zip(schema, values, strict=True)
     ]
     sink = io.BytesIO()
     pq.write_table(pa.Table.from_arrays(arrays, schema=schema), sink, compression="zstd")
-    return sink.getvalue(), len(rows)
+    return sink.getvalue()
 
 
-def _schemas(lake: str) -> None:
-    """An empty, typed file for every table, so that a query over a table without rows has its columns."""
+def _note(tx: sa.Connection, files: Sequence[_File], now: dt.datetime) -> None:
+    """Enters the files in the manifest; one whose content did not change keeps its time."""
+    new = insert(lake_manifest)
+    told = {name: new.excluded[name] for name in ("path", "row_count", "sha256", "exported_at")}
+    upsert = new.on_conflict_do_update(
+        index_elements=["table_name", "campaign", "cohort_on"],
+        set_=told,
+        where=lake_manifest.c.sha256 != new.excluded.sha256,
+    )
+    rows = [
+        {
+            "table_name": each.table, "campaign": each.campaign, "cohort_on": each.cohort_on, "path": each.path,
+            "row_count": each.rows, "sha256": hashlib.sha256(each.content).hexdigest(), "exported_at": now,
+        }
+        for each in files
+    ]  # fmt: skip
+    tx.execute(upsert, rows)
+
+
+def _put(lake: str, files: Sequence[_File], report: ExportReport) -> None:
+    for each in files:
+        if lake_files.put(lake, each.path, each.content):
+            report.files += 1
+            report.rows += each.rows
+            report.size_bytes += len(each.content)
+            report.rows_by_table[each.table] = report.rows_by_table.get(each.table, 0) + each.rows
+
+
+def _put_schemas(lake: str) -> None:
+    """An empty, typed file for every table, so that a query over a table without any row has its columns."""
     for name, rules in columns.policy().tables.items():
-        sink = io.BytesIO()
-        pq.write_table(columns.schema(name, rules.export).empty_table(), sink)
-        _put(lake, f"{name}/_schema/empty.parquet", sink.getvalue())
+        lake_files.put(lake, f"{name}/_schema/empty.parquet", parquet(columns.schema(name, rules.export), ()))
 
 
-def _publish_manifest(db: Database, lake: str) -> None:
-    """``_manifest.parquet`` names every file; written last, so that a reader who sees a name finds the file."""
+def _put_manifest(db: Database, lake: str) -> None:
+    names = tuple(column.name for column in lake_manifest.columns)
     with db.begin() as tx:
-        rows = tx.execute(sa.select(lake_manifest).order_by(*lake_manifest.primary_key.columns)).mappings().all()
-    names = [column.name for column in lake_manifest.columns]
-    sink = io.BytesIO()
-    types = {"row_count": pa.int64(), "cohort_on": pa.date32(), "exported_at": pa.timestamp("us", tz="UTC")}
-    arrays = [pa.array([row[name] for row in rows], type=types.get(name, pa.string())) for name in names]
-    pq.write_table(pa.Table.from_arrays(arrays, names=names), sink)
-    _put(lake, "_manifest.parquet", sink.getvalue())
-
-
-def _put(lake: str, path: str, content: bytes) -> None:
-    """Writes whole or not at all; a file with the same bytes is left alone."""
-    if "://" not in lake:
-        target = Path(lake) / path
-        if target.is_file() and target.stat().st_size == len(content) and target.read_bytes() == content:
-            return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.new")
-        try:
-            with beside.open("wb") as sink:
-                sink.write(content)
-                sink.flush()
-                os.fsync(sink.fileno())
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
-        return
-    import fsspec
-
-    filesystem, root = fsspec.core.url_to_fs(lake)
-    with filesystem.open(f"{root}/{path}", "wb") as remote:  # object stores replace an object as a whole
-        remote.write(content)
+        rows = tx.execute(sa.select(lake_manifest).order_by(*lake_manifest.primary_key.columns)).all()
+    lake_files.put(lake, lake_files.MANIFEST, parquet(columns.schema("lake_manifest", names), rows))

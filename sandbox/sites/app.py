@@ -47,7 +47,7 @@ class Websites:
 
     async def _answer(self, site: Site, host: str, request: Request) -> Response:
         scheme, path = request.url.scheme, request.url.path
-        answer = await _misbehaved(site, path)
+        answer = await _misbehaved(site, path, float(self._sandbox.options.get("hangs_s", HANGS_S)))
         if answer is not None:
             return answer
         target = sites.redirect_of(site, host, scheme, path)
@@ -71,12 +71,12 @@ class Websites:
         return self._sandbox.world.business(site.business_key)
 
 
-async def _misbehaved(site: Site, path: str) -> Response | None:
+async def _misbehaved(site: Site, path: str, hangs_s: float) -> Response | None:
     """What a server that does not work answers, whatever it is asked for; None when this one works."""
     page_asked = path not in {"/robots.txt", "/favicon.ico", "/sitemap.xml"}
     match site.behaviour:
         case "timeout":
-            await asyncio.sleep(HANGS_S)
+            await asyncio.sleep(hangs_s)
             raise Gone
         case "refused":
             raise Gone

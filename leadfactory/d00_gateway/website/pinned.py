@@ -38,9 +38,9 @@ class PinnedTransport(httpx.AsyncBaseTransport):
         network = _JudgedNetwork(settings.website_resolver, settings.website_gateway if sandbox else "")
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=verify,
-            max_connections=64,
-            max_keepalive_connections=32,
-            keepalive_expiry=5.0,
+            max_connections=32,
+            max_keepalive_connections=8,
+            keepalive_expiry=2.0,  # a host is asked two or three times in a row; httpcore looks through all kept ones at each request
             network_backend=network,
         )
 

@@ -169,6 +169,18 @@ def test_only_ids_and_hashes_stay_once_yelps_content_is_gone(planned, run, store
         assert set(tx.scalars(sa.select(vendor_content.c.expires_at))) == {NOW + dt.timedelta(hours=24)}
 
 
+def test_content_that_a_crash_of_the_database_emptied_is_fetched_again_once(planned, run, stored, database):
+    unit, yelp = planned(quota=120), FakeYelp([business(n) for n in range(200)])
+    run(unit, yelp)
+    before = stored()
+    with database.begin() as tx:
+        tx.execute(sa.delete(vendor_content))
+    report = run(unit, yelp)
+    assert "120 fetched again" in " ".join(report.notes)
+    assert (report.calls, stored()) == (3, before)
+    assert run(unit, yelp).calls == 0
+
+
 def test_the_lake_is_told_that_it_is_behind(planned, run, database):
     run(planned(quota=1), FakeYelp([business(1)]))
     with database.begin() as tx:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -130,3 +131,14 @@ def test_every_unique_business_is_registered_once(day, unique, database):
     with database.begin() as tx:
         registered = list(tx.scalars(sa.select(businesses.c.business_id)))
     assert sorted(registered) == sorted(row.business_id for row in unique())
+
+
+def test_two_cohorts_that_find_one_business_at_once_register_it_once(planned, database, clock, settings, unique):
+    units = [planned(quota=1, name=name, zips=(code,)) for name, code in (("one", "10001"), ("two", "10002"))]
+    for unit in units:
+        asyncio.run(source(unit, db=database, clock=clock, settings=settings, yelp=FakeYelp([business(1)])))
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda unit: unify(unit, db=database, clock=clock, settings=settings), units))
+    (one,), (two,) = unique("one"), unique("two")
+    assert one.business_id == two.business_id
+    assert sorted([one.duplicate_of is None, two.duplicate_of is None]) == [False, True]

@@ -120,12 +120,16 @@ def test_the_phone_can_only_be_untappable_where_there_is_one():
     assert "phone_not_tappable" not in kinds(result(), {"tel_link_count": 0})
 
 
-@pytest.mark.parametrize(("release", "found"), [("1.12.4", True), ("3.4.1", True), ("3.5.0", False), ("3.10", False), ("x", False)])
+@pytest.mark.parametrize(
+    ("release", "found"), [("1.12.4", True), ("3.4.1", True), ("3.5.0", False), ("3.10", False), ("x", False)]
+)
 def test_releases_are_compared_as_numbers(release, found):
     assert ("outdated_jquery" in kinds(result(), {"jquery_version": release})) is found
 
 
-@pytest.mark.parametrize(("year", "level"), [(2026, None), (2025, None), (2024, 1), (2019, 3), (2031, None), (19, None)])
+@pytest.mark.parametrize(
+    ("year", "level"), [(2026, None), (2025, None), (2024, 1), (2019, 3), (2031, None), (19, None)]
+)
 def test_the_copyright_year_is_judged_by_its_age(year, level):
     assert kinds(result(), {"copyright_year": year}).get("stale_copyright") == level
 

@@ -45,7 +45,13 @@ def with_headline(text):
 async def test_words_that_rest_on_the_findings_are_kept_with_their_price(leads):
     leads.business()
     report, _, (row,) = await explained(leads, honest)
-    assert (row.status, row.source, row.reason, row.model, row.cost_microusd) == ("ok", "openai", None, "gpt-5-mini", 260)
+    assert (row.status, row.source, row.reason, row.model, row.cost_microusd) == (
+        "ok",
+        "openai",
+        None,
+        "gpt-5-mini",
+        260,
+    )
     assert len(row.explanations) == len(row.finding_ids) == 3
     assert report.counts == {"worded by openai": 1}
 
@@ -73,7 +79,9 @@ async def test_the_prompt_holds_our_measurements_and_nothing_that_was_published_
         with_headline("You lose 9,000 dollars"),
         lambda asked: honest(asked) | {"explanations": []},
         lambda asked: honest(asked) | {"explanations": honest(asked)["explanations"] * 2},
-        lambda asked: honest(asked) | {"explanations": [{"finding_id": "made_up", "sentence": "A plain short sentence."}]},
+        lambda asked: (
+            honest(asked) | {"explanations": [{"finding_id": "made_up", "sentence": "A plain short sentence."}]}
+        ),
     ],
 )
 async def test_an_answer_that_follows_orders_is_replaced_by_the_rules_words(leads, answer):
@@ -90,7 +98,10 @@ async def test_an_answer_that_follows_orders_is_replaced_by_the_rules_words(lead
     ("error", "reason"),
     [
         (VendorRejected("openai", "responses", "refusal"), "openai rejected: refusal"),
-        (VendorUnavailable("openai", "responses", "breaker_open", left_the_house=False), "openai unavailable: breaker_open"),
+        (
+            VendorUnavailable("openai", "responses", "breaker_open", left_the_house=False),
+            "openai unavailable: breaker_open",
+        ),
         (VendorUnavailable("openai", "responses", "budget", left_the_house=False), "openai unavailable: budget"),
     ],
 )

@@ -224,10 +224,12 @@ def test_yelps_own_word_for_the_website_is_used_when_google_knows_none(run, row)
     assert (row().status, row().site_source, row().place_match) == ("ok", "yelp", "no_match")
 
 
-def test_expired_content_is_said_and_nobody_is_asked(run, row):
+def test_content_that_is_gone_is_said_and_the_business_waits_for_it(run, row):
     world = World()
     run(world, listing=None)
-    assert (row().reason, row().place_match, world.asked) == ("source_content_expired", "not_asked", [])
+    assert (row().reason, row().place_match, world.asked) == ("source_content_gone", "not_asked", [])
+    run(world)
+    assert row().status == "ok"
 
 
 def test_a_day_that_is_over_buys_nothing(run, database):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leadfactory.d04_enrichment.contacts import Contact
 from leadfactory.d04_enrichment.page import read
 from tests.unit.d04_enrichment.conftest import site_page
 
@@ -140,7 +141,9 @@ HOSTILE = [
     '<script type="application/ld+json">' + "[" * 50_000 + "</script>",
     '<script type="application/ld+json">{"@type":"Store","name":"a\\u0000b\\ud800c","openingHours":[NaN,{"opens":"\\u0000"}]}</script>',
     '<script type="application/ld+json">{"@type":"Store","name":["x"],"address":[],"telephone":{},"email":[1],"openingHours":7}</script>',
-    "<div>" * 20_000,
+    "<div>" * 300_000,
+    "<x/>" * 300_000,
+    "<b " * 300_000,
     "a@" * 50_000,
     "info [at] " + "a [dot] " * 20_000,
     "1 " * 100_000 + "NY 10001",
@@ -156,6 +159,19 @@ def test_a_hostile_page_is_read_and_what_it_says_fits_every_column(html):
     for text in (reading.said.name, reading.said.phone, reading.said.address, *(reading.said.hours or [])):
         assert text is None or (text.isprintable() and len(text) <= 300)
     json.dumps(reading.facts, allow_nan=False).encode("utf-8")
+
+
+def test_a_page_that_nests_too_deep_is_read_to_that_point():
+    assert read(
+        site_page("<title>Joe's</title><p>info@joes.example</p>" + "<div>" * 300_000 + "late@joes.example")
+    ).emails == (Contact("info@joes.example", "text"),)
+
+
+@pytest.mark.parametrize(
+    "html", ["<li>a" * 5_000, "<svg>" + "<path/>" * 5_000 + "</svg>", "<div></div>" * 5_000, "<br>" * 5_000]
+)
+def test_a_long_page_that_nests_little_is_read_to_its_end(html):
+    assert [each.email for each in read(site_page(html + " info@joes.example")).emails] == ["info@joes.example"]
 
 
 _parts = st.sampled_from(

@@ -88,7 +88,9 @@ def test_each_way_not_to_qualify_has_its_reason(change, reason):
 
 
 def test_the_top_share_is_cut_by_rank():
-    many = [dataclasses.replace(LEAD, business_id=uuid.UUID(int=n), performance=None if n > 2 else 30) for n in range(10)]
+    many = [
+        dataclasses.replace(LEAD, business_id=uuid.UUID(int=n), performance=None if n > 2 else 30) for n in range(10)
+    ]
     judged = judge(many, top_share=0.2)
     assert [each.qualified for each in judged] == [True, True] + [False] * 8
     assert judged[9].reason == "outside the campaign's top share"
@@ -96,11 +98,16 @@ def test_the_top_share_is_cut_by_rank():
 
 def test_unknown_measurements_are_no_signal():
     unknown = dataclasses.replace(LEAD, performance=None, seo=None, accessibility=None, hours_visible=None)
-    assert not {"performance_below", "seo_below", "accessibility_below", "hours_missing"} & set(score(unknown).components)
+    assert not {"performance_below", "seo_below", "accessibility_below", "hours_missing"} & set(
+        score(unknown).components
+    )
 
 
 def test_the_hash_of_the_inputs_changes_with_each_of_them():
-    hashes = {dataclasses.replace(LEAD, **change).input_hash for change in ({}, {"seo": 61}, {"findings": BAD[:-1]}, {"email": None})}
+    hashes = {
+        dataclasses.replace(LEAD, **change).input_hash
+        for change in ({}, {"seo": 61}, {"findings": BAD[:-1]}, {"email": None})
+    }
     assert len(hashes) == 4
 
 

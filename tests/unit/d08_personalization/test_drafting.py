@@ -70,7 +70,12 @@ async def test_the_links_name_the_send_that_the_draft_will_have(qualified):
 async def test_what_the_numbers_rest_on_is_stored(qualified):
     _, _, (row,) = await drafted(qualified, model_down)
     finding_ids = {str(each) for each in row.finding_ids}
-    assert set(row.facts.values()) <= finding_ids | {"audit_findings:count", "price_book:full_report", "site_audits.fetched_at", "scale"}
+    assert set(row.facts.values()) <= finding_ids | {
+        "audit_findings:count",
+        "price_book:full_report",
+        "site_audits.fetched_at",
+        "scale",
+    }
     assert finding_ids & set(row.facts.values())
 
 
@@ -94,9 +99,20 @@ async def test_a_hostile_own_name_reaches_neither_the_prompt_nor_the_mail(leads)
 
 async def test_at_least_95_percent_of_qualified_leads_get_a_draft_without_any_model(leads):
     names = ["Joe's", None, "Ünïcödé & Sons", "Visit evil.example", "24/7", "x" * 90, "Pizza 33", "A" * 59, "<b>"]
-    facts = [{}, {"https": False}, {"h1_count": 3, "jquery_version": "1.4"}, {"form_count": 0, "inputs_without_label": 4}]
+    facts = [
+        {},
+        {"https": False},
+        {"h1_count": 3, "jquery_version": "1.4"},
+        {"form_count": 0, "inputs_without_label": 4},
+    ]
     for number in range(40):
-        base = {"phone_visible": False, "address_visible": False, "hours_visible": False, "has_title": False, "lorem_ipsum": True}
+        base = {
+            "phone_visible": False,
+            "address_visible": False,
+            "hours_visible": False,
+            "has_title": False,
+            "lorem_ipsum": True,
+        }
         leads.business(
             number, own_name=names[number % len(names)], page_facts=base | facts[number % len(facts)],
             site_host=f"{'long-' * (number % 9)}shop{number}.example",
@@ -112,9 +128,15 @@ async def test_a_held_out_lead_gets_no_mail_and_says_why(qualified):
     with qualified.db.begin() as tx:
         tx.execute(
             sa.insert(experiment_assignments).values(
-                campaign=UNIT.campaign, cohort_on=UNIT.day, business_id=lead.business_id, experiment="subject_pattern",
-                version=1, arm="holdout", bucket=3, assigned_at=TUESDAY,
-            )  # fmt: skip
+                campaign=UNIT.campaign,
+                cohort_on=UNIT.day,
+                business_id=lead.business_id,
+                experiment="subject_pattern",
+                version=1,
+                arm="holdout",
+                bucket=3,
+                assigned_at=TUESDAY,
+            )
         )
     report, openai, (row,) = await drafted(qualified, honest)
     assert (row.status, row.reason, row.body_text) == ("held_out", "holdout of subject_pattern", None)
@@ -136,7 +158,9 @@ async def test_a_campaign_without_a_sender_is_drafted_for_and_again_once_it_has_
     _, _, (first,) = await drafted(leads, honest)
     assert (first.status, "[postal address not set]" in first.body_text) == ("drafted", True)
     with leads.db.begin() as tx:
-        tx.execute(sa.update(campaigns).values(sender_name="Ana Ruiz", postal_address="Example Plaza, Wilmington, DE 19801"))
+        tx.execute(
+            sa.update(campaigns).values(sender_name="Ana Ruiz", postal_address="Example Plaza, Wilmington, DE 19801")
+        )
     _, _, rows = await drafted(leads, honest)
     assert [row.version for row in rows] == [1, 2]
     assert "Example Plaza" in rows[1].body_text
@@ -148,10 +172,21 @@ async def test_a_draft_that_was_claimed_is_never_written_again(qualified):
     with qualified.db.begin() as tx:
         tx.execute(
             sa.insert(email_sends).values(
-                campaign=UNIT.campaign, cohort_on=UNIT.day, send_id=uuid.uuid4(), business_id=row.business_id, step=1,
-                draft_id=row.draft_id, address_hmac=b"a", address_plus_hmac=b"a", sender_email="a@b.example", state="accepted",
-                due_at=TUESDAY, expires_at=TUESDAY, planned_at=TUESDAY, claimed_at=TUESDAY,
-            )  # fmt: skip
+                campaign=UNIT.campaign,
+                cohort_on=UNIT.day,
+                send_id=uuid.uuid4(),
+                business_id=row.business_id,
+                step=1,
+                draft_id=row.draft_id,
+                address_hmac=b"a",
+                address_plus_hmac=b"a",
+                sender_email="a@b.example",
+                state="accepted",
+                due_at=TUESDAY,
+                expires_at=TUESDAY,
+                planned_at=TUESDAY,
+                claimed_at=TUESDAY,
+            )
         )
         tx.execute(sa.update(campaigns).values(sender_name="Somebody Else"))
     _, openai, rows = await drafted(qualified, honest)

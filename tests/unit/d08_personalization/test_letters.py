@@ -19,7 +19,9 @@ from leadfactory.d08_personalization.letter_wording import Letter
 from leadfactory.d08_personalization.letters import config
 
 KINDS = catalogue().kinds
-SENDER = Sender("ana@mail.leadfactory.example", "Ana Ruiz", "LeadFactory & Sons, 500 Example Plaza, Wilmington, DE 19801")
+SENDER = Sender(
+    "ana@mail.leadfactory.example", "Ana Ruiz", "LeadFactory & Sons, 500 Example Plaza, Wilmington, DE 19801"
+)
 LINKS = Links("http://localhost:8000/r/AXL0-_a", "http://localhost:8000/u/AXX0-_b")
 
 
@@ -161,7 +163,10 @@ def test_the_hook_is_measured_the_quick_win_is_quick_and_the_second_is_of_anothe
 
 
 def test_with_nothing_found_there_is_nothing_to_write():
-    assert composing.choose([], domain="x.example", own_name=None, vertical="legal", measured_at=CONTENT.measured_at) is None
+    assert (
+        composing.choose([], domain="x.example", own_name=None, vertical="legal", measured_at=CONTENT.measured_at)
+        is None
+    )
 
 
 def worded(**changes: str) -> Letter:
@@ -170,7 +175,9 @@ def worded(**changes: str) -> Letter:
         "not_made_for_phones": "On a phone the page shows up in miniature.",
         "preview": "A guest on a phone waits 6.1 seconds.",
     } | changes
-    sentences = [{"finding_id": kind, "sentence": values[kind]} for kind in ("slow_main_content", "not_made_for_phones")]
+    sentences = [
+        {"finding_id": kind, "sentence": values[kind]} for kind in ("slow_main_content", "not_made_for_phones")
+    ]
     return Letter.model_validate({"preview": values["preview"], "sentences": sentences})
 
 

@@ -24,11 +24,12 @@ from tests.postgres import settings_for_tests
 class Mailroom(Leads):
     """Leads with drafts, and the sender over them."""
 
-    def drafted(self, count: int = 1, **changes: Any) -> None:
-        """That many leads with drafts."""
+    def drafted(self, count: int = 1, **changes: Any) -> int:
+        """That many leads; how many got a draft (the others are held out of the experiment)."""
         for number in range(count):
             self.business(number, **changes)
         asyncio.run(self.through("draft"))
+        return len(self.rows(sa.text("SELECT 1 FROM email_drafts WHERE status = 'drafted'")))
 
     async def send_async(self, answer: Callable[[Any], str] = lambda mail: f"id-{mail.send_id}", *, clock: Clock = CLOCK, **options: Any) -> tuple[StageReport, FakeSendGrid]:  # fmt: skip
         """One run of the sender, for real unless told otherwise."""

@@ -91,7 +91,9 @@ def test_a_suppressed_business_is_refused_for_good(planned):
 def test_a_tagged_address_is_stopped_by_the_suppression_of_the_plain_one(room):
     room.drafted(email="joe+yelp@shop0.example")
     with room.db.begin() as tx:
-        suppression.suppress(tx, room.hashes, reason="unsubscribed", source="test", now=TUESDAY, address="joe@shop0.example")
+        suppression.suppress(
+            tx, room.hashes, reason="unsubscribed", source="test", now=TUESDAY, address="joe@shop0.example"
+        )
     _, sendgrid = room.send()
     assert sendgrid.asked == []
     assert room.states == {"refused": 1}

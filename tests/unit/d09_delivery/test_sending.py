@@ -54,7 +54,11 @@ def test_the_mail_carries_what_the_law_and_the_providers_ask_for(room):
     assert "\n" not in link
     assert "500 Example Plaza" in mail.text
     assert "500 Example Plaza" in mail.html
-    assert (mail.to_email, mail.from_email, mail.reply_to) == ("info@shop0.example", "ana@mail.leadfactory.example", "ana@mail.leadfactory.example")
+    assert (mail.to_email, mail.from_email, mail.reply_to) == (
+        "info@shop0.example",
+        "ana@mail.leadfactory.example",
+        "ana@mail.leadfactory.example",
+    )
     assert mail.custom_args == {"send_id": str(mail.send_id), "campaign_day": UNIT.key}
     assert "@" not in str((mail.custom_args, mail.categories))
 
@@ -174,7 +178,9 @@ def test_what_was_not_handed_over_when_a_run_breaks_is_planned_again(room, monke
 def test_a_claim_of_a_dead_process_becomes_unknown_and_is_not_sent_again(room):
     room.drafted()
     room.send(unavailable("breaker_open", left=False))
-    room.change("UPDATE email_sends SET state = 'claimed', claimed_at = now(), claim_expires_at = now() - interval '1 second'")
+    room.change(
+        "UPDATE email_sends SET state = 'claimed', claimed_at = now(), claim_expires_at = now() - interval '1 second'"
+    )
     assert room.send()[1].asked == []
     (row,) = room.rows(sa.select(email_sends))
     assert (row.state, row.reason) == ("unknown", "the process that claimed it ended before it was settled")
@@ -183,7 +189,9 @@ def test_a_claim_of_a_dead_process_becomes_unknown_and_is_not_sent_again(room):
 def test_a_claim_of_a_living_process_is_left_alone(room):
     room.drafted()
     room.send(unavailable("breaker_open", left=False))
-    room.change("UPDATE email_sends SET state = 'claimed', claimed_at = now(), claim_expires_at = now() + interval '1 minute'")
+    room.change(
+        "UPDATE email_sends SET state = 'claimed', claimed_at = now(), claim_expires_at = now() + interval '1 minute'"
+    )
     assert room.send()[1].asked == []
     assert room.states == {"claimed": 1}
 
@@ -208,7 +216,9 @@ def test_a_sender_sends_no_more_than_its_day_allows(room, monkeypatch):
 def test_who_was_mailed_was_exposed_and_nobody_else(room):
     room.drafted(4)
     room.send(limit=2)
-    exposed = room.rows(sa.select(experiment_assignments.c.business_id).where(experiment_assignments.c.exposed_at.is_not(None)))
+    exposed = room.rows(
+        sa.select(experiment_assignments.c.business_id).where(experiment_assignments.c.exposed_at.is_not(None))
+    )
     mailed = room.rows(sa.select(email_sends.c.business_id).where(email_sends.c.state == "accepted"))
     assert sorted(exposed) == sorted(mailed)
 
@@ -269,15 +279,29 @@ async def test_all_cohorts_are_sent_in_one_run_with_a_report_each(room):
     sendgrid = FakeSendGrid(room.settings, lambda mail: "id")
     with room.db.begin() as tx:
         assert sending.count_due(tx, CLOCK.now()) == 2
-    (report,) = await sending.send_all_due(db=room.db, clock=CLOCK, settings=room.settings, sendgrid=sendgrid, dry_run=False)
+    (report,) = await sending.send_all_due(
+        db=room.db, clock=CLOCK, settings=room.settings, sendgrid=sendgrid, dry_run=False
+    )
     assert (report.unit, report.rows_out, report.calls) == (UNIT, 2, 2)
     assert sendgrid.gateway.scopes == [(UNIT, "email_sends")]
     with room.db.begin() as tx:
         assert sending.count_due(tx, CLOCK.now()) == 0
-    assert await sending.send_all_due(db=room.db, clock=CLOCK, settings=room.settings, sendgrid=sendgrid, dry_run=False) == []
+    assert (
+        await sending.send_all_due(db=room.db, clock=CLOCK, settings=room.settings, sendgrid=sendgrid, dry_run=False)
+        == []
+    )
 
 
 def test_nothing_personal_is_in_a_report(room):
     room.drafted(2, email="owner@both.example")
     report, _ = room.send()
     assert "@" not in str(report.figures())
+
+
+def test_a_send_without_a_true_sender_is_set_aside_with_the_rule(room):
+    room.drafted()
+    room.change("UPDATE campaigns SET sender_email = 'nobody'")
+    assert room.send()[1].asked == []
+    assert [row.rule for row in room.rows(sa.text("SELECT rule FROM rejected_rows WHERE asset = 'email_sends'"))] == [
+        "has_a_sender"
+    ]

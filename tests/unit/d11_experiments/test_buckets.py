@@ -17,7 +17,12 @@ MANY = [uuid.UUID(int=n) for n in range(40_000)]
 
 
 def test_a_bucket_is_the_same_for_ever():
-    assert [bucket("subject-pattern-2026-11", uuid.UUID(int=n)) for n in range(4)] == [6384, 8521, 6994, 1587]  # by sha256sum
+    assert [bucket("subject-pattern-2026-11", uuid.UUID(int=n)) for n in range(4)] == [
+        6384,
+        8521,
+        6994,
+        1587,
+    ]  # by sha256sum
 
 
 def test_buckets_are_even():

@@ -1,0 +1,97 @@
+"""The lake's files, on local disk or any fsspec store: written whole or not at all, and not while marts are read from them."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import urllib.parse
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+MANIFEST = "_manifest.parquet"
+
+
+def folder(lake: str) -> Path | None:
+    """The lake as a folder of this machine; None when it is an object store."""
+    if lake.startswith("file://"):
+        return Path(urllib.request.url2pathname(urllib.parse.urlsplit(lake).path))
+    return None if "://" in lake else Path(lake)
+
+
+def put(lake: str, path: str, content: bytes) -> bool:
+    """Writes ``content`` as a whole; whether anything changed: a file that holds the same bytes is left alone.
+
+    Raises:
+        OSError: nothing was written, and the file that was there still is.
+    """
+    if get(lake, path) == content:
+        return False
+    root = folder(lake)
+    if root is None:
+        import fsspec
+
+        filesystem, base = fsspec.core.url_to_fs(lake)
+        filesystem.pipe_file(f"{base}/{path}", content)  # object stores replace an object as a whole
+        return True
+    target = root / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.new")
+    try:
+        with beside.open("wb") as sink:
+            sink.write(content)
+            sink.flush()
+            os.fsync(sink.fileno())
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
+    sync_folder(target.parent)  # else a power cut may take the rename back, after the flags have fallen
+    return True
+
+
+def get(lake: str, path: str) -> bytes | None:
+    """What the file holds; None when there is none."""
+    root = folder(lake)
+    try:
+        if root is not None:
+            return (root / path).read_bytes()
+        import fsspec
+
+        filesystem, base = fsspec.core.url_to_fs(lake)
+        return filesystem.cat_file(f"{base}/{path}")
+    except FileNotFoundError:
+        return None
+
+
+def manifest_sha256(lake: str) -> str | None:
+    """Names the state of the whole lake; None when nothing was ever exported."""
+    content = get(lake, MANIFEST)
+    return None if content is None else hashlib.sha256(content).hexdigest()
+
+
+@contextlib.contextmanager
+def held(lake: str, *, alone: bool) -> Iterator[None]:
+    """Keeps an export (``alone``) and builds of the marts apart, so that no build reads half of an export.
+
+    Waits its turn. Only a lake on local disk can be held; on an object store the schedules keep them apart.
+    """
+    root = folder(lake)
+    if root is None:
+        yield
+        return
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / ".lock").open("w") as lock:  # the kernel frees it when the process dies
+        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+
+
+def sync_folder(path: Path) -> None:
+    """Makes a rename in ``path`` survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
