@@ -10,10 +10,10 @@ DEEPEST = 1_000  # open elements; browsers stop nesting at 512
 MOST = 2_000_000  # characters; a small business's page is a hundredth of that
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]{0,40})[^<>]*?(/?)>")
 # Elements without an end, and those that the next of their kind closes.
-_FLAT = frozenset(
-    "area base br col embed hr img input link meta param source track wbr p li dt dd tr td th thead tbody tfoot option optgroup "
-    "rp rt html head body colgroup caption".split()
-)  # fmt: skip
+_FLAT = frozenset({
+    "area", "base", "body", "br", "caption", "col", "colgroup", "dd", "dt", "embed", "head", "hr", "html", "img", "input", "li", "link",
+    "meta", "optgroup", "option", "p", "param", "rp", "rt", "source", "tbody", "td", "tfoot", "th", "thead", "tr", "track", "wbr",
+})  # fmt: skip
 
 
 def parse(html: str) -> LexborHTMLParser:

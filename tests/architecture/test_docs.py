@@ -26,8 +26,15 @@ def test_every_make_target_of_the_readme_exists() -> None:
 
 
 def test_every_command_of_the_readme_exists() -> None:
-    done = subprocess.run([sys.executable, "-m", "cli.main", "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
-    named = set(re.findall(r"leadfactory ([a-z]+(?:-[a-z]+)+)", (ROOT / "README.md").read_text() + (ROOT / "docs" / "walk.md").read_text()))
+    done = subprocess.run(
+        [sys.executable, "-m", "cli.main", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    named = set(
+        re.findall(
+            r"leadfactory ([a-z]+(?:-[a-z]+)+)",
+            (ROOT / "README.md").read_text() + (ROOT / "docs" / "walk.md").read_text(),
+        )
+    )
     assert {name for name in named if name not in done.stdout} == set()
 
 
@@ -35,5 +42,7 @@ def test_every_setting_is_in_the_example() -> None:
     from leadfactory.settings import Settings
 
     example = (ROOT / ".env.example").read_text()
-    missing = [str(f.validation_alias) for f in Settings.model_fields.values() if f"{f.validation_alias}=" not in example]
+    missing = [
+        str(f.validation_alias) for f in Settings.model_fields.values() if f"{f.validation_alias}=" not in example
+    ]
     assert missing == []

@@ -26,8 +26,18 @@ def report(**fields: object) -> StageReport:
 
 
 def test_metadata_names_rows_calls_spend_duration_and_state() -> None:
-    told = policies.told(report(rows_in=5, rows_out=3, rows_rejected=1, rows_open=1, calls=7, spend_microusd=35_000, seconds=1.5))
-    wanted = {"rows in": 5, "rows out": 3, "rows rejected": 1, "rows still open": 1, "vendor calls": 7, "spend (USD)": 0.035, "seconds": 1.5}
+    told = policies.told(
+        report(rows_in=5, rows_out=3, rows_rejected=1, rows_open=1, calls=7, spend_microusd=35_000, seconds=1.5)
+    )
+    wanted = {
+        "rows in": 5,
+        "rows out": 3,
+        "rows rejected": 1,
+        "rows still open": 1,
+        "vendor calls": 7,
+        "spend (USD)": 0.035,
+        "seconds": 1.5,
+    }
     assert {name: told[name] for name in wanted} == wanted
     assert told["campaign-day"] == "open"
 
@@ -48,7 +58,9 @@ def test_a_chart_of_nothing_is_still_a_picture() -> None:
     assert bar_chart("nothing yet", {"none": 0}).startswith("![nothing yet]")
 
 
-def test_an_asset_waits_for_its_campaign_day_and_then_names_who_holds_it(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_asset_waits_for_its_campaign_day_and_then_names_who_holds_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(policies, "LOCK_WAIT_S", 0.1)
     context = dg.build_asset_context(partition_key=UNIT.key)
     with campaign_day_lock(database, UNIT, policies.NIGHT), pytest.raises(CampaignDayBusy, match="restaurant-10001"):
