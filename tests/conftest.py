@@ -1,10 +1,23 @@
-"""Fixtures that every suite may use."""
+"""Fixtures that every suite may use, and what `make test-fast` leaves out."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import pytest
+
+TESTS = Path(__file__).resolve().parent
+sys.path.insert(0, str(TESTS.parent))
 
 pytest_plugins = ["tests.postgres"]
+# Suites that start servers and processes of their own, and so are left to `make test`.
+SLOW = ("unit/stores", "sandbox", "sandbox_clients", "contract", "migrations", "cli", "dbt", "flow")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the suites that need a whole stack, and tests that drive a sandbox of their own."""
+    for item in items:
+        where = item.path.relative_to(TESTS)
+        if where.as_posix().startswith(tuple(f"{name}/" for name in SLOW)) or where.stem.endswith("_sandbox"):
+            item.add_marker(pytest.mark.slow)
