@@ -1,11 +1,11 @@
 """The second code location: dbt's marts, built aside and published by one rename. Only this module imports dagster_dbt."""
 
-import os
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, build_dbt_asset_specs
 
 from leadfactory.d10_analytics import warehouse
 from leadfactory.settings import settings
@@ -23,20 +23,52 @@ class MartsTranslator(DagsterDbtTranslator):
         )
 
 
-@dbt_assets(
-    manifest=warehouse.manifest(settings()),
+MANIFEST = json.loads(warehouse.manifest(settings()).read_text())
+SPECS = build_dbt_asset_specs(
+    manifest=MANIFEST,
     dagster_dbt_translator=MartsTranslator(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True)),
-    name="dbt_marts",
-    pool="duckdb",  # DuckDB has one writer
 )
-def dbt_marts(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-    """All marts, once a night and without --vars: built and tested in a side file, then published by one rename."""
-    config = settings()
-    with warehouse.building(config) as side:
-        os.environ |= warehouse.environment(config, side)
-        yield from dbt.cli(["build"], context=context, target_path=config.home / "dbt" / "target").stream()
-        published = warehouse.publish(config, side)
-    context.log.info(f"published build {published.build_id} with {published.rows}")
+MART_OF = {spec.metadata["dagster_dbt/unique_id"]: spec.key for spec in SPECS}
+
+
+def _checks() -> dict[str, dg.AssetCheckSpec]:
+    """dbt's tests by dbt's id. A test of a staging model, which is no asset, belongs to the first mart that reads the model."""
+    found = {}
+    for test_id, test in {**MANIFEST["nodes"], **MANIFEST["unit_tests"]}.items():
+        if not test_id.startswith(("test.", "unit_test.")):
+            continue
+        near = [test.get("attached_node"), *sorted(test["depends_on"]["nodes"])]
+        near += sorted(child for node in near if node for child in MANIFEST["child_map"].get(node, ()))
+        mart = next(MART_OF[node] for node in near if node in MART_OF)
+        found[test_id] = dg.AssetCheckSpec(test["name"], asset=mart, description=test.get("description") or None)
+    return found
+
+
+CHECKS = _checks()
+
+
+def _results(tested: tuple[warehouse.Tested, ...]) -> Iterator[dg.AssetCheckResult]:
+    for each in tested:
+        check = CHECKS[each.test_id]
+        yield dg.AssetCheckResult(
+            passed=each.passed, check_name=check.name, asset_key=check.asset_key,
+            metadata={"failing rows": each.failures, "dbt": each.message},
+        )  # fmt: skip
+
+
+@dg.multi_asset(specs=SPECS, check_specs=list(CHECKS.values()), pool="duckdb", can_subset=False)
+def dbt_marts() -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+    """All marts or none: built and tested in a side file, then published by one rename; materialized once published."""
+    try:
+        published = warehouse.build_marts(settings())
+    except warehouse.MartsError as error:
+        yield from _results(error.tested)
+        raise
+    about = {"build": published.build_id, "lake manifest": published.lake_manifest_sha256}
+    for spec in SPECS:
+        rows = published.rows[spec.key.path[-1]]
+        yield dg.MaterializeResult(asset_key=spec.key, metadata={**about, "dagster/row_count": rows})
+    yield from _results(published.tested)
 
 
 marts = dg.define_asset_job(
@@ -45,9 +77,4 @@ marts = dg.define_asset_job(
     executor_def=dg.in_process_executor,
     description="Builds every mart aside, tests it, publishes the file by one rename.",
 )
-
-
-dbt_cli = DbtCliResource(
-    project_dir=str(warehouse.PROJECT), profiles_dir=str(warehouse.PROJECT), dbt_executable=str(warehouse.DBT)
-)
-defs = dg.Definitions(assets=[dbt_marts], jobs=[marts], schedules=[marts_nightly], resources={"dbt": dbt_cli})
+defs = dg.Definitions(assets=[dbt_marts], jobs=[marts], schedules=[marts_nightly])

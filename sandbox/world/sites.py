@@ -37,6 +37,8 @@ def site_of(seed: int, business: Business) -> Site:
         chosen.discard("no_robots_txt")
     if business.phone is None:
         chosen.add("no_phone_visible")
+    if business.email is not None and business.email_shown == "json_ld":
+        chosen.discard("no_json_ld")  # it is where the address is shown
     for first, second in EXCLUDES:
         if first in chosen:
             chosen.discard(second)

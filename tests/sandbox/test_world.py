@@ -198,3 +198,9 @@ def test_defects_that_exclude_each_other_never_meet(web):
 )
 def test_an_unregistered_name_is_nobodys_site(world, host):
     assert world.site(host) is None
+
+
+def test_an_address_in_linked_data_is_on_a_site_that_has_linked_data(world, people):
+    shown = [each for each in people if each.host and not each.chain and each.email_shown == "json_ld"]
+    assert len(shown) > 10
+    assert not [each.host for each in shown if "no_json_ld" in world.site(each.host).defects]

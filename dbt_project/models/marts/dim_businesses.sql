@@ -1,23 +1,33 @@
--- One row per registered business, with what is known of it now (type 1; history is in the facts).
+-- One row per registered business, with what is known of it now (type 1; history is in the facts). Rows of a cohort to which
+-- the business is a duplicate say nothing of their own: it was measured where it was found first.
 with newest_enrichment as (
     select * from {{ ref('stg_enriched_businesses') }}
-    qualify row_number() over (partition by business_id order by cohort_on desc, fetched_at desc) = 1
+    qualify row_number() over (partition by business_id order by fetched_at desc, cohort_on desc, campaign asc) = 1
 ),
 
 newest_audit as (
     select * from {{ ref('stg_site_audits') }}
     where status = 'ok'
-    qualify row_number() over (partition by business_id order by fetched_at desc) = 1
+    qualify row_number() over (partition by business_id order by fetched_at desc, cohort_on desc, campaign asc) = 1
 ),
 
 newest_score as (
-    select * from {{ ref('stg_lead_scores') }}
-    qualify row_number() over (partition by business_id order by cohort_on desc, version desc) = 1
+    select scores.*
+    from {{ ref('stg_lead_scores') }} as scores
+    inner join {{ ref('stg_unique_businesses') }} as uniques using (campaign, cohort_on, business_id)
+    where uniques.duplicate_of is null
+    qualify row_number() over (
+        partition by scores.business_id order by scores.scored_at desc, scores.cohort_on desc, scores.campaign asc, scores.version desc
+    ) = 1
 ),
 
-written_to as (
-    select business_id, count(*) filter (where state = 'accepted') as mails_accepted
-    from {{ ref('stg_email_sends') }} group by all
+letters as (
+    select
+        business_id,
+        count(*) filter (where state = 'accepted') as letters_sent,
+        max(settled_at) filter (where state = 'accepted') as last_letter_at
+    from {{ ref('stg_email_sends') }}
+    group by all
 )
 
 select
@@ -25,6 +35,8 @@ select
     businesses.first_campaign,
     businesses.first_cohort_on,
     campaigns.vertical,
+    newest_enrichment.own_name,
+    newest_enrichment.own_name_url,
     newest_enrichment.site_host,
     newest_enrichment.platform,
     newest_enrichment.state,
@@ -34,12 +46,13 @@ select
     newest_audit.accessibility,
     newest_score.score,
     newest_score.tier,
-    coalesce(newest_score.qualified, false) as qualified,
-    coalesce(written_to.mails_accepted, 0)::bigint as mails_accepted,
+    newest_score.qualified,
+    coalesce(letters.letters_sent, 0)::bigint as letters_sent,
+    letters.last_letter_at,
     businesses.registered_at
 from {{ ref('stg_businesses') }} as businesses
 left join {{ ref('stg_campaigns') }} as campaigns on businesses.first_campaign = campaigns.campaign
 left join newest_enrichment using (business_id)
 left join newest_audit using (business_id)
 left join newest_score using (business_id)
-left join written_to using (business_id)
+left join letters using (business_id)

@@ -12,23 +12,39 @@ newest_drafts as (
 ),
 
 sourced as (
-    select campaign, cohort_on, count(*) as sourced
-    from {{ ref('stg_sourced_businesses') }} group by all
+    select
+        campaign,
+        cohort_on,
+        count(*) as sourced
+    from {{ ref('stg_sourced_businesses') }}
+    group by all
 ),
 
 uniques as (
-    select campaign, cohort_on, count(*) filter (where duplicate_of is null) as uniques
-    from {{ ref('stg_unique_businesses') }} group by all
+    select
+        campaign,
+        cohort_on,
+        count(*) filter (where duplicate_of is null) as uniques
+    from {{ ref('stg_unique_businesses') }}
+    group by all
 ),
 
 enriched as (
-    select campaign, cohort_on, count(*) filter (where status = 'ok') as enriched
-    from {{ ref('stg_enriched_businesses') }} group by all
+    select
+        campaign,
+        cohort_on,
+        count(*) filter (where status = 'ok') as enriched
+    from {{ ref('stg_enriched_businesses') }}
+    group by all
 ),
 
 audited as (
-    select campaign, cohort_on, count(*) filter (where status = 'ok') as audited
-    from {{ ref('stg_site_audits') }} group by all
+    select
+        campaign,
+        cohort_on,
+        count(*) filter (where status = 'ok') as audited
+    from {{ ref('stg_site_audits') }}
+    group by all
 ),
 
 scored as (
@@ -37,31 +53,42 @@ scored as (
         cohort_on,
         count(*) filter (where score is not null) as scored,
         count(*) filter (where qualified) as qualified
-    from newest_scores group by all
+    from newest_scores
+    group by all
 ),
 
 drafted as (
-    select campaign, cohort_on, count(*) filter (where status = 'drafted') as drafted
-    from newest_drafts group by all
+    select
+        campaign,
+        cohort_on,
+        count(*) filter (where status = 'drafted') as drafted
+    from newest_drafts
+    group by all
 ),
 
 sends as (
     select
         campaign,
         cohort_on,
+        count(*) filter (where state in ('planned', 'claimed')) as waiting,
         count(*) filter (where state = 'accepted') as sent,
         count(*) filter (where state = 'unknown') as unknown,
-        count(*) filter (where state = 'refused') as refused
-    from {{ ref('stg_email_sends') }} group by all
+        count(*) filter (where state = 'refused') as refused,
+        count(*) filter (where state = 'rejected') as rejected,
+        count(*) filter (where state = 'expired') as expired
+    from {{ ref('stg_email_sends') }}
+    group by all
 ),
 
 calls as (
     select
         campaign,
         cohort_on,
-        count(*) filter (where not cache_hit and status <> 'not_sent') as vendor_calls,
-        sum(coalesce(cost_microusd, reserved_microusd)) filter (where not cache_hit and status <> 'not_sent') as cost_microusd
-    from {{ ref('stg_vendor_calls') }} group by all
+        count(*) as vendor_calls,
+        sum(coalesce(cost_microusd, reserved_microusd)) as cost_microusd
+    from {{ ref('stg_vendor_calls') }}
+    where {{ left_the_house() }}
+    group by all
 )
 
 select
@@ -76,9 +103,12 @@ select
     coalesce(scored.scored, 0)::bigint as scored,
     coalesce(scored.qualified, 0)::bigint as qualified,
     coalesce(drafted.drafted, 0)::bigint as drafted,
+    coalesce(sends.waiting, 0)::bigint as waiting,
     coalesce(sends.sent, 0)::bigint as sent,
     coalesce(sends.unknown, 0)::bigint as unknown,
     coalesce(sends.refused, 0)::bigint as refused,
+    coalesce(sends.rejected, 0)::bigint as rejected,
+    coalesce(sends.expired, 0)::bigint as expired,
     coalesce(calls.vendor_calls, 0)::bigint as vendor_calls,
     coalesce(calls.cost_microusd, 0)::bigint as cost_microusd
 from {{ ref('stg_campaign_days') }} as days

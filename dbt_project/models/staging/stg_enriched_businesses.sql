@@ -10,6 +10,8 @@ select
     match_score,
     site_host,
     site_source,
+    own_name,
+    own_name_url,
     contact_email_how,
     platform,
     country,

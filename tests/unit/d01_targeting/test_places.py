@@ -82,3 +82,9 @@ def test_a_place_knows_its_time_zone():
     assert place("city", "Phoenix, AZ").timezone == "America/Phoenix"
     assert timezone_of_zip("60601") == "America/Chicago"
     assert (timezone_of_zip("00000"), state_of_zip("00000")) == (None, None)
+
+
+@pytest.mark.parametrize("code", ["09001", "96201", "34001"])
+def test_a_zip_code_of_the_military_post_is_no_target(code):
+    with pytest.raises(ValueError, match=f"{code}.*not a US ZIP code in use"):
+        find(PlaceSpec("zip", code))

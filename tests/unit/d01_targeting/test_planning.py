@@ -194,3 +194,23 @@ def test_prices_read_long_ago_are_named(database):
     assert history.old_prices(policies, dt.date(2026, 11, 24)) == []
     old = history.old_prices(policies, dt.date(2028, 1, 1))
     assert any("yelp call" in line for line in old)
+
+
+def test_the_plan_of_a_day_that_is_over_is_returned_as_it_was(seeded, planned, database):
+    seeded("10001")
+    before = planned()
+    later = planning.plan_day(UNIT, db=database, clock=Clock(start=NOW + dt.timedelta(days=3)))
+    assert (later.rows_reused, later.rows_out) == (1, 1)
+    assert planned(clock=Clock(start=NOW + dt.timedelta(days=3))) == before
+
+
+def test_more_targets_than_quota_share_out_no_more_than_the_quota(seeded, planned):
+    seeded("10001", "10002", "10003", quota=2)
+    assert sorted(planned().values()) == [0, 1, 1]
+
+
+def test_a_preview_prints_its_cost_in_dollars(seeded, preview):
+    seeded("10001", quota=100)
+    plan = preview()
+    assert dict(plan.lines())["cost"] == f"${plan.cost_microusd / 1_000_000:,.2f}"
+    assert plan.figures()["cost_usd"] == round(plan.cost_microusd / 1_000_000, 2) > 0

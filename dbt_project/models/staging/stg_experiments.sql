@@ -1,0 +1,7 @@
+select
+    experiment,
+    version,
+    state,
+    holdout_bp,
+    loaded_at
+from {{ source('lake', 'experiments') }}
