@@ -1,5 +1,6 @@
 """The second code location: dbt's marts, built aside and published by one rename. Only this module imports dagster_dbt."""
 
+import graphlib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -28,18 +29,24 @@ SPECS = build_dbt_asset_specs(
     manifest=MANIFEST,
     dagster_dbt_translator=MartsTranslator(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True)),
 )
+IN_ORDER = tuple(  # Dagster wants to hear of a mart after those that it is made from
+    key
+    for key in graphlib.TopologicalSorter({s.key: {dep.asset_key for dep in s.deps} for s in SPECS}).static_order()
+    if key in {spec.key for spec in SPECS}
+)
 MART_OF = {spec.metadata["dagster_dbt/unique_id"]: spec.key for spec in SPECS}
 
 
 def _checks() -> dict[str, dg.AssetCheckSpec]:
-    """dbt's tests by dbt's id. A test of a staging model, which is no asset, belongs to the first mart that reads the model."""
+    """dbt's tests by dbt's id. Staging models are no assets: their tests belong to the first mart that reads them, or else to
+    the first of all, since nothing is published without them."""
     found = {}
     for test_id, test in {**MANIFEST["nodes"], **MANIFEST["unit_tests"]}.items():
         if not test_id.startswith(("test.", "unit_test.")):
             continue
         near = [test.get("attached_node"), *sorted(test["depends_on"]["nodes"])]
         near += sorted(child for node in near if node for child in MANIFEST["child_map"].get(node, ()))
-        mart = next(MART_OF[node] for node in near if node in MART_OF)
+        mart = next((MART_OF[node] for node in near if node in MART_OF), min(MART_OF.values()))
         found[test_id] = dg.AssetCheckSpec(test["name"], asset=mart, description=test.get("description") or None)
     return found
 
@@ -65,9 +72,8 @@ def dbt_marts() -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
         yield from _results(error.tested)
         raise
     about = {"build": published.build_id, "lake manifest": published.lake_manifest_sha256}
-    for spec in SPECS:
-        rows = published.rows[spec.key.path[-1]]
-        yield dg.MaterializeResult(asset_key=spec.key, metadata={**about, "dagster/row_count": rows})
+    for key in IN_ORDER:
+        yield dg.MaterializeResult(asset_key=key, metadata={**about, "dagster/row_count": published.rows[key.path[-1]]})
     yield from _results(published.tested)
 
 

@@ -15,11 +15,19 @@ FIELDS = ("sourced", "unique", "enriched", "audited", "scored", "qualified", "dr
 
 @dataclasses.dataclass(frozen=True)
 class Funnel:
-    """How far a campaign-day's businesses came.
+    """How far a campaign-day's businesses came. Each number is defined here; fct_daily_funnel.sql says the same in dbt.
 
-    ``sourced`` listings; ``unique`` businesses that this cohort holds (not an earlier one's); ``enriched`` with a website that
-    answered; ``audited`` with a measurement; ``scored`` with a score; ``qualified``; ``drafted`` with a letter; ``sent`` accepted
-    by the mailer; ``unknown`` handed over without an answer.
+    - ``sourced``: listings of the campaign-day, before duplicates are merged
+    - ``unique``: its distinct businesses, without those that an earlier cohort holds
+    - ``enriched``: of which the own website was found and answered (status ok)
+    - ``audited``: of whose website there is a measurement (status ok)
+    - ``scored``: with a number in the newest version of their score
+    - ``qualified``: qualified by the newest version of their score
+    - ``drafted``: whose newest first letter is drafted, neither rejected nor held out
+    - ``sent``: letters, of every step, that the mailer accepted
+    - ``unknown``: letters handed over without an answer; apart from ``sent``, because nobody knows
+
+    A business that was written to and scored anew since may be in ``sent`` and no longer in ``qualified``.
     """
 
     sourced: int = 0
@@ -51,7 +59,7 @@ _UNIT = "campaign = :campaign AND cohort_on = :cohort_on"
 
 
 def funnel_from_ledgers(tx: sa.Connection, units: Sequence[CampaignDay]) -> dict[CampaignDay, Funnel]:
-    """From Postgres."""
+    """The funnels of ``units`` from the ledgers in Postgres; a campaign-day without rows is all zero."""
     query = _LEDGERS.format(
         unit=_UNIT, scores=_NEWEST_SCORES.format(unit=_UNIT), drafts=_NEWEST_DRAFTS.format(unit=_UNIT)
     )
@@ -63,7 +71,11 @@ def funnel_from_ledgers(tx: sa.Connection, units: Sequence[CampaignDay]) -> dict
 
 
 def funnel_from_marts(path: Path, units: Sequence[CampaignDay]) -> dict[CampaignDay, Funnel]:
-    """From the published DuckDB file; a campaign-day that it does not have is all zero."""
+    """The funnels of ``units`` from the published DuckDB file; a campaign-day that it does not have is all zero.
+
+    Raises:
+        duckdb.IOException: when nothing was published at ``path`` yet.
+    """
     import duckdb
 
     names = [field.name for field in dataclasses.fields(Funnel)]
@@ -75,7 +87,11 @@ def funnel_from_marts(path: Path, units: Sequence[CampaignDay]) -> dict[Campaign
 
 
 def calls_and_spend(tx: sa.Connection, units: Sequence[CampaignDay]) -> tuple[dict[str, int], int]:
-    """Calls by vendor (cached answers and what never left not counted), and the spend in millionths of a dollar."""
+    """Calls by vendor and their cost in millionths of a US dollar.
+
+    A call counts when it left the house (no cached answer, not stopped before); while its cost is unknown it counts at the
+    worst case that was reserved.
+    """
     calls: dict[str, int] = {}
     spend = 0
     for unit in units:

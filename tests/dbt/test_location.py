@@ -59,6 +59,7 @@ def test_the_job_runs_nightly_after_the_export(location: ModuleType) -> None:
 
 
 def test_a_build_materializes_every_mart_with_its_rows(story: Story) -> None:
+    assert story.again.success
     events = story.again.get_asset_materialization_events()
     rows = {event.asset_key.path[-1]: event.materialization.metadata["dagster/row_count"].value for event in events}
     assert rows == story.full.rows

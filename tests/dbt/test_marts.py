@@ -122,8 +122,8 @@ def test_builds_leave_nothing_beside_the_published_file(story: Story) -> None:
 
 
 def test_dbt_writes_nothing_into_the_project(story: Story) -> None:
-    left = {path.name for path in warehouse.PROJECT.iterdir()} & {"target", "logs", "dbt_packages"}
-    assert not left & {"target", "logs"} or story.config.home not in warehouse.PROJECT.parents
+    assert (story.config.home / "dbt" / "target" / "run_results.json").is_file()
+    assert {path.name for path in warehouse.PROJECT.iterdir()} & {"target", "logs", ".user.yml"} == set()
 
 
 def test_without_an_export_there_is_nothing_to_build(config: Settings) -> None:

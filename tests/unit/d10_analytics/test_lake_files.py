@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import fcntl
 from pathlib import Path
 
 import pytest
@@ -46,18 +46,27 @@ def test_a_lake_never_written_has_no_manifest(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "together"), [(True, False, False), (False, True, False), (False, False, True)]
+    ("first", "second", "together"),
+    [
+        (True, fcntl.LOCK_EX, False),
+        (True, fcntl.LOCK_SH, False),
+        (False, fcntl.LOCK_EX, False),
+        (False, fcntl.LOCK_SH, True),
+    ],
+    ids=["two exports", "a build in an export", "an export in a build", "two builds"],
 )
-def test_exports_and_builds_exclude_each_other(tmp_path: Path, first: bool, second: bool, together: bool) -> None:
-    inside = threading.Event()
+def test_exports_and_builds_exclude_each_other(tmp_path: Path, first: bool, second: int, together: bool) -> None:
+    with lake_files.held(str(tmp_path), alone=first), (tmp_path / ".lock").open("w") as other:
+        try:
+            fcntl.flock(other, second | fcntl.LOCK_NB)
+            entered = True
+        except BlockingIOError:
+            entered = False
+    assert entered is together
 
-    def other() -> None:
-        with lake_files.held(str(tmp_path), alone=second):
-            inside.set()
 
-    with lake_files.held(str(tmp_path), alone=first):
-        thread = threading.Thread(target=other)
-        thread.start()
-        assert inside.wait(0.2 if not together else 30) is together
-    thread.join(30)
-    assert inside.is_set()
+def test_what_was_held_is_free_again(tmp_path: Path) -> None:
+    with lake_files.held(str(tmp_path), alone=True):
+        pass
+    with (tmp_path / ".lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
