@@ -46,7 +46,7 @@ format: $(READY) ## Format the code
 
 lock: $(READY) ## Resolve requirements.in into the hash-locked requirements.lock
 	@$(BIN)/uv pip compile requirements.in --quiet --universal --python-version 3.11 --generate-hashes \
-	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements.lock
+	  --no-header --no-annotate --no-strip-extras --no-emit-index-url --no-emit-find-links -o requirements.lock
 
 outdated: $(READY) ## List newer versions than the lock's
 	@$(BIN)/uv pip list --outdated --python $(BIN)/python
