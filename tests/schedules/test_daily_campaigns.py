@@ -21,7 +21,14 @@ TICK = dt.datetime(2026, 10, 7, 2, tzinfo=dt.UTC)
 
 def seeded(database: Database, name: str, zip_code: str, **values: object) -> None:
     with database.begin() as tx:
-        campaigns.seed(tx, vertical="dental", places=[campaigns.PlaceSpec("zip", zip_code)], quota=5, name=name, now=TICK - dt.timedelta(days=1))
+        campaigns.seed(
+            tx,
+            vertical="dental",
+            places=[campaigns.PlaceSpec("zip", zip_code)],
+            quota=5,
+            name=name,
+            now=TICK - dt.timedelta(days=1),
+        )
         if values:
             tx.execute(sa.update(table).where(table.c.campaign == name).values(**values))
 

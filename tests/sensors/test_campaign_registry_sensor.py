@@ -18,7 +18,9 @@ NOW = dt.datetime(2026, 10, 6, 15, tzinfo=dt.UTC)
 
 def seeded(database: Database, name: str, zip_code: str, **values: object) -> None:
     with database.begin() as tx:
-        campaigns.seed(tx, vertical="dental", places=[campaigns.PlaceSpec("zip", zip_code)], quota=5, name=name, now=NOW)
+        campaigns.seed(
+            tx, vertical="dental", places=[campaigns.PlaceSpec("zip", zip_code)], quota=5, name=name, now=NOW
+        )
         if values:
             tx.execute(sa.update(table).where(table.c.campaign == name).values(**values))
 
