@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import Any
 
@@ -103,10 +104,16 @@ def launch(campaign: str | None, *, batch: int, dry_run: bool, yes: bool, json: 
             api.register_campaign(slug)
         config = {"ops": {"send_all_due": {"config": {"dry_run": False, "limit": batch}}}}
         _wait(api, {"due_sends": api.launch("due_sends", config=config)})
+    with _database() as db, db.begin() as tx:
+        states = _letters(tx, slugs)
     if json:
-        as_json({"launched": slugs, "batch": batch, "dry_run": False})
-    else:
-        console.print(f"launched {', '.join(slugs)}; see `leadfactory campaign-days` and asset email_sends")
+        as_json({"launched": slugs, "batch": batch, "dry_run": False, "letters": states})
+        return
+    told = (
+        ", ".join(f"{count} {state}" for state, count in states.items())
+        or "none planned: `email_drafts` has no letter that may leave"
+    )
+    console.print(f"launched {', '.join(slugs)}; letters by state: {told}")
 
 
 def test_pipeline(*, limit: int, campaign: str | None, dry_run: bool, json: bool) -> None:
@@ -152,6 +159,8 @@ def list_days(*, only_open: bool, dirty: bool, json: bool) -> None:
     """Campaign-days, newest first."""
     import sqlalchemy as sa
 
+    from leadfactory.d10_analytics import funnel
+
     days = campaign_days.campaign_days
     query = sa.select(days).order_by(days.c.cohort_on.desc(), days.c.campaign)
     if only_open:
@@ -160,6 +169,9 @@ def list_days(*, only_open: bool, dirty: bool, json: bool) -> None:
         query = query.where(sa.func.cardinality(days.c.dirty) > 0)
     with _database() as db, db.begin() as tx:
         rows = [dict(row) for row in tx.execute(query).mappings()]
+        units = [CampaignDay(row["campaign"], row["cohort_on"]) for row in rows]
+        for row, found in zip(rows, funnel.funnel_from_ledgers(tx, units).values(), strict=True):
+            row["counts"] = dataclasses.asdict(found)
     if json:
         as_json([{**row, "campaign_day": f"{row['campaign']}|{row['cohort_on']}"} for row in rows])
         return
@@ -170,11 +182,23 @@ def list_days(*, only_open: bool, dirty: bool, json: bool) -> None:
     for column in ("campaign-day", "state", "counts", "lake is behind for"):
         table.add_column(column)
     for row in rows:
-        counts = ", ".join(f"{k} {v}" for k, v in (row["counts"] or {}).items())
+        counts = ", ".join(f"{k} {v}" for k, v in row["counts"].items() if v)
         table.add_row(
             f"{row['campaign']}|{row['cohort_on']}", row["state"], counts, ", ".join(sorted(row["dirty"])) or "–"
         )
     console.print(table)
+
+
+def _letters(tx: Any, slugs: list[str]) -> dict[str, int]:
+    """State → how many letters of the campaigns are in it."""
+    import sqlalchemy as sa
+
+    from leadfactory.d09_delivery.tables import email_sends as sends
+
+    query = (
+        sa.select(sends.c.state, sa.func.count().label("n")).where(sends.c.campaign.in_(slugs)).group_by(sends.c.state)
+    )
+    return {row.state: row.n for row in tx.execute(query)}
 
 
 class _database:

@@ -148,11 +148,15 @@ def campaign_days(
 def main() -> None:
     """The console script: expected errors are one line on standard error and exit code 1."""
     from leadfactory.database import DatabaseUnavailable
+    from leadfactory.embedded_process import EmbeddedPostgresError
+    from leadfactory.locks import CampaignDayBusy
     from leadfactory.settings import SettingsError
 
     try:
         app()
-    except (CommandError, DatabaseUnavailable, SettingsError, ValueError, LookupError) as error:
+    except (
+        CommandError, DatabaseUnavailable, EmbeddedPostgresError, CampaignDayBusy, SettingsError, ValueError, LookupError
+    ) as error:  # fmt: skip
         errors.print(f"[bold red]error:[/] {_plain(error)}", soft_wrap=True, markup=True)
         sys.exit(1)
     except KeyboardInterrupt:

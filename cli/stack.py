@@ -97,17 +97,8 @@ def sandbox(say: Say, *, any_port: bool) -> Iterator[None]:
         raise CommandError(
             f"port {port_text} (vendor sandbox) is taken: stop what listens there, or set LEADFACTORY_SANDBOX_URL"
         )
-    argv = [
-        sys.executable,
-        "-m",
-        "sandbox",
-        "--host",
-        host,
-        "--port",
-        port_text,
-        "--ca-file",
-        str(config.website_ca_file),
-    ]
+    argv = [sys.executable, "-m", "sandbox", "--host", host, "--port", port_text]
+    argv += ["--ca-file", str(config.website_ca_file or config.home / "sandbox" / "ca.pem")]
     argv += ["--truth-file", str(config.home / "sandbox" / "truth.jsonl")]
     if config.clock_spec:
         argv += ["--clock", config.clock_spec]
