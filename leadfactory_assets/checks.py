@@ -3,6 +3,8 @@
 A blocking check stops its downstream only within the same run; the claim of a send therefore asks the rows, not Dagster.
 """
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from leadfactory.campaign_day import CampaignDay
@@ -10,6 +12,9 @@ from leadfactory.clock import Clock
 from leadfactory.database import Database
 from leadfactory.quality import verdicts
 from leadfactory_assets.policies import key
+
+if TYPE_CHECKING:
+    from leadfactory.quality.gx import Judgement
 
 
 def expectations(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
@@ -30,17 +35,7 @@ def expectations(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
         unit = CampaignDay.from_key(context.partition_key)
         with db.begin() as tx:
             judged = judge(tx, name, unit)
-            verdict = verdicts.Verdict(
-                name,
-                unit,
-                judged.suite,
-                judged.version,
-                judged.input_hash,
-                judged.passed,
-                judged.evaluated,
-                judged.broken,
-            )
-            verdicts.record(tx, [verdict], clock.now())
+            verdicts.record(tx, [_verdict(judged, unit)], clock.now())
         return dg.AssetCheckResult(
             passed=judged.passed,
             severity=dg.AssetCheckSeverity.ERROR,
@@ -50,17 +45,33 @@ def expectations(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
     return check
 
 
-def standing(room: str, *assets: str) -> dg.AssetChecksDefinition:
-    """Red while any open campaign-day has a failing or missing verdict on an asset of ``room``."""
+def _verdict(judged: "Judgement", unit: CampaignDay) -> verdicts.Verdict:
+    """What a suite found, as the row that is kept of it."""
+    return verdicts.Verdict(
+        judged.suite, unit, judged.suite, judged.version, judged.input_hash, judged.passed, judged.evaluated, judged.broken
+    )  # fmt: skip
+
+
+def standing(room: str, *assets: str, judges: bool = False) -> dg.AssetChecksDefinition:
+    """Red while any open campaign-day has a failing or missing verdict on an asset of ``room``.
+
+    With ``judges`` it first judges those campaign-days itself: for assets whose runs cannot afford to import the suites.
+    """
 
     @dg.asset_check(
         asset=key(assets[-1]),
         name=f"{room}_standing",
         description=f"No open campaign-day has a failing or missing verdict on {', '.join(assets)}.",
     )
-    def check(db: dg.ResourceParam[Database]) -> dg.AssetCheckResult:
+    def check(db: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]) -> dg.AssetCheckResult:
         with db.begin() as tx:
             found = verdicts.standing(tx, assets)
+            if judges and found:
+                from leadfactory.quality.gx import judge
+
+                for each in found:
+                    verdicts.record(tx, [_verdict(judge(tx, each.asset, each.unit), each.unit)], clock.now())
+                found = verdicts.standing(tx, assets)
         return dg.AssetCheckResult(
             passed=not found,
             severity=dg.AssetCheckSeverity.WARN,

@@ -70,4 +70,4 @@ def due_sends() -> None:
 
 
 email_sends_expectations = expectations(email_sends)
-d09_standing = standing("d09_delivery", "email_sends")
+d09_standing = standing("d09_delivery", "email_sends", judges=True)

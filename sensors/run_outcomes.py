@@ -26,21 +26,29 @@ def record(tx: sa.Connection, run: dg.DagsterRun, failed_steps: list[str], ended
     )
 
 
-@dg.run_status_sensor(run_status=dg.DagsterRunStatus.SUCCESS, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    monitor_all_code_locations=True,
+)
 def run_successes(context: dg.RunStatusSensorContext, db: dg.ResourceParam[Database]) -> None:
     """A run succeeded."""
     with db.begin() as tx:
         record(tx, context.dagster_run, [], _now())
 
 
-@dg.run_status_sensor(run_status=dg.DagsterRunStatus.CANCELED, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.CANCELED,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    monitor_all_code_locations=True,
+)
 def run_cancellations(context: dg.RunStatusSensorContext, db: dg.ResourceParam[Database]) -> None:
     """A run was cancelled."""
     with db.begin() as tx:
         record(tx, context.dagster_run, [], _now())
 
 
-@dg.run_failure_sensor(default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.run_failure_sensor(default_status=dg.DefaultSensorStatus.RUNNING, monitor_all_code_locations=True)
 def run_failures(context: dg.RunFailureSensorContext, db: dg.ResourceParam[Database]) -> None:
     """A run failed: which steps, so that the morning's review can name them."""
     failed = [event.step_key for event in context.get_step_failure_events() if event.step_key]
