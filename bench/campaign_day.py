@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import importlib
 import json
 import os
 import shutil
@@ -25,6 +26,14 @@ from bench.results import write
 BUSINESSES = int(os.environ.get("BENCH_BUSINESSES", "1000"))
 CLOCK = "2026-10-06T15:00:00+00:00"
 AT_ONCE = 16
+LOADED = (
+    "leadfactory.stage", "leadfactory.d00_gateway.transport", "leadfactory.d00_gateway.writer", "leadfactory.d01_targeting.planning",
+    "leadfactory.d00_gateway.website.pinned", "leadfactory.d00_gateway.yelp", "leadfactory.d00_gateway.pagespeed",
+    "leadfactory.d02_sourcing.sourcing", "leadfactory.d02_sourcing.uniqueness", "leadfactory.d04_enrichment.enriching",
+    "leadfactory.d03_assessment.auditing", "leadfactory.d03_assessment.insights", "leadfactory.d05_scoring.scoring",
+    "leadfactory.d11_experiments.assignment", "leadfactory.d08_personalization.drafting", "openai.resources.responses",
+    "dns.asyncquery",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +44,6 @@ class Recorded:
     url: str
     headers: list[tuple[str, str]]
     content: bytes
-    extensions: dict[str, Any]
 
 
 def record_network(into: list[Recorded]) -> Any:
@@ -61,16 +69,28 @@ def record_network(into: list[Recorded]) -> Any:
 
 
 def _recorded(request: Any, content: bytes) -> Recorded:
-    """A request as bare httpx can repeat it: a business's own host is reached where the sandbox listens, named in Host and SNI."""
+    """A request as bare httpx can repeat it."""
     url = request.url
-    host = url.host.decode()
     headers = [(name.decode(), value.decode()) for name, value in request.headers]
-    scheme, target = url.scheme.decode(), url.target.decode()
-    if not host.endswith(".example"):
-        return Recorded(request.method.decode(), f"{scheme}://{host}:{url.port}{target}", headers, content, {})
-    headers = [(name, value) for name, value in headers if name.lower() != "host"] + [("Host", host)]
-    sandbox = os.environ["LEADFACTORY_SANDBOX_URL"].removeprefix("http://")
-    return Recorded(request.method.decode(), f"{scheme}://{sandbox}{target}", headers, content, {"sni_hostname": host})
+    where = f"{url.scheme.decode()}://{url.host.decode()}:{url.port}{url.target.decode()}"
+    return Recorded(request.method.decode(), where, headers, content)
+
+
+class _Network:
+    """The names of businesses' hosts lead to the sandbox, as its DNS says; each host still gets connections of its own."""
+
+    def __init__(self) -> None:
+        import httpcore
+
+        self._network = httpcore.AnyIOBackend()
+        self._host, _, self._port = os.environ["LEADFACTORY_SANDBOX_URL"].removeprefix("http://").rpartition(":")
+
+    async def connect_tcp(self, host: str, port: int, **options: Any) -> Any:
+        where = (self._host, int(self._port)) if host.endswith(".example") else (host, port)
+        return await self._network.connect_tcp(*where, **options)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
 
 def factory_seconds(recorded: list[Recorded]) -> dict[str, float]:
@@ -118,14 +138,13 @@ async def replay(recorded: list[Recorded]) -> float:
 
     waiting = iter(recorded)
     context = ssl.create_default_context(cafile=os.environ["WEBSITE_CA_FILE"])
-    context.check_hostname = False  # one address serves every host; the pool may share a connection
-    async with httpx.AsyncClient(limits=httpx.Limits(max_connections=AT_ONCE * 2), timeout=6, verify=context) as http:
+    transport = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=AT_ONCE * 2), verify=context)
+    transport._pool._network_backend = _Network()  # type: ignore[attr-defined]  # httpx hands no backend through
+    async with httpx.AsyncClient(transport=transport, timeout=6) as http:
 
         async def worker() -> None:
             for each in waiting:
-                request = http.build_request(
-                    each.method, each.url, headers=each.headers, content=each.content, extensions=each.extensions
-                )
+                request = http.build_request(each.method, each.url, headers=each.headers, content=each.content)
                 try:
                     answer = await http.send(request)
                     if answer.headers.get("content-type", "").startswith("application/json"):
@@ -164,9 +183,11 @@ def main() -> None:
     zero_latency(sandbox.base_url)
     try:
         began = time.perf_counter()
-        subprocess.run([sys.executable, "-c", "import leadfactory.stage"], check=True)
+        subprocess.run([sys.executable, "-c", f"import {', '.join(LOADED)}"], check=True)
         start_up = time.perf_counter() - began
-        print(f"process start and imports of a stage: {start_up:.2f} s (apart)")
+        print(f"process start and imports of all stages: {start_up:.2f} s (apart)")
+        for module in LOADED:
+            importlib.import_module(module)
         took = factory_seconds(recorded)
         stages = sum(took.values())
         # what never left the machine as HTTP (a dead host's DNS) is in ours only; time-outs are left out of both

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import httpx
 import pydantic
@@ -16,6 +17,10 @@ from leadfactory.d00_gateway.errors import VendorError, VendorRejected, VendorUn
 from leadfactory.d00_gateway.gateway import Gateway
 from leadfactory.d00_gateway.scope import CallSpec
 from leadfactory.settings import Settings
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+    from openai.types.responses.response_format_text_config_param import ResponseFormatTextConfigParam
 
 MODEL = "gpt-5-mini"
 LEAST_OUTPUT_TOKENS = 16  # the API's minimum of max_output_tokens
@@ -45,6 +50,7 @@ class OpenAIClient:
     def __init__(self, gateway: Gateway, settings: Settings) -> None:
         self.gateway = gateway
         self._base, self._key = settings.openai_base_url.rstrip("/"), settings.openai_api_key.get_secret_value()
+        self._sdk: tuple[httpx.AsyncClient, AsyncOpenAI] | None = None
 
     async def parse(
         self,
@@ -73,7 +79,8 @@ class OpenAIClient:
             raise ValueError(f"max_output_tokens={max_output_tokens}: OpenAI takes {LEAST_OUTPUT_TOKENS} or more")
         chosen = model or MODEL
         cost = self._cost(chosen)
-        most_in = tokens_at_most(instructions, input_text, json.dumps(schema.model_json_schema())) + WRAPPING_TOKENS
+        text_format = _text_format(schema)
+        most_in = tokens_at_most(instructions, input_text, json.dumps(text_format)) + WRAPPING_TOKENS
         worst_case = cost(most_in, max_output_tokens)
 
         def cost_of(response: httpx.Response) -> int:
@@ -84,31 +91,38 @@ class OpenAIClient:
         spec = CallSpec(_ENDPOINT, worst_case_microusd=worst_case, cost_of=cost_of, fault_of=judge)
         import openai
 
-        sdk = openai.AsyncOpenAI(
-            api_key=self._key,
-            base_url=self._base,
-            max_retries=0,
-            http_client=self.gateway.http("openai"),  # type: ignore[arg-type]  # the SDK takes httpx clients as well
-        )
         try:
             with self.gateway.calling(spec):
-                answer = await sdk.responses.parse(
+                # Raw: building the SDK's models of an answer takes longer than the call; _check has judged its shape.
+                raw = await self._of_loop().responses.with_raw_response.create(
                     model=chosen,
                     instructions=instructions,
                     input=input_text,
-                    text_format=schema,
+                    text={"format": text_format},
                     max_output_tokens=max_output_tokens,
                     store=False,  # prospects' data does not stay at the vendor
                 )
         except openai.OpenAIError as error:
             raise _ours(error) from None
+        answer = body(raw.http_response)  # type: ignore[arg-type]  # the client below the SDK is ours
+        try:
+            value = schema.model_validate_json(_output_text(answer))
         except pydantic.ValidationError as error:
             detail = f"{error.error_count()} fields do not fit {schema.__name__}"
             raise VendorRejected("openai", _ENDPOINT, "invalid_output", status=200, detail=detail) from None
-        if answer.output_parsed is None or answer.usage is None:
-            raise VendorRejected("openai", _ENDPOINT, "invalid_output", status=200, detail="there is no text")
-        used = (answer.usage.input_tokens, answer.usage.output_tokens)
-        return Parsed(answer.output_parsed, str(answer.model), *used, cost(*used))
+        used = (answer["usage"]["input_tokens"], answer["usage"]["output_tokens"])
+        return Parsed(value, answer["model"], *used, cost(*used))
+
+    def _of_loop(self) -> AsyncOpenAI:
+        """The SDK over the running loop's client; made anew when the loop has changed."""
+        import openai
+
+        http = self.gateway.http("openai")
+        known = self._sdk
+        if known is None or known[0] is not http:  # threads with loops of their own may replace each other's
+            sdk = openai.AsyncOpenAI(api_key=self._key, base_url=self._base, max_retries=0, http_client=http)  # type: ignore[arg-type]  # httpx clients serve as well
+            known = self._sdk = (http, sdk)
+        return known[1]
 
     async def ping(self) -> str:
         """Lists the models: free, without side effects."""
@@ -124,6 +138,27 @@ class OpenAIClient:
         return lambda tokens_in, tokens_out: (
             -(-(tokens_in * per_in.microusd + tokens_out * per_out.microusd) // MILLION)
         )
+
+
+@functools.cache
+def _text_format(schema: type[BaseModel]) -> ResponseFormatTextConfigParam:
+    """The SDK's own strict form of a schema; made once, for it takes longer than a call."""
+    from openai.lib._parsing._responses import type_to_text_format_param
+
+    return type_to_text_format_param(schema)
+
+
+def _output_text(answer: Any) -> str:
+    """All text of a judged answer.
+
+    Raises:
+        VendorRejected: ``invalid_output`` when there is none.
+    """
+    messages = [item for item in answer["output"] if item["type"] == "message"]
+    parts = [part["text"] for item in messages for part in item.get("content") or [] if part["type"] == "output_text"]
+    if not parts:
+        raise VendorRejected("openai", _ENDPOINT, "invalid_output", status=200, detail="there is no text")
+    return "".join(parts)
 
 
 def tokens_at_most(*texts: str) -> int:
