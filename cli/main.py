@@ -148,7 +148,7 @@ def campaign_days(
 def main() -> None:
     """The console script: expected errors are one line on standard error and exit code 1."""
     from leadfactory.database import DatabaseUnavailable
-    from leadfactory.embedded_process import EmbeddedPostgresError
+    from leadfactory.embedded_files import EmbeddedPostgresError
     from leadfactory.locks import CampaignDayBusy
     from leadfactory.settings import SettingsError
 

@@ -1,6 +1,6 @@
 """The Postgres that needs no installation: PostgreSQL 18 from a wheel's binaries, under LEADFACTORY_HOME.
 
-Our own initdb and pg_ctl: TCP on 127.0.0.1, a short socket folder, scram, data checksums, the production roles. The server
+Our own initdb and start: TCP on 127.0.0.1, a short socket folder, scram, data checksums, the production roles. The server
 outlives the process that starts it; ``stop`` ends it. Processes enter as one of the roles; the superuser's password is read
 only while the server is created or started.
 """
@@ -9,27 +9,24 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import logging
-import os
-import secrets
-import shlex
-import shutil
 import time
 from pathlib import Path
 
 import psycopg
 import sqlalchemy as sa
 
+from leadfactory import embedded_cluster as cluster
 from leadfactory import embedded_files as files
 from leadfactory import embedded_process as process
-from leadfactory import roles
-from leadfactory.embedded_process import EmbeddedPostgresError
+from leadfactory import embedded_user, roles
+from leadfactory.embedded_files import EmbeddedPostgresError
 
 __all__ = [
     "EmbeddedPostgresError",
     "EmbeddedServer",
     "Status",
+    "check",
     "ensure_running",
     "find",
     "is_running",
@@ -37,9 +34,8 @@ __all__ = [
     "stop",
 ]
 log = logging.getLogger(__name__)
-SUPERUSER = "lf_super"
 START_WITHIN_S = 60
-PORT_ATTEMPTS = 3
+ATTEMPTS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,13 +82,22 @@ def folder(home: Path) -> Path:
 
 
 def find(home: Path) -> EmbeddedServer | None:
-    """The server of ``home`` when it runs and lets the application in; never starts it."""
-    root = folder(home)
+    """The server of ``home`` when it runs and lets the application in; never starts it.
+
+    Raises:
+        EmbeddedPostgresError: when its credentials are damaged or not ours to read.
+    """
     try:
-        server = _load(home, root)
+        server = _load(home)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return server if _answers(server.url("app")) else None
+    except OSError as error:
+        raise cluster.unusable(folder(home), error) from None
+    if _why_not(server.url("app")) is not None:
+        return None
+    return (
+        server if files.is_served(folder(home)) else None
+    )  # a copy of this home may have its port, and the same passwords
 
 
 def is_running(home: Path) -> bool:
@@ -106,6 +111,21 @@ def status(home: Path) -> Status:
     server = find(home)
     pid = process.postmaster_of(root / "data") if root.is_dir() else None
     return Status(server is not None, server.port if server else None, pid, root / "data", root / "log")
+
+
+def check(home: Path) -> None:
+    """Looks whether the server of ``home`` could be started, and starts nothing.
+
+    Raises:
+        EmbeddedPostgresError: names what is in the way and the remedy.
+    """
+    root = folder(home)
+    try:
+        process.binaries()
+        if root.is_dir():
+            cluster.check(root)
+    except OSError as error:
+        raise cluster.unusable(root, error) from None
 
 
 def ensure_running(home: Path, *, fast: bool = False) -> EmbeddedServer:
@@ -123,145 +143,128 @@ def ensure_running(home: Path, *, fast: bool = False) -> EmbeddedServer:
         return found
     root = folder(home)
     try:
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        files.make_folder(root)
         with files.only_one_starter(root):
             served = process.postmaster_of(root / "data") is not None
-            found = find(home) if served else None
-            if found is not None:
-                return found
-            if not (root / "data").is_dir():
-                _create(home, root, fast=fast)
-            server = _load(home, root)
-            if not served:
-                server = _start(server, root)
-            superuser = server._url(SUPERUSER, _superuser_password(root), "postgres")
-            _wait_for(superuser, root)
-            roles.apply(superuser, server.passwords)
-            return server
+            return (find(home) if served else None) or _served(home, root, fast=fast)
     except psycopg.Error as error:
         raise EmbeddedPostgresError(
             f"the embedded Postgres under {root} refuses{process.explain(str(error))}"
         ) from None
     except OSError as error:
-        raise EmbeddedPostgresError(
-            f"the embedded Postgres under {root} cannot be read or written ({error}): free disk space, check the folder's "
-            "owner, or set LEADFACTORY_HOME to another folder"
-        ) from None
+        raise cluster.unusable(root, error) from None
 
 
 def stop(home: Path) -> None:
     """Stops the server of ``home`` if it runs; open transactions are rolled back.
 
     Raises:
-        EmbeddedPostgresError: when it does not end.
+        EmbeddedPostgresError: when it does not end, or is not ours to end.
     """
-    pid = process.postmaster_of(folder(home) / "data")
+    data = folder(home) / "data"
+    pid = process.postmaster_of(data)
     if pid is not None:
         process.stop_postmaster(pid)
-        sockets = files.socket_folder(home.resolve())
-        process.clear_after_kill(folder(home) / "data", sockets)
         with contextlib.suppress(OSError):  # a starter may be back already
+            sockets = files.socket_folder(home.resolve(), data.stat().st_uid)
+            process.clear_after_kill(data, sockets)
             sockets.rmdir()
 
 
-def _load(home: Path, root: Path) -> EmbeddedServer:
-    path = root / "credentials.json"
-    if (root / "data").is_dir() and not path.is_file():
-        raise EmbeddedPostgresError(
-            f"{path} is gone, and the data beside it has no other key: restore it from a backup"
-        )
-    text = path.read_text()
-    try:
-        kept = json.loads(text)
-        return EmbeddedServer(home.resolve(), int(kept["port"]), dict(kept["passwords"]))
-    except (ValueError, KeyError, TypeError):
-        raise EmbeddedPostgresError(
-            f"{path} is damaged, and the data beside it has no other key: restore it from a backup"
-        ) from None
+def _load(home: Path) -> EmbeddedServer:
+    port, passwords = cluster.credentials(folder(home))
+    return EmbeddedServer(home.resolve(), port, passwords)
 
 
-def _superuser_password(root: Path) -> str:
-    return (root / "superuser.password").read_text()
-
-
-def _keep_credentials(server: EmbeddedServer, root: Path) -> None:
-    files.keep_secret(
-        root / "credentials.json", json.dumps({"port": server.port, "passwords": server.passwords}, indent=1)
-    )
-
-
-def _answers(url: str) -> bool:
+def _why_not(url: str) -> str | None:
+    """None when ``url`` lets us in, else what it says."""
     try:
         with psycopg.connect(url, connect_timeout=5):
-            return True
-    except psycopg.OperationalError:
-        return False
+            return None
+    except psycopg.OperationalError as error:
+        return str(error)
 
 
-def _create(home: Path, root: Path, *, fast: bool) -> None:
-    """initdb into a folder beside, then one rename: an interrupted initdb leaves nothing that looks like a cluster."""
-    for left in root.glob("data.new-*"):
-        shutil.rmtree(left, ignore_errors=True)
-    beside = root / f"data.new-{os.getpid()}"
-    files.keep_secret(root / "superuser.password", secrets.token_urlsafe(24))
-    (root / "log").mkdir(exist_ok=True, mode=0o700)
-    process.hand_over(root)
-    process.run(
-        "initdb", "-D", str(beside), "-U", SUPERUSER, "--auth=scram-sha-256", f"--pwfile={root / 'superuser.password'}",
-        "--data-checksums", "--encoding=UTF8", "--locale=C", *(("--no-sync",) if fast else ()),
-    )  # fmt: skip
-    (beside / "leadfactory.conf").write_text(files.CONF + (files.FAST if fast else ""))
-    with (beside / "postgresql.conf").open("a") as sink:
-        sink.write("\ninclude_if_exists = 'leadfactory.conf'\n")
-    passwords = {name: secrets.token_urlsafe(24) for name in roles.LOGINS}
-    _keep_credentials(EmbeddedServer(home, files.free_port(), passwords), root)
-    process.hand_over(root)
-    beside.rename(root / "data")
-
-
-def _start(server: EmbeddedServer, root: Path) -> EmbeddedServer:
-    data = root / "data"
-    sockets = files.socket_folder(server.home)
-    process.clear_after_kill(data, sockets)
-    process.hand_over(root, sockets)
-    for attempt in range(PORT_ATTEMPTS):
-        if not files.port_is_free(server.port):
-            moved = dataclasses.replace(server, port=files.free_port())
-            log.warning(
-                "port %d is taken by another program: the embedded Postgres moves to %d", server.port, moved.port
-            )
-            _keep_credentials(moved, root)
-            server = moved
-        (root / "log" / "start.log").unlink(missing_ok=True)
-        try:
-            process.run(
-                "pg_ctl", "start", "-D", str(data), "-l", str(root / "log" / "start.log"), "-w", "-t", str(START_WITHIN_S),
-                "-o", f"-p {server.port} -k {shlex.quote(str(sockets))}", detach=True,
-            )  # fmt: skip
+def _served(home: Path, root: Path, *, fast: bool) -> EmbeddedServer:
+    """The server, running, under the starters' lock."""
+    before = files.log_sizes(root / "log")
+    for attempt in range(ATTEMPTS):
+        ours = process.postmaster_of(root / "data") is None
+        if ours:
+            cluster.check(root)
+            cluster.clear_half_made(root)
+            if not (root / "data" / "PG_VERSION").is_file():
+                cluster.create(root, fast=fast)
+            _start(home, root)
+        server = _load(home)
+        superuser = server._url(cluster.SUPERUSER, cluster.superuser_password(root), "postgres")
+        if _lets_in(superuser, root, before):
+            roles.apply(superuser, server.passwords)
+            if not cluster.is_whole(root):
+                cluster.keep(root, server.port, server.passwords, whole=True, lasting=not fast)
             return server
-        except EmbeddedPostgresError:
-            if attempt + 1 < PORT_ATTEMPTS and not files.port_is_free(server.port):
-                continue  # lost the port between the look and the start
-            raise EmbeddedPostgresError(
-                f"the embedded Postgres does not start{process.explain(_logged(root))}"
-            ) from None
-    raise EmbeddedPostgresError(
-        f"no port on {files.HOST} stays free long enough to start the embedded Postgres: try again"
-    )
+        if ours and files.port_is_free(server.port):  # not the port that was lost between the look and the start
+            break
+        log.info("the embedded Postgres ended while it started (attempt %d of %d)", attempt + 1, ATTEMPTS)
+    said = process.explain(files.logged_since(root / "log", before))
+    raise EmbeddedPostgresError(f"the embedded Postgres does not start{said}{_space(root, said)}")
 
 
-def _wait_for(url: str, root: Path) -> None:
+def _start(home: Path, root: Path) -> None:
+    user = embedded_user.of(root)
+    embedded_user.check_way(user, process.binaries(), root)
+    data = root / "data"
+    sockets = files.socket_folder(home.resolve(), None if user is None else user.uid)
+    with files.serving(root) as lock:
+        if not process.take_over(data, sockets, lock):
+            return
+        cluster.keep_closed(root)
+        server = _load(home)
+        if not files.port_is_free(server.port):
+            moved = files.free_port()
+            log.warning("port %d is taken by another program: the embedded Postgres moves to %d", server.port, moved)
+            cluster.keep(root, moved, server.passwords, whole=True)
+            server = dataclasses.replace(server, port=moved)
+        files.make_folder(root / "log")
+        said = root / "log" / "start.log"
+        said.unlink(missing_ok=True)
+        said.touch(mode=0o600)
+        embedded_user.hand_over(user, root, sockets)
+        process.launch(
+            said, "-D", str(data), "-p", str(server.port), "-k", str(sockets), user=user, lock=lock,
+        )  # fmt: skip
+
+
+def _lets_in(url: str, root: Path, before: dict[Path, int]) -> bool:
+    """Waits until the server lets us in; False when it has ended instead.
+
+    Raises:
+        EmbeddedPostgresError: when it lives and does not.
+    """
     deadline = time.monotonic() + START_WITHIN_S
-    while not _answers(url):
-        if time.monotonic() > deadline:
-            port = sa.engine.make_url(url).port
+    while why := _why_not(url):
+        if "password authentication failed" in why:
             raise EmbeddedPostgresError(
-                f"the embedded Postgres runs but lets nobody in on {files.HOST}:{port}{process.explain(_logged(root))}"
+                f"the passwords in {root} are not those of the data beside them: restore credentials.json and "
+                "superuser.password from the backup that the data came from"
             )
-        time.sleep(0.1)
+        if process.gone(root):
+            return False
+        if time.monotonic() > deadline:
+            recovering = "starting up" in why or "recovery" in why
+            raise EmbeddedPostgresError(
+                f"the embedded Postgres still recovers after {START_WITHIN_S} s; nothing is lost: try again in a while"
+                if recovering
+                else f"the embedded Postgres runs but lets nobody in on {files.HOST}:{sa.engine.make_url(url).port}"
+                f"{process.explain(files.logged_since(root / 'log', before))}"
+            )
+        time.sleep(0.05)
+    return True
 
 
-def _logged(root: Path) -> str:
-    """The newest lines that the server wrote while it started."""
-    files = sorted((root / "log").glob("*.log"), key=lambda path: path.stat().st_mtime)
-    return "\n".join(line for path in files[-2:] for line in path.read_text(errors="replace").splitlines()[-12:])
+def _space(root: Path, said: str) -> str:
+    """A full disk may have kept the server from saying so."""
+    short = files.lacks_space(root)
+    return (
+        f"; free disk space, or set LEADFACTORY_HOME to another disk{short}" if short and "disk" not in said else short
+    )

@@ -1,34 +1,30 @@
-"""How the embedded server's programs are run: found in the wheel, never as root, and found again after a kill.
-
-Postgres refuses to run as root. As root we enter a user namespace in which we are uid 1000 and our files are ours: no folder
-is opened to others, no owner changes. Where namespaces are forbidden, the server's files are given to ``nobody`` instead.
-"""
+"""How the embedded server's programs are run: found in the wheel, never as root, and found again after a kill."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import functools
 import importlib.util
 import os
-import pwd
+import re
 import signal
-import stat
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
-CLONE_NEWUSER = 0x10000000  # linux/sched.h
-INSIDE_UID = 1000
+from leadfactory import embedded_files as files
+from leadfactory import embedded_user
+from leadfactory.embedded_files import EmbeddedPostgresError
+from leadfactory.embedded_user import RunsAs
+
 TELLING = ("FATAL", "PANIC", "ERROR", "error:", "could not", "unrecognized", "invalid")
-STOP_WITHIN_S, ORPHANS_WITHIN_S = 30.0, 15.0
-
-
-class EmbeddedPostgresError(RuntimeError):
-    """The embedded server cannot be created, started or stopped; the message says why and what to do."""
+DISK_FULL = ("No space left on device", "Disk quota exceeded")
+STOP_WITHIN_S, ORPHANS_WITHIN_S, HIDDEN_WITHIN_S = 30.0, 15.0, 3.0
+# The server is put to the background of a shell that ends at once: it is nobody's child and in a session of its own, so that
+# neither a killed process group nor an ended starter takes it along. Paths are arguments, never text of a command.
+DETACHED = 'log=$1; shift; exec >>"$log" 2>&1; exec "$@" &'
 
 
 @functools.lru_cache(maxsize=1)
@@ -48,94 +44,101 @@ def binaries() -> Path:
     return folder
 
 
-def run(program: str, *arguments: str, detach: bool = False) -> None:
-    """Runs one of the server's programs, not as root.
+@functools.lru_cache(maxsize=1)
+def version() -> str:
+    """The version of the installed programs, such as ``18.4``.
 
-    Args:
-        detach: what it leaves running outlives this process and keeps none of its streams.
+    Raises:
+        EmbeddedPostgresError: when they do not run.
+    """
+    said = _run([str(binaries() / "postgres"), "--version"], None)
+    found = re.search(r"\b(\d+)\.\d+\b", said)
+    if found is None:
+        raise EmbeddedPostgresError(f"{binaries() / 'postgres'} --version says {said.strip()!r}: reinstall the wheel")
+    return found[0]
+
+
+def run(program: str, *arguments: str, user: RunsAs | None) -> None:
+    """Runs one of the server's programs as ``user``.
 
     Raises:
         EmbeddedPostgresError: when it fails, with the end of what it said.
     """
-    done = subprocess.run(
-        [str(binaries() / program), *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL if detach else subprocess.PIPE,
-        stderr=subprocess.DEVNULL if detach else subprocess.STDOUT,
-        text=True,
-        check=False,
-        start_new_session=detach,
-        preexec_fn=_unprivileged(),
-        env={k: v for k, v in os.environ.items() if not k.startswith("PG")},
-        cwd="/",
+    _run([str(binaries() / program), *arguments], user)
+
+
+def launch(log: Path, *arguments: str, user: RunsAs | None, lock: int) -> None:
+    """Starts ``postgres`` with ``arguments`` so that it outlives us, holds ``lock`` and writes what it says to ``log``.
+
+    Raises:
+        EmbeddedPostgresError: when nothing can be started.
+    """
+    _run(
+        ["/bin/sh", "-c", DETACHED, "sh", str(log), str(binaries() / "postgres"), *arguments],
+        user,
+        lock=lock,
+        quiet=True,
     )
+
+
+def _run(command: list[str], user: RunsAs | None, *, lock: int | None = None, quiet: bool = False) -> str:
+    program = Path(command[0]).name
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if quiet else subprocess.PIPE,  # what lives on must hold no pipe of ours
+            stderr=subprocess.DEVNULL if quiet else subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+            start_new_session=quiet,
+            preexec_fn=embedded_user.preparation(user),
+            pass_fds=() if lock is None else (lock,),
+            env={k: v for k, v in os.environ.items() if not k.startswith("PG")},
+            cwd="/",
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise EmbeddedPostgresError(f"{command[0]} cannot be run ({error}): reinstall the wheel") from None
     if done.returncode != 0:
         raise EmbeddedPostgresError(f"{program} failed (exit code {done.returncode}){explain(done.stdout or '')}")
+    return done.stdout or ""
 
 
 def explain(said: str) -> str:
     """The telling end of a program's output, with the remedy where one is known."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     telling = [line for line in lines if any(word in line for word in TELLING)]
-    remedy = "; free disk space, or set LEADFACTORY_HOME to another disk" if "No space left on device" in said else ""
+    full = any(word in said for word in DISK_FULL)
+    remedy = "; free disk space, or set LEADFACTORY_HOME to another disk" if full else ""
     return ": " + (" | ".join((telling or lines)[-4:]) or "it said nothing") + remedy
-
-
-def hand_over(*folders: Path) -> None:
-    """Gives ``folders`` to the user that the server will run as, where that is not us.
-
-    Raises:
-        EmbeddedPostgresError: when that user cannot reach them; no folder is opened for it.
-    """
-    if os.geteuid() != 0:
-        return
-    if namespaces_work():
-        uid, gid = 0, 0  # on the host's side of the namespace the server is still uid 0, without root's powers
-    else:
-        nobody = pwd.getpwnam("nobody")
-        uid, gid = nobody.pw_uid, nobody.pw_gid
-    for folder in (binaries(), *folders):
-        closed = first_closed(folder, uid, gid)
-        if closed is not None:
-            raise EmbeddedPostgresError(
-                f"Postgres does not run as root, and the user it runs as (uid {uid}) may not enter {closed}: run LeadFactory "
-                "as an ordinary user, allow user namespaces, or put LEADFACTORY_HOME and the environment where others may "
-                "enter, such as under /srv"
-            )
-    if uid:
-        for folder in folders:
-            for path in (folder, *folder.rglob("*")):
-                os.chown(path, uid, gid, follow_symlinks=False)
-
-
-def first_closed(folder: Path, uid: int, gid: int) -> Path | None:
-    """The outermost parent of ``folder`` that ``uid`` without root's powers may not enter; None when the way is free."""
-    for parent in reversed(folder.parents):
-        about = parent.stat()
-        needed = stat.S_IXUSR if about.st_uid == uid else stat.S_IXGRP if about.st_gid == gid else stat.S_IXOTH
-        if not about.st_mode & needed:
-            return parent
-    return None
 
 
 def postmaster_of(data: Path) -> int | None:
     """The pid of the living server that serves ``data``, or None: a pid file alone proves nothing after a kill."""
-    for each in psutil.process_iter(["name", "cmdline"]):
-        command = each.info["cmdline"] or []
-        if each.info["name"] == "postgres" and str(data) in command:
-            return int(each.pid)
-    return None
+    found = {}
+    for each in psutil.process_iter(["name", "cmdline", "ppid"]):
+        if each.info["name"] == "postgres" and str(data) in (each.info["cmdline"] or []):
+            found[int(each.pid)] = each.info["ppid"]
+    # A child looks like its parent until it has given itself a title.
+    return next((pid for pid, parent in found.items() if parent not in found), None)
 
 
 def stop_postmaster(pid: int) -> None:
     """Ends a server: open transactions are rolled back; when that takes too long, it recovers at its next start.
 
     Raises:
-        EmbeddedPostgresError: when it does not end at all.
+        EmbeddedPostgresError: when it does not end at all, or is not ours to end.
     """
     for wanted in (signal.SIGINT, signal.SIGQUIT):  # fast, then immediate shutdown
-        with contextlib.suppress(ProcessLookupError):
+        try:
             os.kill(pid, wanted)
+        except ProcessLookupError:
+            return
+        except PermissionError:
+            raise EmbeddedPostgresError(
+                f"the embedded Postgres (pid {pid}) was started by another user: stop it as that user"
+            ) from None
         deadline = time.monotonic() + STOP_WITHIN_S
         while _lives(pid) and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -153,23 +156,43 @@ def _lives(pid: int) -> bool:
         return False
 
 
-def clear_after_kill(data: Path, sockets: Path) -> None:
-    """Removes what a server that is gone left behind: its pid file and its socket, once the last of its processes is gone.
+def take_over(data: Path, sockets: Path, lock: int) -> bool:
+    """Takes ``lock`` once the last process of a server that is gone has ended, and removes its pid file and socket.
 
     Children of a killed postmaster may still write; a second server beside them would destroy the data.
+
+    Returns:
+        False when a server for ``data`` appeared instead, such as one whose starter was killed.
 
     Raises:
         EmbeddedPostgresError: when they do not end.
     """
-    deadline = time.monotonic() + ORPHANS_WITHIN_S
-    while orphans := working_in(data):
-        if time.monotonic() > deadline:
+    began = time.monotonic()
+    while True:
+        orphans = working_in(data)
+        if not orphans and files.locked(lock):
+            break
+        if postmaster_of(data) is not None:
+            return False
+        waited = time.monotonic() - began
+        if orphans and waited > ORPHANS_WITHIN_S:
             raise EmbeddedPostgresError(
                 f"the embedded Postgres was killed, but its processes {', '.join(map(str, orphans))} still run: end them"
             )
+        if not orphans and waited > HIDDEN_WITHIN_S:
+            raise EmbeddedPostgresError(
+                f"a server that cannot be seen from here, as in another container, works in {data}: stop it there, or give "
+                "each container its own LEADFACTORY_HOME"
+            )
         time.sleep(0.05)
+    clear_after_kill(data, sockets)
+    return True
+
+
+def clear_after_kill(data: Path, sockets: Path) -> None:
+    """Removes the pid file and socket of a server that is gone: they name its pid, which somebody else may have by now."""
     (data / "postmaster.pid").unlink(missing_ok=True)
-    for left in sockets.glob(".s.PGSQL.*"):  # names the dead server's pid, which somebody else may have by now
+    for left in sockets.glob(".s.PGSQL.*"):
         left.unlink(missing_ok=True)
 
 
@@ -182,34 +205,9 @@ def working_in(data: Path) -> list[int]:
     return found
 
 
-def _unprivileged() -> Callable[[], None] | None:
-    if os.geteuid() != 0:
-        return None
-    if namespaces_work():
-        return _enter_namespace
-    nobody = pwd.getpwnam("nobody")
-
-    def become_nobody() -> None:
-        os.setgroups([])
-        os.setgid(nobody.pw_gid)
-        os.setuid(nobody.pw_uid)
-
-    return become_nobody
-
-
-def _enter_namespace() -> None:
-    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWUSER) != 0:
-        os._exit(99)
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{INSIDE_UID} 0 1")
-    Path("/proc/self/gid_map").write_text(f"{INSIDE_UID} 0 1")
-
-
-@functools.lru_cache(maxsize=1)
-def namespaces_work() -> bool:
-    """Whether this machine lets root start a process in a user namespace of its own."""
-    try:
-        done = subprocess.run(["/bin/sh", "-c", "exit 0"], preexec_fn=_enter_namespace, check=False)
-    except (OSError, subprocess.SubprocessError):
-        return False
-    return done.returncode == 0
+def gone(root: Path) -> bool:
+    """Whether no process of a server under ``root`` is left."""
+    with contextlib.suppress(OSError):
+        if files.is_served(root):
+            return False
+    return postmaster_of(root / "data") is None

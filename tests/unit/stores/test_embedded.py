@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import stat
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from leadfactory import embedded, embedded_files, embedded_process
+from leadfactory import embedded, embedded_cluster, embedded_files, embedded_process, embedded_user
 from leadfactory.embedded import EmbeddedPostgresError, EmbeddedServer
 
 Squatter = Callable[[int], contextlib.AbstractContextManager[None]]
@@ -71,8 +70,8 @@ def test_it_is_postgres_eighteen(postgres: EmbeddedServer) -> None:
 
 def test_no_login_is_a_superuser(postgres: EmbeddedServer) -> None:
     query = "SELECT string_agg(rolname, ',') FROM pg_roles WHERE rolcanlogin AND rolsuper"
-    assert asked(postgres, query) == embedded.SUPERUSER
-    assert embedded.SUPERUSER not in postgres.passwords
+    assert asked(postgres, query) == embedded_cluster.SUPERUSER
+    assert embedded_cluster.SUPERUSER not in postgres.passwords
 
 
 def test_passwords_do_not_show_when_a_server_is_printed(postgres: EmbeddedServer) -> None:
@@ -168,8 +167,8 @@ def test_a_closed_home_stays_closed_and_so_does_all_below_it(postgres: EmbeddedS
 def test_the_server_does_not_run_as_root_in_its_own_eyes(postgres: EmbeddedServer) -> None:
     pid = embedded.status(postgres.home).pid
     told = Path(f"/proc/{pid}/uid_map").read_text().split()
-    if os.geteuid() == 0 and embedded_process.namespaces_work():
-        assert told == ["1000", "0", "1"]
+    if told != ["0", "0", "4294967295"]:  # in a namespace of its own
+        assert told[0] != "0"
     else:
         assert Path(f"/proc/{pid}").stat().st_uid != 0
 
@@ -209,8 +208,8 @@ def test_a_full_disk_is_told_with_its_remedy() -> None:
 def test_the_outermost_closed_folder_is_named_for_a_user_who_may_not_enter(home: Path) -> None:
     (home / "inner" / "postgres").mkdir(parents=True)
     owner = home.stat()
-    assert embedded_process.first_closed(home / "inner" / "postgres", owner.st_uid + 1, owner.st_gid + 1) == home
-    assert embedded_process.first_closed(home / "inner" / "postgres", owner.st_uid, owner.st_gid) is None
+    assert embedded_user.first_closed(home / "inner" / "postgres", owner.st_uid + 1, owner.st_gid + 1) == home
+    assert embedded_user.first_closed(home / "inner" / "postgres", owner.st_uid, owner.st_gid) is None
 
 
 def test_credentials_hold_every_role_and_the_port(postgres: EmbeddedServer) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from leadfactory import embedded, embedded_process
+from leadfactory import embedded, embedded_cluster, embedded_process
 from leadfactory.embedded import EmbeddedServer
 
 START = (
@@ -85,7 +85,9 @@ def test_an_initdb_that_was_killed_leaves_nothing_that_looks_like_a_cluster(home
 
 
 def test_roles_that_were_lost_between_start_and_first_use_are_made_again(server: EmbeddedServer, home: Path) -> None:
-    superuser = server._url(embedded.SUPERUSER, (home / "postgres" / "superuser.password").read_text(), "postgres")
+    superuser = server._url(
+        embedded_cluster.SUPERUSER, (home / "postgres" / "superuser.password").read_text(), "postgres"
+    )
     with psycopg.connect(superuser, autocommit=True) as admin:
         admin.execute("ALTER ROLE lf_app NOLOGIN")
     assert not embedded.is_running(home)

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from leadfactory import embedded, roles
+from leadfactory import embedded, embedded_cluster, roles
 from leadfactory.database import Database
 from leadfactory.embedded import EmbeddedServer
 from leadfactory.tables import metadata
@@ -19,7 +19,7 @@ refused = pytest.raises(psycopg.errors.InsufficientPrivilege)
 
 def superuser_of(server: EmbeddedServer) -> str:
     password = (server.home / "postgres" / "superuser.password").read_text()
-    return server._url(embedded.SUPERUSER, password, "postgres")
+    return server._url(embedded_cluster.SUPERUSER, password, "postgres")
 
 
 def session(server: EmbeddedServer, role: str, database: str | None = None) -> psycopg.Connection:
