@@ -16,19 +16,19 @@ from typing import LiteralString
 import psycopg
 from psycopg.types.json import Jsonb
 
-from leadfactory.d00_gateway import breaker, budget, cache, granting, ledger, limiter
+from leadfactory.d00_gateway import breaker, budget, cache, granting, ledger, limiter, quotas
 from leadfactory.d00_gateway.breaker import Breaker
 from leadfactory.d00_gateway.budget import Budget
 from leadfactory.d00_gateway.errors import VendorUnavailable
-from leadfactory.d00_gateway.held import Held, Start
+from leadfactory.d00_gateway.held import Held, Start, look_up
 from leadfactory.d00_gateway.ledger import BudgetKey, Ending, Hit, Permit
 from leadfactory.d00_gateway.limiter import Lease, Quota
 from leadfactory.d00_gateway.meanings import VendorWord
 from leadfactory.d00_gateway.policies import Policies
 
 log = logging.getLogger(__name__)
-_Limits = tuple[psycopg.AsyncCursor | None, list[psycopg.AsyncCursor]]  # live leases; quotas and what goes with them
 BREAKERS_STALE_S = 1.0
+LANDING_LOOK_S = 0.05  # how often a look-up looks whether another process has the answer to the same one
 
 
 class Batch:
@@ -45,7 +45,6 @@ class Batch:
         self.taken: dict[uuid.UUID, int] = defaultdict(int)
         self.new_leases: list[Lease] = []
         self.ended: set[uuid.UUID] = set()
-        self.gone: list[tuple] | None = None
         self.alive: set[uuid.UUID] = set()
         self.rows: list[tuple] = []
         self.granted: list[tuple[Start, Permit | Hit]] = []
@@ -70,20 +69,24 @@ class Batch:
     async def _read(self, conn: psycopg.AsyncConnection) -> dict[tuple[str, bytes], tuple]:
         settled = await self._settle(conn)
         look_ups = [start for start in self.starts if start.call.cache_for is not None]
-        hits = None
+        hits, taken_off = None, None
         if look_ups:
+            wanted = {start.look_up for start in look_ups} - self.held.locked
+            taken_off = await conn.execute(cache.TAKE_OFF, [list(wanted)])  # before the look: what landed since is seen
             hits = await conn.execute(cache.READ, {
                 "vendors": [start.call.vendor for start in look_ups],
                 "keys": [start.call.request_hash for start in look_ups], "nows": [start.now for start in look_ups],
             })  # fmt: skip
         self.read_breakers = self.began - self.held.breakers_read_at > BREAKERS_STALE_S
         breakers = await conn.execute(breaker.READ) if self.read_breakers and self.starts else None
-        limits = await self._lock_quotas(conn)
+        counts = await quotas.lock(conn, self)
         budgets = await self._lock_budgets(conn)
+        if taken_off is not None:  # held even if this transaction is rolled back: the lock is the session's
+            self.held.locked |= {row[0] for row in await taken_off.fetchall() if row[1]}
         if breakers is not None:
             self.breakers = {row[0]: Breaker(*row) for row in await breakers.fetchall()}
-        if limits is not None:
-            await self._take_in_quotas(*limits)
+        if counts is not None:
+            await quotas.take_in(self, counts)
         if budgets is not None:
             for row in await budgets.fetchall():
                 self.budgets[row[0], row[1]] = Budget(*row)
@@ -103,65 +106,6 @@ class Batch:
                     "content": Jsonb(ending.content), "fetched_at": ending.fetched_at, "expires_at": ending.expires_at,
                 })  # fmt: skip
         return cursor
-
-    async def _lock_quotas(self, conn: psycopg.AsyncConnection) -> _Limits | None:
-        heard = {
-            one
-            for one, word in self.words()
-            if limiter.is_news(word, self.policies.of(one), self.held.counted.get(one))
-        }
-        short, live = self._vendors_short_of_permits(heard)
-        if not short | heard:
-            return (await conn.execute(limiter.HOLD, [live]), []) if live else None
-        names = sorted(short | heard)
-        # A vendor that says stop ends every process's leases; one that counted more than we did ends ours.
-        stopped = sorted({vendor for vendor, word in self.words() if word.blocked_rate is not None and vendor in heard})
-        over = [lease.lease_id for vendor in names for lease in self.held.over(vendor, self.began)]
-        over += [lease.lease_id for vendor in heard for lease in self.held.leases[vendor] if lease.lease_id not in over]
-        locked = await conn.execute(limiter.LOCK, [names])
-        clock = await conn.execute("SELECT clock_timestamp()")
-        gone = await conn.execute(limiter.END, [over, stopped])
-        if stopped:
-            self.gone = await gone.fetchall()
-            over += [row[0] for row in self.gone if row[0] not in over]
-        self.ended = set(over)
-        used, sent = await conn.execute(limiter.USED, [over]), await conn.execute(limiter.SENT, [names])
-        return await conn.execute(limiter.HOLD, [live]) if live else None, [locked, clock, gone, used, sent]
-
-    def _vendors_short_of_permits(self, heard: set[str]) -> tuple[set[str], list[uuid.UUID]]:
-        """Vendors whose leases do not cover what waits, and the leases of the others; leases of ``heard`` end now."""
-        needed: dict[str, int] = defaultdict(int)
-        for start in self.starts:
-            if self.policies.of(start.call.vendor).rates.limits():
-                needed[start.call.vendor] += start.call.spec.units
-        usable = {vendor: [] if vendor in heard else self.held.usable(vendor, self.began) for vendor in needed}
-        short = {vendor for vendor, units in needed.items() if units > sum(lease.left for lease in usable[vendor])}
-        return short, [lease.lease_id for leases in usable.values() for lease in leases]
-
-    async def _take_in_quotas(self, held: psycopg.AsyncCursor | None, cursors: list[psycopg.AsyncCursor]) -> None:
-        self.alive = {row[0] for row in await held.fetchall()} if held is not None else set()
-        if not cursors:
-            return
-        locked, clock, ended, used, sent = cursors
-        rows = await locked.fetchall()
-        (self.now,) = await clock.fetchone() or (self.now,)
-        for row in rows:
-            quota = Quota.of_row(row)
-            quota.roll(self.now, self.policies.of(quota.vendor))
-            self.quotas[quota.vendor].append(quota)
-        gone = self.gone if self.gone is not None else await ended.fetchall()
-        spent: dict[uuid.UUID, int] = dict(await used.fetchall())
-        limiter.give_back(self.quotas, gone, spent)
-        open_units: dict[str, int] = dict(await sent.fetchall())
-        for vendor, quotas in self.quotas.items():
-            for quota in quotas:
-                # What other processes and we may have sent: closed leases, and the ledger rows of open ones.
-                known = quota.used + (int(open_units.get(vendor, 0)) if quota.rate == "day" else 0)
-                for said_by, word in self.words():
-                    if said_by == vendor:
-                        known += limiter.listen(quota, quotas, word, known, self.now)
-                if quota.rate == "day":
-                    self.sent[vendor] = known
 
     def words(self) -> list[tuple[str, VendorWord]]:
         """What vendors said with the answers that are settled now."""
@@ -212,7 +156,11 @@ class Batch:
         for start in self.starts:
             found = hits.get((start.call.vendor, start.call.request_hash)) if start.call.cache_for is not None else None
             if found is None:
-                left.append(start)
+                others = start.look_up is not None and start.look_up not in self.held.locked
+                if others and self.began + LANDING_LOOK_S < start.call.deadline:
+                    self.waiting.append((start, self.began + LANDING_LOOK_S))
+                else:
+                    left.append(start)
                 continue
             call_id = uuid.uuid4()
             self.rows.append(
@@ -256,9 +204,8 @@ class Batch:
         # 0.6 s, so what guards money or hands out permits waits for the disk; a lost settlement is reaped at its worst case.
         if self.new_leases or any(row[9] for row in self.rows):
             await conn.execute("SET LOCAL synchronous_commit = on")
-        for quotas in self.quotas.values():
-            for quota in quotas:
-                await conn.execute(limiter.SAVE, limiter.save_row(quota))
+        for quota in (one for ones in self.quotas.values() for one in ones):
+            await conn.execute(limiter.SAVE, limiter.save_row(quota))
         for lease in self.new_leases:
             windows = Jsonb(lease.windows)
             await conn.execute(limiter.TAKE, (lease.lease_id, lease.vendor, lease.units, windows, limiter.LEASE_S))
@@ -284,8 +231,11 @@ class Batch:
             held.breakers_read_at = self.began
         held.counted |= self.sent
         held.change_leases(self.new_leases, self.taken, self.ended)
+        held.aloft -= {look_up(ending.call) for ending in self.endings}
         orphans = []
         for start, begun in self.granted:
+            if isinstance(begun, Permit) and start.look_up is not None:
+                held.aloft.add(start.look_up)
             if start.call.vendor in held.counted and isinstance(begun, Permit):
                 held.counted[start.call.vendor] += start.call.spec.units
             if not start.future.done():

@@ -112,6 +112,13 @@ def verdicts(
 
 # Parameters are named; every statement that changes a row returns it as READ does.
 _ROW = "vendor, state, forced, failures, retry_at, probe_expires_at, reason"
+# A clock that was set back must not keep a vendor away until it is right again.
+SET_BACK = """
+UPDATE vendor_breakers
+SET retry_at = least(retry_at, clock_timestamp()), probe_expires_at = least(probe_expires_at, clock_timestamp()),
+    changed_at = clock_timestamp()
+WHERE changed_at > clock_timestamp() + interval '5 s'
+"""
 ENSURE = "INSERT INTO vendor_breakers (vendor) SELECT unnest(%s::text[]) ORDER BY 1 ON CONFLICT DO NOTHING"
 READ = f"SELECT {_ROW} FROM vendor_breakers"  # noqa: S608
 CLAIM = f"""

@@ -66,6 +66,14 @@ class Flights:
                 self._locks[key] = (lock, users - 1)
 
 
+def lock_key(vendor: str, key: bytes) -> int:
+    """The advisory lock of a look-up under way: a signed 64-bit number."""
+    return int.from_bytes(hashlib.sha256(vendor.encode() + b"\n" + key).digest()[:8], signed=True)
+
+
+# A look-up under way is locked by its writer's session: other processes wait for its answer, and a killed one's lock is free.
+TAKE_OFF = "SELECT k, pg_try_advisory_lock(k) FROM unnest(%s::bigint[]) AS w (k)"
+LAND = "SELECT pg_advisory_unlock(k) FROM unnest(%s::bigint[]) AS w (k)"
 # Reads and writes of stored answers, made by the ledger's writer inside its own transactions. Arrays are parallel.
 READ = """
 SELECT v.vendor, v.content_key, v.content, v.fetched_at, v.expires_at

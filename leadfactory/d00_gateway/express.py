@@ -100,7 +100,7 @@ async def commit(conn: psycopg.AsyncConnection, batch: Batch) -> bool:
 def _is_usual(batch: Batch) -> bool:
     if any(start.call.cache_for is not None for start in batch.starts):
         return False
-    if any(ending.content is not None for ending in batch.endings):
+    if any(ending.content is not None or ending.status == "not_sent" for ending in batch.endings):
         return False
     if any(limiter.is_news(word, batch.policies.of(one), batch.held.counted.get(one)) for one, word in batch.words()):
         return False

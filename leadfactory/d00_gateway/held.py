@@ -9,6 +9,7 @@ import math
 import uuid
 from collections import defaultdict
 
+from leadfactory.d00_gateway import cache
 from leadfactory.d00_gateway.breaker import Breaker
 from leadfactory.d00_gateway.ledger import BudgetKey, Call, Hit, Permit
 from leadfactory.d00_gateway.limiter import Lease
@@ -26,6 +27,16 @@ class Start:
     now: dt.datetime  # of the factory's clock, for the cache
     probe_id: uuid.UUID | None = None
 
+    @property
+    def look_up(self) -> int | None:
+        """The lock of a look-up that may be answered from storage; None for other calls."""
+        return look_up(self.call)
+
+
+def look_up(call: Call) -> int | None:
+    """The lock of a call that may be answered from storage; None for other calls."""
+    return None if call.cache_for is None else cache.lock_key(call.vendor, call.request_hash)
+
 
 @dataclasses.dataclass
 class Held:
@@ -36,6 +47,8 @@ class Held:
     breakers_read_at: float = -math.inf
     counted: dict[str, int] = dataclasses.field(default_factory=dict)  # units of the vendor's day known to be sent
     budgets: set[BudgetKey] = dataclasses.field(default_factory=set)
+    locked: set[int] = dataclasses.field(default_factory=set)  # look-ups that this session has locked
+    aloft: set[int] = dataclasses.field(default_factory=set)  # those of them whose attempt has left
 
     def usable(self, vendor: str, now: float) -> list[Lease]:
         """The leases that still hold permits."""

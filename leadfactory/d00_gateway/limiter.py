@@ -22,8 +22,9 @@ from leadfactory.d00_gateway.policies import SECONDS, RateName, VendorPolicy
 
 SLICES = 20
 _KEPT = SLICES + 2
-LEASE_S = 30.0  # after this a lease belongs to whoever finds it
+LEASE_S = 24.0  # after this a lease belongs to whoever finds it, and somebody looks every writer.UPKEEP_S: within 30 s
 LEASE_USE_S = 20.0  # its holder stops using it earlier, so that a slow commit still finds it
+CLOCK_SLACK = dt.timedelta(seconds=5)  # what lies further ahead than this was written before the clock was set back
 ROUNDS = 8  # a lease lasts for about as many rounds of all that may be under way at once
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -73,7 +74,9 @@ class Quota:
             start, end = day_window(now, policy.rates.reset_zone)
             if start > self.window_started_at:
                 self.used = self.leased = 0
-                self.window_started_at = start
+            if start < self.window_started_at:  # the server's clock was set back: what was counted since counts today
+                self.blocked_until = None
+            self.window_started_at = start
             self.resets_at = end
             return
         index = int((now - _EPOCH).total_seconds() / self.slice_s)
@@ -81,8 +84,9 @@ class Quota:
         steps = min(max(index - before, 0), _KEPT)
         kept = ([0] * _KEPT + self.recent)[-_KEPT:]
         self.recent = (kept + [0] * steps)[-_KEPT:]
-        if index > before:
-            self.window_started_at = _EPOCH + dt.timedelta(seconds=index * self.slice_s)
+        if self.window_started_at > now + CLOCK_SLACK:
+            self.blocked_until = None
+        self.window_started_at = _EPOCH + dt.timedelta(seconds=index * self.slice_s)
         self.resets_at = self.window_started_at + dt.timedelta(seconds=SECONDS[self.rate] * _KEPT / SLICES)
         self.used = sum(self.recent)
 
@@ -105,6 +109,14 @@ class Quota:
         if self.rate == "day" and window_started_at == self.window_started_at:
             self.leased = max(0, self.leased - units)
             self.used += used
+
+    def return_late(self, started_at: dt.datetime, units: int) -> None:
+        """Returns ``units`` of an attempt that turned out not to have left when its lease had ended as if it had.
+
+        What may have been leased the day before stays counted: a lease lives for ``LEASE_S``.
+        """
+        if self.rate == "day" and started_at - dt.timedelta(seconds=LEASE_S) > self.window_started_at:
+            self.used = max(0, self.used - units)
 
     def usable_for_s(self, now: dt.datetime) -> float:
         """Seconds from ``now`` during which a permit taken now may be used."""
@@ -229,11 +241,20 @@ END = """
 DELETE FROM vendor_leases WHERE lease_id = ANY(%s::uuid[]) OR vendor = ANY(%s::text[])
 RETURNING lease_id, vendor, units, windows
 """
-EXPIRED = "SELECT lease_id, vendor FROM vendor_leases WHERE expires_at < clock_timestamp()"
+EXPIRED = """
+SELECT lease_id, vendor FROM vendor_leases
+WHERE expires_at < clock_timestamp() OR leased_at > clock_timestamp() + interval '5 s'
+"""
 # not_sent attempts provably never reached the vendor, so their permit returns with the lease.
 USED = """
 SELECT lease_id, sum(units) FROM vendor_calls
 WHERE lease_id = ANY(%s::uuid[]) AND status <> 'not_sent' GROUP BY lease_id
+"""
+# Attempts that this transaction settles as not sent (a repeated one settles nothing) and whose lease has ended.
+LATE = """
+SELECT c.vendor, c.started_at, c.units FROM vendor_calls c
+WHERE c.call_id = ANY(%s::uuid[]) AND c.status = 'not_sent' AND c.settled_at >= transaction_timestamp()
+  AND NOT EXISTS (SELECT FROM vendor_leases l WHERE l.lease_id = c.lease_id)
 """
 SENT = """
 SELECT l.vendor, sum(c.units) FROM vendor_leases l JOIN vendor_calls c ON c.lease_id = l.lease_id

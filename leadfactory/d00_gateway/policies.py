@@ -12,6 +12,7 @@ import pydantic
 import yaml
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from leadfactory import yaml_config
 from leadfactory.d00_gateway.meanings import (
     NOT_RETRIED,
     VendorWord,
@@ -149,7 +150,7 @@ class Policies(_Strict):
             PoliciesError: names file, key and value.
         """
         try:
-            content = yaml.safe_load(path.read_text())
+            content = yaml_config.parse(path.read_text())
         except (OSError, yaml.YAMLError) as error:
             raise PoliciesError(f"{path} cannot be read ({error}): restore it from the repository") from None
         return cls.parse(content, str(path)).model_copy(

@@ -13,6 +13,7 @@ import time
 
 import httpx
 
+from leadfactory import crash_points
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway import cache, policies
 from leadfactory.d00_gateway.errors import VendorError, VendorRejected, VendorUnavailable
@@ -131,8 +132,10 @@ class GatewayTransport(httpx.AsyncBaseTransport):
         settled = False
         try:
             async with asyncio.timeout(self._attempt_timeout(request)):
+                crash_points.reached(crash_points.BEFORE_CALL)
                 response = await self._wire.handle_async_request(request)
                 await response.aread()
+                crash_points.reached(crash_points.AFTER_CALL)
             latency_ms = round((time.monotonic() - sent_at) * 1000)
             response.elapsed = dt.timedelta(milliseconds=latency_ms)
             ending, outcome = self._judge(response, call, permit, latency_ms)

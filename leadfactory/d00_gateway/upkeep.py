@@ -11,7 +11,7 @@ from uuid import UUID
 
 import psycopg
 
-from leadfactory.d00_gateway import budget, ledger, limiter
+from leadfactory.d00_gateway import breaker, budget, ledger, limiter
 from leadfactory.d00_gateway.budget import Budget
 from leadfactory.d00_gateway.limiter import Quota
 from leadfactory.d00_gateway.policies import Policies
@@ -21,7 +21,8 @@ _VENDORS_OF = "SELECT DISTINCT vendor FROM vendor_leases WHERE lease_id = ANY(%s
 
 
 async def end_expired(conn: psycopg.AsyncConnection, own: list[UUID]) -> None:
-    """Ends every lease that has expired, and the caller's ``own`` that it will not use again."""
+    """Ends every lease that has expired, and the caller's ``own`` that it will not use again; heeds a clock set back."""
+    await conn.execute(breaker.SET_BACK)
     rows = await (await conn.execute(limiter.EXPIRED)).fetchall()
     await end_leases(conn, [row[0] for row in rows] + own)
 

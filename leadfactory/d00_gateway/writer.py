@@ -14,8 +14,9 @@ from collections import Counter
 
 import psycopg
 
+from leadfactory import crash_points
 from leadfactory.clock import Clock
-from leadfactory.d00_gateway import breaker, budget, express, limiter, upkeep
+from leadfactory.d00_gateway import breaker, budget, cache, express, limiter, upkeep
 from leadfactory.d00_gateway.batch import Batch
 from leadfactory.d00_gateway.held import Held, Start
 from leadfactory.d00_gateway.ledger import Call, Ending, Hit, Permit
@@ -24,7 +25,7 @@ from leadfactory.database import SCHEMA, Database, DatabaseUnavailable
 
 log = logging.getLogger(__name__)
 _AT_ONCE = 256  # rows in one transaction
-_UPKEEP_S = 5.0
+UPKEEP_S = 5.0
 _TRIES = 5
 # This connection only ever touches rows by their keys; a planner without statistics would now and then scan the ledger.
 _POINT_LOOKUPS = "-cenable_hashjoin=off -cenable_mergejoin=off -cenable_seqscan=off -cenable_bitmapscan=off"
@@ -57,9 +58,12 @@ class Writer:
             return
         self._broken = None
         await self._connect()
+        crash_points.reached(crash_points.BEFORE_COMMIT)
         await self._prepare()
-        await self._upkeep()
-        self._upkeep_at = time.monotonic() + _UPKEEP_S
+        crash_points.reached(crash_points.AFTER_COMMIT)
+        await self._upkeep()  # the later ones come by the clock on the wall, and so have no number
+        crash_points.reached(crash_points.AFTER_COMMIT)
+        self._upkeep_at = time.monotonic() + UPKEEP_S
         self._task = asyncio.create_task(self._work(), name="ledger-writer")
 
     async def start(self, call: Call, attempt: int) -> Permit | Hit:
@@ -113,7 +117,9 @@ class Writer:
         if self._conn is not None:
             with contextlib.suppress(psycopg.Error):  # leases that cannot be ended now expire
                 own = [lease.lease_id for leases in self._held.leases.values() for lease in leases]
+                crash_points.reached(crash_points.BEFORE_COMMIT)
                 await upkeep.end_leases(self._conn, own)
+                crash_points.reached(crash_points.AFTER_COMMIT)
             await self._conn.close()
             self._conn = None
         self._held = Held()
@@ -141,7 +147,7 @@ class Writer:
         if self._endings:
             return 0.0
         now = time.monotonic()
-        due = min((start.due for start in self._starts), default=now + _UPKEEP_S)
+        due = min((start.due for start in self._starts), default=now + UPKEEP_S)
         return max(0.0, min(due, self._upkeep_at) - now)
 
     async def _turn(self) -> None:
@@ -159,16 +165,19 @@ class Writer:
                 self.settle(Ending(start.call, permit, status="not_sent", reason="interrupted"))
             if not self._endings:
                 self._idle.set()
+            await self._land()
         if now >= self._upkeep_at:
-            self._upkeep_at = now + _UPKEEP_S
+            self._upkeep_at = now + UPKEEP_S
             await self._upkeep()
 
     async def _commit(self, starts: list[Start], endings: list[Ending]) -> Batch:
         conn = self._conn
         assert conn is not None
         await self._ensure_budgets(starts)
+        crash_points.reached(crash_points.BEFORE_COMMIT)
         batch = Batch(self._held, self._policies, starts, endings)
         if await express.commit(conn, batch):
+            crash_points.reached(crash_points.AFTER_COMMIT)
             return batch
         for left in reversed(range(_TRIES)):
             batch = Batch(self._held, self._policies, starts, endings)
@@ -179,8 +188,18 @@ class Writer:
                 if left == 0:
                     raise
             else:
+                crash_points.reached(crash_points.AFTER_COMMIT)
                 return batch
         raise AssertionError("unreachable: the last try returns or raises")
+
+    async def _land(self) -> None:
+        """Frees look-ups that are answered, failed or given up; those that still wait for leave stay ours."""
+        held = self._held
+        over = held.locked - held.aloft - {start.look_up for start in self._starts} if held.locked else None
+        if over:
+            assert self._conn is not None
+            await self._conn.execute(cache.LAND, [list(over)])
+            held.locked -= over
 
     async def _ensure_budgets(self, starts: list[Start]) -> None:
         keys = {key for start in starts for key in start.call.budget_keys} - self._held.budgets
@@ -188,6 +207,7 @@ class Writer:
             return
         rows = [(scope, key, budget.default_cap((scope, key), self._policies.budgets)) for scope, key in sorted(keys)]
         assert self._conn is not None
+        crash_points.reached(crash_points.BEFORE_COMMIT)
         await self._conn.execute(budget.ENSURE, [list(column) for column in zip(*rows, strict=True)])
         self._held.budgets |= keys
 
