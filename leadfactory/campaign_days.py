@@ -35,12 +35,16 @@ campaign_days = sa.Table(
 
 
 def open_day(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> str:
-    """The state of ``unit``, which is recorded as open when it is new."""
-    tx.execute(
-        insert(campaign_days)
-        .values(campaign=unit.campaign, cohort_on=unit.day, opened_at=now)
-        .on_conflict_do_nothing(index_elements=["campaign", "cohort_on"])
-    )
+    """The state of ``unit``, which is recorded as open when it is new and its day is today.
+
+    A click on a day that never was leaves no row: it could source nothing, and would stand open for ever.
+    """
+    if unit.day == now.astimezone(dt.UTC).date():
+        tx.execute(
+            insert(campaign_days)
+            .values(campaign=unit.campaign, cohort_on=unit.day, opened_at=now)
+            .on_conflict_do_nothing(index_elements=["campaign", "cohort_on"])
+        )
     return state_of(tx, unit)
 
 

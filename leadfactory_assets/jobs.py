@@ -26,7 +26,7 @@ campaign_day = dg.define_asset_job(
     | dg.AssetSelection.checks(*(dg.AssetCheckKey(key(name), f"{name}_expectations") for name in NIGHTLY)),
     partitions_def=CAMPAIGN_DAY,
     executor_def=dg.in_process_executor,  # stages are I/O-bound and async inside; a step process costs 5 s
-    tags={"dagster/priority": "0", "leadfactory/lane": "night"},
+    tags={"dagster/priority": "1", "leadfactory/lane": "night"},  # before clicks and backfills, which have none
     description="One campaign-day from target to draft. It mails nothing: 02:00 UTC is nobody's business hours.",
 )
 lake = dg.define_asset_job(

@@ -18,6 +18,7 @@ from leadfactory.locks import campaign_day_lock
 from leadfactory.stage_report import StageReport
 from leadfactory_assets.partitions import CAMPAIGN_DAY
 from leadfactory_assets.plots import bar_chart
+from leadfactory_assets.ranges import BACKFILL, each, units
 
 PREFIX = "leadfactory"
 WRITE_TAG = "leadfactory/write"
@@ -38,6 +39,7 @@ def cohort_asset(
         key_prefix=PREFIX,
         deps=[dg.AssetDep(key(name)) for name in after],
         partitions_def=CAMPAIGN_DAY,
+        backfill_policy=BACKFILL,
         group_name=room,
         kinds=kinds | {"postgres"},
         owners=[f"team:{owner}"],
@@ -52,13 +54,17 @@ def run_stage(
     group: str,
     stage: Callable[[CampaignDay], StageReport | Awaitable[StageReport]],
 ) -> dg.MaterializeResult:
-    """Runs ``stage`` on the context's campaign-day under its advisory lock and tells what it did."""
-    unit = CampaignDay.from_key(context.partition_key)
-    with campaign_day_lock(db, unit, group, wait_s=LOCK_WAIT_S):
-        report = stage(unit)
-        if inspect.isawaitable(report):
-            report = asyncio.run(_awaited(report))
-    return dg.MaterializeResult(metadata=told(report))
+    """Runs ``stage`` on the context's campaign-days, each under its advisory lock, and tells what it did."""
+
+    def work(unit: CampaignDay) -> StageReport:
+        with campaign_day_lock(db, unit, group, wait_s=LOCK_WAIT_S):
+            report = stage(unit)
+            return asyncio.run(_awaited(report)) if inspect.isawaitable(report) else report
+
+    chosen = units(context)
+    if len(chosen) == 1:
+        return dg.MaterializeResult(metadata=told(work(chosen[0])))
+    return each(context, chosen, work, told)
 
 
 async def _awaited(report: Awaitable[StageReport]) -> StageReport:

@@ -7,25 +7,50 @@ from leadfactory.clock import Clock
 from leadfactory.d01_targeting import campaigns
 from leadfactory.database import Database
 from leadfactory_assets.jobs import campaign_day
-from leadfactory_assets.partitions import TIMEZONE
+from leadfactory_assets.partitions import DAY, TIMEZONE
 from schedules.status import ON_IN_PRODUCTION
+
+CLOSED = "the campaign is closed"  # told while its partitions exist, not for ever
+UNREGISTERED = "its partition key is not registered: the sensor campaign_registry adds it, or a run by hand after that"
+MOST = 20  # campaigns named in one message
 
 
 @dg.schedule(job=campaign_day, cron_schedule="0 2 * * *", execution_timezone=TIMEZONE, default_status=ON_IN_PRODUCTION)
 def daily_campaigns(
     context: dg.ScheduleEvaluationContext, db: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
 ) -> list[dg.RunRequest] | dg.SkipReason:
-    """One run per active campaign that Dagster knows; one unknown partition key would fail the whole tick, for ever."""
+    """One run per active campaign that Dagster knows; one unknown partition key would fail the whole tick, for ever.
+
+    Every other campaign is named with its reason: in the tick's log, in the message of a tick that requests nothing, and as
+    the tag ``leadfactory/left_out`` of each run that is requested.
+    """
     day = context.scheduled_execution_time.date() if clock.is_real else clock.today()
-    with db.begin() as tx:
-        active = campaigns.active(tx, day)
+    if not DAY.has_partition_key(day.isoformat()):
+        return dg.SkipReason(f"{day} is no partition: LEADFACTORY_CLOCK or LEADFACTORY_FIRST_DAY is off the calendar")
     known = set(context.instance.get_dynamic_partitions("campaign"))
-    unregistered = sorted(set(active) - known)
-    if unregistered:
-        context.log.warning(f"not registered yet, left for the next night or a run by hand: {', '.join(unregistered)}")
-    units = [CampaignDay(slug, day) for slug in active if slug in known]
+    with db.begin() as tx:
+        active, resting = campaigns.active(tx, day), campaigns.resting(tx, day)
+    left_out = {slug: reason for slug, reason in resting.items() if slug in known or reason != CLOSED}
+    units = []
+    for slug in active:
+        try:
+            unit = CampaignDay(slug, day)
+        except ValueError as error:
+            left_out[slug] = str(error)
+            continue
+        if slug in known:
+            units.append(unit)
+        else:
+            left_out[slug] = UNREGISTERED
+    told = _told(left_out)
     if not units:
-        return dg.SkipReason(
-            f"no active campaign on {day}" + (f"; unregistered: {unregistered}" if unregistered else "")
-        )
-    return [dg.RunRequest(run_key=unit.key, partition_key=unit.key) for unit in units]
+        return dg.SkipReason(f"no active campaign on {day}" + (f"; left out: {told}" if told else ""))
+    if told:
+        context.log.warning(f"left out on {day}: {told}")
+    tags = {"leadfactory/left_out": told} if told else {}
+    return [dg.RunRequest(run_key=unit.key, partition_key=unit.key, tags=tags) for unit in units]
+
+
+def _told(left_out: dict[str, str]) -> str:
+    named = [f"{slug}: {reason}" for slug, reason in sorted(left_out.items())]
+    return "; ".join(named[:MOST] + ([f"and {len(named) - MOST} more"] if len(named) > MOST else []))

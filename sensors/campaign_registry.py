@@ -1,9 +1,11 @@
 """Keeps Dagster's campaign partitions equal to the registry in Postgres. Requests partitions only; never runs."""
 
 import datetime as dt
+from collections.abc import Iterable
 
 import dagster as dg
 
+from leadfactory.campaign_day import check_campaign_slug
 from leadfactory.clock import Clock
 from leadfactory.d01_targeting import campaigns
 from leadfactory.database import Database
@@ -21,12 +23,30 @@ def campaign_registry(
         wanted = campaigns.living(tx)
         silent = campaigns.silent_since(tx, clock.now() - PRUNE_AFTER)
     known = set(context.instance.get_dynamic_partitions("campaign"))
-    add, prune = sorted(set(wanted) - known), sorted(set(silent) & known)
+    fit, unfit = _keys(set(wanted) - known)
+    add, prune = sorted(fit), sorted(set(silent) & known)
+    told = [
+        f"{what}: {', '.join(names)}"
+        for what, names in (("added", add), ("pruned", prune), ("refused", unfit))
+        if names
+    ]
     if not add and not prune:
-        return dg.SkipReason(f"all {len(wanted)} campaigns are registered")
+        return dg.SkipReason("; ".join([f"all {len(wanted) - len(unfit)} campaigns are registered", *told]))
+    context.log.info("; ".join(told))
     requests: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
     if add:
         requests.append(CAMPAIGN.build_add_request(add))
     if prune:
         requests.append(CAMPAIGN.build_delete_request(prune))
-    return dg.SensorResult(dynamic_partitions_requests=requests)
+    return dg.SensorResult(skip_reason="; ".join(told), dynamic_partitions_requests=requests)
+
+
+def _keys(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Names that can be half of a partition key, and why the others cannot: one that Dagster refuses fails the whole tick."""
+    fit, unfit = [], []
+    for name in sorted(names):
+        try:
+            fit.append(check_campaign_slug(name))
+        except ValueError as error:
+            unfit.append(str(error))
+    return fit, unfit

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from leadfactory.campaign_day import CampaignDay
+from leadfactory.quality import verdicts
 from leadfactory.quality.suites import SUITES, Expect, Suite
 
 if TYPE_CHECKING:
@@ -33,24 +34,45 @@ class Judgement:
 
 
 def judge(tx: sa.Connection, asset: str, unit: CampaignDay) -> Judgement:
-    """The suite of ``asset`` over what ``unit`` holds now.
+    """The suite of ``asset`` over what ``unit`` holds now; what was judged before by the same rules is not judged again.
 
     Raises:
         KeyError: when ``asset`` has no suite.
     """
-    suite = SUITES[asset]
-    parameters = {"campaign": unit.campaign, "cohort_on": unit.day}
+    suite, held = SUITES[asset], look(tx, asset, unit)
+    count, digest = len(held.rows), held.input_hash
+    known = verdicts.known(tx, asset, unit, suite.version, digest)
+    if known is not None:
+        return Judgement(asset, suite.version, known.passed, known.evaluated, count, known.broken, digest)
+    broken = [
+        *_broken(suite, "rows", held.columns, held.rows, suite.of_rows),
+        *_broken(suite, "totals", held.totals_columns, held.totals, suite.of_totals),
+    ]
+    evaluated = (len(suite.of_rows) if count else 0) + len(suite.of_totals)
+    return Judgement(asset, suite.version, not broken, evaluated, count, tuple(broken), digest)
+
+
+@dataclasses.dataclass(frozen=True)
+class Held:
+    """What a suite looks at: rows and totals with their columns. ``input_hash`` is of these and of the rules."""
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+    totals_columns: list[str]
+    totals: list[tuple[Any, ...]]
+    input_hash: bytes
+
+
+def look(tx: sa.Connection, asset: str, unit: CampaignDay) -> Held:
+    """What ``unit`` holds now of what the suite of ``asset`` judges."""
+    suite, parameters = SUITES[asset], {"campaign": unit.campaign, "cohort_on": unit.day}
     rows = tx.execute(sa.text(suite.rows), parameters)
     columns, values = list(rows.keys()), [tuple(row) for row in rows]
     totals = tx.execute(sa.text(suite.totals), parameters)
     totals_columns, totals_values = list(totals.keys()), [tuple(row) for row in totals]
-    digest = hashlib.sha256(json.dumps([sorted(map(str, values)), list(map(str, totals_values))]).encode()).digest()
-    broken = [
-        *_broken(suite, "rows", columns, values, suite.of_rows),
-        *_broken(suite, "totals", totals_columns, totals_values, suite.of_totals),
-    ]
-    evaluated = (len(suite.of_rows) if values else 0) + len(suite.of_totals)
-    return Judgement(asset, suite.version, not broken, evaluated, len(values), tuple(broken), digest)
+    judged_on = [repr(suite), sorted(map(str, values)), list(map(str, totals_values))]
+    digest = hashlib.sha256(json.dumps(judged_on).encode()).digest()
+    return Held(columns, values, totals_columns, totals_values, digest)
 
 
 def _broken(

@@ -64,6 +64,25 @@ def record(tx: sa.Connection, verdicts: Sequence[Verdict], now: dt.datetime) -> 
     )
 
 
+def known(tx: sa.Connection, asset: str, unit: CampaignDay, version: str, input_hash: bytes) -> Verdict | None:
+    """The verdict on the whole campaign-day that the suite of ``asset`` already gave on this very input, if it did."""
+    table = quality_verdicts
+    row = tx.execute(
+        sa.select(table.c.passed, table.c.evaluated, table.c.broken).where(
+            table.c.asset == asset,
+            table.c.campaign == unit.campaign,
+            table.c.cohort_on == unit.day,
+            table.c.subject_id.is_(None),
+            table.c.suite == asset,
+            table.c.suite_version == version,
+            table.c.input_hash == input_hash,
+        )
+    ).first()
+    if row is None:
+        return None
+    return Verdict(asset, unit, asset, version, input_hash, row.passed, row.evaluated, tuple(row.broken))
+
+
 @dataclasses.dataclass(frozen=True)
 class Standing:
     """An open campaign-day whose newest verdict on an asset is missing or failing."""

@@ -53,7 +53,7 @@ class Cohorts:
         for number in range(listings):
             self._listing(unit, number, rows)
         with self.db.begin() as tx:
-            campaign_days.open_day(tx, unit, NOON)
+            campaign_days.open_day(tx, unit, dt.datetime.combine(unit.day, NOON.timetz()))
             for table in (
                 sourced_businesses, businesses, unique_businesses, enriched_businesses, site_audits, audit_findings,
                 site_insights, lead_scores, email_drafts, email_sends,
