@@ -20,6 +20,18 @@ def quiet(asset: str, done: int, total: int) -> None:
     """A progress that says nothing."""
 
 
+_stored_together: int | None = None
+
+
+def in_turn(stored_together: int) -> None:
+    """From now on every stage of this process takes one item after the other and stores so many results at once.
+
+    Two runs over the same rows then do the same things in the same order, which is what a numbering of them needs.
+    """
+    global _stored_together
+    _stored_together = stored_together
+
+
 async def each(
     items: Sequence[Item],
     work: Callable[[Item], Awaitable[Result]],
@@ -34,6 +46,8 @@ async def each(
     ``work`` must turn what it expects to go wrong into a result; what it raises all the same stops the stage after the
     results that are already there have been stored. ``store`` commits its batch: a kill loses at most ``batch`` results.
     """
+    if _stored_together is not None:
+        at_once, batch = 1, _stored_together
     ready: list[Result] = []
     waiting = iter(items)
     done = 0

@@ -2,6 +2,11 @@
 
 The same room functions that the assets call, under the same advisory lock, without Dagster and without GX: for crash
 tests, benchmarks and an operator whose orchestrator is down.
+
+``LEADFACTORY_CRASH_AT=<n>`` (refused in production) makes the process kill itself with SIGKILL at the n-th of its crash
+points: before and after every commit and every vendor call, around the send journal's fsync, before a file of the lake is
+replaced. Work is then done one item at a time, stored two together, so that two runs over the same rows number the same
+points; a run that reached its end tells them as JSON on standard error. 0 counts only.
 """
 
 from __future__ import annotations
@@ -10,18 +15,22 @@ import argparse
 import asyncio
 import inspect
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from leadfactory import crash_points, flow
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.database import Database
 from leadfactory.flow import Progress, quiet
 from leadfactory.locks import campaign_day_lock
-from leadfactory.settings import Settings, settings
+from leadfactory.settings import Settings, SettingsError, settings
 from leadfactory.stage_report import StageReport
 
+CRASH_AT = "LEADFACTORY_CRASH_AT"
+_STORED_TOGETHER = 2  # at crash points: small enough that few leads show what a kill between two stores leaves
 Stage = Callable[[CampaignDay, Database, Clock, Settings, Progress], StageReport | Awaitable[StageReport]]
 
 
@@ -122,6 +131,18 @@ async def _send(unit: CampaignDay, db: Database, clock: Clock, config: Settings,
     )
 
 
+def _export(unit: CampaignDay, db: Database, clock: Clock, config: Settings, progress: Progress) -> StageReport:
+    """Everything that is behind, as the nightly export does it, whichever campaign-day is named."""
+    from leadfactory import campaign_days
+    from leadfactory.d10_analytics import export
+
+    told = export.export_lake(db=db, clock=clock, settings=config)
+    with db.begin() as tx:
+        state = campaign_days.state_of(tx, unit)
+    counts = {"campaign-days": told.units, "files changed": told.files, "campaign-days behind again": told.behind}
+    return StageReport("lake_export", unit, state, told.rows, told.rows, seconds=told.seconds, counts=counts)
+
+
 STAGES: dict[str, tuple[str, Stage]] = {
     "targeting": ("night", _target),
     "sourcing": ("night", _source),
@@ -133,6 +154,7 @@ STAGES: dict[str, tuple[str, Stage]] = {
     "experiments": ("night", _assign),
     "drafting": ("night", _draft),
     "sending": ("delivery", _send),
+    "export": ("export", _export),
 }
 NIGHT = tuple(name for name, (group, _) in STAGES.items() if group == "night")
 
@@ -154,6 +176,25 @@ async def _awaited(report: Awaitable[StageReport]) -> StageReport:
     return await report
 
 
+def _counting(config: Settings) -> crash_points.Counter | None:
+    """Listens to the crash points when the environment asks for it.
+
+    Raises:
+        SettingsError: in production, and for what is no number.
+    """
+    asked = os.environ.get(CRASH_AT)
+    if asked is None:
+        return None
+    if config.env == "production":
+        raise SettingsError(f"{CRASH_AT} is set: no process is killed on purpose in production; unset it")
+    if not asked.isdecimal():
+        raise SettingsError(f"{CRASH_AT}={asked!r} is no point: choose 1 for the first, or 0 to count them")
+    counter = crash_points.Counter(int(asked))
+    flow.in_turn(_STORED_TOGETHER)
+    crash_points.listen(counter)
+    return counter
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Parses the command line, runs the stage, prints its report as JSON."""
     parser = argparse.ArgumentParser(prog="python -m leadfactory.stage", description=__doc__)
@@ -164,6 +205,10 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     config = settings()
     unit = CampaignDay.from_key(given.campaign_day)
+    try:
+        counter = _counting(config)
+    except SettingsError as error:
+        parser.error(str(error))
     db = Database.from_settings(config)
     try:
         for name in NIGHT if given.stage == "night" else (given.stage,):
@@ -171,6 +216,8 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stdout.write(json.dumps(report.figures(), default=str) + "\n")
     finally:
         db.dispose()
+    if counter is not None:
+        sys.stderr.write(json.dumps({"points": counter.points}) + "\n")
     return 0
 
 

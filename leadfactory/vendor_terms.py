@@ -14,6 +14,7 @@ import pydantic
 import yaml
 from pydantic import PositiveInt
 
+from leadfactory import yaml_config
 from leadfactory.settings import ROOT
 
 PATH = ROOT / "config" / "vendor_terms.yaml"
@@ -141,7 +142,7 @@ class VendorTerms(_Strict):
 @functools.lru_cache(maxsize=8)
 def _load(path: Path) -> VendorTerms:
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml_config.parse(path.read_text())
     except (OSError, yaml.YAMLError) as error:
         raise VendorTermsError(f"{path} cannot be read ({error}): restore it from the repository") from None
     return VendorTerms.parse(content, str(path))

@@ -12,7 +12,21 @@ sys.path.insert(0, str(TESTS.parent))
 
 pytest_plugins = ["tests.postgres"]
 # Suites that start servers and processes of their own, and so are left to `make test`.
-SLOW = ("unit/stores", "unit/d00_gateway", "sandbox", "sandbox_clients", "contract", "migrations", "cli", "dbt", "flow")
+SLOW = (
+    "unit/stores",
+    "unit/d00_gateway",
+    "sandbox",
+    "sandbox_clients",
+    "contract",
+    "migrations",
+    "cli",
+    "dbt",
+    "flow",
+    "embedded",
+    "races",
+    "careless",
+    "crash",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -33,6 +33,7 @@ __all__ = [
     "launch_gaps",
     "living",
     "pause",
+    "resting",
     "seed",
     "silent_since",
 ]
@@ -204,6 +205,13 @@ def active(tx: sa.Connection, day: dt.date) -> list[str]:
         sa.or_(campaigns.c.ends_on.is_(None), campaigns.c.ends_on >= day),
     )
     return list(tx.scalars(query.order_by(campaigns.c.campaign)))
+
+
+def resting(tx: sa.Connection, day: dt.date) -> dict[str, str]:
+    """Campaigns that do not source on ``day``, each with the reason: all that ``active`` leaves out."""
+    rows = tx.execute(sa.select(campaigns).order_by(campaigns.c.campaign)).mappings()
+    reasons = {row["campaign"]: closed_reason(dict(row), day) for row in rows}
+    return {slug: reason for slug, reason in reasons.items() if reason is not None}
 
 
 def living(tx: sa.Connection) -> list[str]:

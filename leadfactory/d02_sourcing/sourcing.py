@@ -18,6 +18,7 @@ from leadfactory.clock import Clock
 from leadfactory.d00_gateway import content
 from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
 from leadfactory.d00_gateway.yelp import PAGE_LIMIT, RESULT_CAP, YelpClient, YelpPage
+from leadfactory.d01_targeting import campaigns
 from leadfactory.d01_targeting import places as geography
 from leadfactory.d01_targeting.tables import campaign_targets, targets
 from leadfactory.d02_sourcing import listings, restoring
@@ -64,11 +65,14 @@ async def source(
         planned = [dict(row) for row in tx.execute(_planned(unit)).mappings()]
         stored_before = _count(tx, unit)
         gone = restoring.lost(tx, unit, clock.now())
+        shut = campaigns.closed_reason(campaigns.get(tx, unit.campaign), unit.day)
     wanted = sum(row["businesses_planned"] for row in planned)
     wanted = min(wanted, limit) if limit is not None else wanted
     tally, calls, spend = _Tally(), 0, 0
     if not campaign_days.may_source(unit, clock):
-        tally.notes.append(f"closed for sourcing: its day is over, {stored_before} stored rows returned")
+        tally.notes.append(f"closed for sourcing: its day is not {clock.today()}, {stored_before} stored rows returned")
+    elif shut is not None:
+        tally.notes.append(f"nothing bought: {shut}; {stored_before} stored rows returned")
     elif stored_before < wanted or gone:
         hashes = KeyedHashes(settings.suppression_key.get_secret_value())
         async with yelp.gateway.running(unit=unit, asset=ASSET) as scope:

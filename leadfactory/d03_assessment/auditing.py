@@ -20,6 +20,7 @@ from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
 from leadfactory.d00_gateway.pagespeed import PagespeedClient
 from leadfactory.d03_assessment import findings
 from leadfactory.d03_assessment.catalogue import catalogue
+from leadfactory.d03_assessment.closing import closed_for_buying
 from leadfactory.d03_assessment.records import AUDIT_RULES, SCORES, TIMES, measurements
 from leadfactory.d03_assessment.tables import audit_findings, site_audits
 from leadfactory.d04_enrichment.tables import enriched_businesses
@@ -56,6 +57,10 @@ async def audit(
     with db.begin() as tx:
         state = campaign_days.open_day(tx, unit, clock.now())
         expected, reused, sites = _waiting(tx, unit)
+        shut = closed_for_buying(tx, unit, clock.today())
+    left = 0
+    if shut is not None:
+        left, sites = len(sites), []
     async with pagespeed.gateway.running(unit=unit, asset=ASSET) as scope:
 
         async def work(site: _Site) -> _Audited:
@@ -81,13 +86,14 @@ async def audit(
         rows_out=statuses["ok"] + statuses["failed"],
         rows_rejected=refused,
         rows_reused=reused,
-        rows_open=statuses["unavailable"],
+        rows_open=max(left, statuses["unavailable"]),
         calls=scope.calls,
         spend_microusd=scope.spend_microusd,
         seconds=time.monotonic() - began,
         counts={**statuses, "findings": found},
         chart=by_category,
         chart_title="findings by category",
+        notes=(f"{shut}; {left} websites stay open",) if shut is not None else (),
     )
 
 

@@ -18,6 +18,7 @@ from leadfactory.clock import Clock
 from leadfactory.d00_gateway.errors import VendorError, VendorUnavailable
 from leadfactory.d00_gateway.openai import OpenAIClient, Parsed
 from leadfactory.d03_assessment import wording
+from leadfactory.d03_assessment.closing import closed_for_buying
 from leadfactory.d03_assessment.findings import diverse, ranked
 from leadfactory.d03_assessment.records import INSIGHT_RULES
 from leadfactory.d03_assessment.tables import audit_findings, site_audits, site_insights
@@ -52,6 +53,11 @@ async def explain(
     with db.begin() as tx:
         state = campaign_days.open_day(tx, unit, clock.now())
         expected, sites = _waiting(tx, unit)
+        shut = closed_for_buying(tx, unit, clock.today())
+    left, notes = 0, []
+    if shut is not None:
+        left, sites = len(sites), []
+        notes.append(f"{shut}; {left} audits stay unexplained")
     async with openai.gateway.running(unit=unit, asset=ASSET) as scope:
 
         async def work(site: _Site) -> dict[str, Any]:
@@ -75,12 +81,13 @@ async def explain(
         rows_in=expected,
         rows_out=sum(rows.values()),
         rows_rejected=refused,
-        rows_reused=expected - len(sites),
+        rows_reused=expected - len(sites) - left,
+        rows_open=left,
         calls=scope.calls,
         spend_microusd=scope.spend_microusd,
         seconds=time.monotonic() - began,
         counts={f"worded by {source}": count for source, count in sorted(rows.items())},
-        notes=tuple(f"rules wrote {count}: {reason}" for reason, count in reasons.most_common(5)),
+        notes=(*notes, *(f"rules wrote {count}: {reason}" for reason, count in reasons.most_common(5))),
     )
 
 

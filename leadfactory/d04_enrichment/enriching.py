@@ -23,6 +23,7 @@ from leadfactory.d01_targeting import places as geography
 from leadfactory.d01_targeting.tables import campaign_targets
 from leadfactory.d02_sourcing import listings
 from leadfactory.d02_sourcing.tables import sourced_businesses, unique_businesses
+from leadfactory.d03_assessment.closing import closed_for_buying
 from leadfactory.d04_enrichment import contacts, own_site, own_words, page, place_match
 from leadfactory.d04_enrichment.records import ENRICHED_RULES
 from leadfactory.d04_enrichment.tables import enriched_businesses
@@ -61,9 +62,12 @@ async def enrich(
         state = campaign_days.open_day(tx, unit, clock.now())
         subjects, expected = _subjects(tx, unit, clock.now())
         stored = _counts(tx, unit).total()
-    notes = []
+        shut = closed_for_buying(tx, unit, clock.today())
     if not campaign_days.may_source(unit, clock):
-        notes.append(f"closed for sourcing: its day is over, {stored} stored rows returned")
+        shut = f"closed for sourcing: its day is not {clock.today()}"
+    notes = []
+    if shut is not None:
+        notes.append(f"{shut}, {stored} stored rows returned")
         subjects = []
     again = sum(subject.again for subject in subjects)
     reused, calls, spend = stored - again, 0, 0

@@ -48,8 +48,9 @@ def score(unit: CampaignDay, *, db: Database, clock: Clock) -> StageReport:
         scores = rules.judge(_leads(tx, unit, vertical), top_share=top_share)
         good, refused = row_rules.split([_row(unit, each, now) for each in scores], ROW_RULES, key="business_id")
         row_rules.store_refused(tx, ASSET, unit, refused, now)
-        kept = _replace(tx, unit, good)
-        campaign_days.mark_dirty(tx, unit, ASSET)
+        kept, changed = _replace(tx, unit, good)
+        if changed:
+            campaign_days.mark_dirty(tx, unit, ASSET)
     tiers = Counter(each.tier for each in scores)
     why_not = Counter(each.reason for each in scores if each.reason)
     return StageReport(
@@ -83,8 +84,11 @@ def newest(unit: CampaignDay) -> sa.Subquery:
     )
 
 
-def _replace(tx: sa.Connection, unit: CampaignDay, rows: Sequence[dict[str, Any]]) -> int:
-    """Writes the rows; how many stored ones stayed because they say the same or a claimed send refers to them."""
+def _replace(tx: sa.Connection, unit: CampaignDay, rows: Sequence[dict[str, Any]]) -> tuple[int, bool]:
+    """Writes the rows; how many stored ones stayed because they say the same or a claimed send refers to them.
+
+    And whether anything differs from what was stored.
+    """
     table = lead_scores
     of_unit = sa.and_(table.c.campaign == unit.campaign, table.c.cohort_on == unit.day)
     stored: dict[uuid.UUID, dict[str, Any]] = {}
@@ -114,7 +118,8 @@ def _replace(tx: sa.Connection, unit: CampaignDay, rows: Sequence[dict[str, Any]
             fresh.append(row | {"version": 1 if old is None else old["version"] + 1})
     if fresh:
         tx.execute(insert(table), fresh)
-    return kept
+    gone = stored.keys() - {row["business_id"] for row in rows} - claimed
+    return kept, bool(gone) or kept < len(rows)
 
 
 def _row(unit: CampaignDay, scored: Score, now: dt.datetime) -> dict[str, Any]:

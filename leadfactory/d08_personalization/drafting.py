@@ -15,6 +15,7 @@ from leadfactory.clock import Clock
 from leadfactory.d00_gateway import budget
 from leadfactory.d00_gateway.errors import VendorError, VendorUnavailable
 from leadfactory.d00_gateway.openai import OpenAIClient, Parsed
+from leadfactory.d03_assessment.closing import closed_for_buying
 from leadfactory.d08_personalization import composing, draft_guard, letter_wording, store
 from leadfactory.d08_personalization.composing import Content, Links, Mail, Wording
 from leadfactory.d08_personalization.letter_wording import Letter
@@ -51,6 +52,10 @@ async def draft(
     with db.begin() as tx:
         state = campaign_days.open_day(tx, unit, clock.now())
         expected, leads = store.waiting(tx, unit)
+        shut, notes = closed_for_buying(tx, unit, clock.today()), []
+        if shut is not None:
+            notes.append(f"{shut}; {len(leads)} leads stay as they are")
+            leads = []
         budget.qualify(tx, [lead.business_id for lead in leads], openai.gateway.policies.budgets)
     writer = _Writer(unit, openai, Tokens(settings.signing_keys.get_secret_value()), settings.public_url, clock)
     async with openai.gateway.running(unit=unit, asset=ASSET) as scope:
@@ -79,7 +84,8 @@ async def draft(
         rows_in=expected,
         rows_out=len(rows) - statuses["rejected"],
         rows_rejected=max(refused, statuses["rejected"]),
-        rows_reused=expected - len(leads),
+        rows_reused=min(expected, len(rows)) - len(leads),
+        rows_open=max(0, expected - len(rows)),
         calls=scope.calls,
         spend_microusd=scope.spend_microusd,
         seconds=time.monotonic() - began,
@@ -87,7 +93,7 @@ async def draft(
             **{name: statuses[name] for name in ("drafted", "rejected", "held_out")},
             **{f"worded by {name}": count for name, count in sorted(worded.items())},
         },
-        notes=tuple(f"{count}: {reason}" for reason, count in reasons.most_common(6)),
+        notes=(*notes, *(f"{count}: {reason}" for reason, count in reasons.most_common(6))),
     )
 
 

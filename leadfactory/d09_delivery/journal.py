@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from leadfactory import crash_points
 from leadfactory.campaign_day import CampaignDay
 
 
@@ -37,6 +38,7 @@ def write(folder: Path, entries: Sequence[Entry]) -> None:
         by_hour.setdefault(f"{entry.claimed_at.astimezone(dt.UTC):%Y-%m-%dT%H}.jsonl", []).append(entry)
     if not by_hour:
         return
+    crash_points.reached(crash_points.BEFORE_SYNC)
     folder.mkdir(parents=True, exist_ok=True)
     for name, lines in by_hour.items():
         payload = ("\n" + "".join(_line(each) for each in lines)).encode()  # a line cut short before ends here
@@ -53,6 +55,7 @@ def write(folder: Path, entries: Sequence[Entry]) -> None:
         os.fsync(directory)  # or a new hour's file itself may be lost
     finally:
         os.close(directory)
+    crash_points.reached(crash_points.AFTER_SYNC)
 
 
 def read(folder: Path) -> Iterator[Entry]:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from leadfactory import campaign_days
+from leadfactory import campaign_days, crash_points
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d10_analytics import columns, lake_files
@@ -148,6 +148,8 @@ def _cohort(
                     campaign_days.clear_dirty(connection, unit, flags)
                 _note(connection, files, now)
                 _put(lake, files, report)
+                crash_points.reached(crash_points.BEFORE_COMMIT)
+            crash_points.reached(crash_points.AFTER_COMMIT)
         except sa.exc.OperationalError as error:
             if getattr(error.orig, "sqlstate", None) != "40001":  # serialization_failure
                 raise
@@ -166,6 +168,8 @@ def _registries(db: Database, lake: str, now: dt.datetime, report: ExportReport)
         ]
         _note(connection, files, now)
         _put(lake, files, report)
+        crash_points.reached(crash_points.BEFORE_COMMIT)
+    crash_points.reached(crash_points.AFTER_COMMIT)
 
 
 def _of_cohort(tx: sa.Connection, name: str, cohort: tuple[str, dt.date]) -> _File:

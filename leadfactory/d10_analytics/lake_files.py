@@ -8,9 +8,10 @@ import hashlib
 import os
 import urllib.parse
 import urllib.request
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
+
+from leadfactory import crash_points
 
 MANIFEST = "_manifest.parquet"
 
@@ -39,12 +40,13 @@ def put(lake: str, path: str, content: bytes) -> bool:
         return True
     target = root / path
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.new")
+    beside = target.with_name(f".{target.name}.new")  # one name: what a kill leaves here, the next export replaces
     try:
         with beside.open("wb") as sink:
             sink.write(content)
             sink.flush()
             os.fsync(sink.fileno())
+        crash_points.reached(crash_points.BEFORE_REPLACE)
         beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)

@@ -35,18 +35,16 @@ def assign(unit: CampaignDay, *, db: Database, clock: Clock) -> StageReport:
         wanted = _rows(tx, unit, now)
         good, refused = row_rules.split(wanted, ROW_RULES, key="business_id")
         row_rules.store_refused(tx, ASSET, unit, refused, now)
-        before = {
-            (row["business_id"], row["experiment"]): dict(row)
-            for row in tx.execute(sa.select(table).where(of_unit)).mappings()
-        }
+        before = _stored(tx, of_unit)
         tx.execute(sa.delete(table).where(of_unit, table.c.exposed_at.is_(None)))
         fresh = [_unchanged(before.get((row["business_id"], row["experiment"])), row) for row in good]
         if fresh:
             tx.execute(insert(table).on_conflict_do_nothing(), fresh)  # what is left in the way was exposed
-        stored = tx.execute(sa.select(table.c.arm, table.c.exposed_at).where(of_unit)).all()
-        campaign_days.mark_dirty(tx, unit, ASSET)
-    arms = Counter(row.arm for row in stored)
-    exposed = sum(row.exposed_at is not None for row in stored)
+        stored = _stored(tx, of_unit)
+        if stored != before:
+            campaign_days.mark_dirty(tx, unit, ASSET)
+    arms = Counter(row["arm"] for row in stored.values())
+    exposed = sum(row["exposed_at"] is not None for row in stored.values())
     return StageReport(
         ASSET,
         unit,
@@ -58,6 +56,12 @@ def assign(unit: CampaignDay, *, db: Database, clock: Clock) -> StageReport:
         seconds=time.monotonic() - began,
         counts={**{f"arm {name}": arms[name] for name in sorted(arms)}, "exposed": exposed},
     )
+
+
+def _stored(tx: sa.Connection, of_unit: sa.ColumnElement[bool]) -> dict[tuple[Any, str], dict[str, Any]]:
+    """The assignments of the campaign-day by business and experiment."""
+    rows = tx.execute(sa.select(experiment_assignments).where(of_unit)).mappings()
+    return {(row["business_id"], row["experiment"]): dict(row) for row in rows}
 
 
 def _rows(tx: sa.Connection, unit: CampaignDay, now: Any) -> list[dict[str, Any]]:

@@ -1,0 +1,216 @@
+"""Where stages are killed: a database and a home for each attempt, copied from how they stood before the stage."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime as dt
+import hashlib
+import shutil
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import sqlalchemy as sa
+from psycopg import sql
+
+from leadfactory import embedded, embedded_cluster, stage
+from leadfactory.campaign_day import CampaignDay
+from leadfactory.clock import Clock
+from leadfactory.d00_gateway.gateway import Gateway
+from leadfactory.d01_targeting import campaigns
+from leadfactory.database import Database
+from leadfactory.settings import Settings
+from leadfactory.tables import metadata
+from sandbox.process import SandboxProcess
+from tests.crash.forks import Ended, Forks
+
+CLOCK = "2026-10-06T15:00:00+00:00"  # a Tuesday, 11:00 in New York: every send window is open
+UNIT = CampaignDay("restaurant-nyc", dt.date(2026, 10, 6))
+LEADS = 4
+PLACE = campaigns.PlaceSpec("zip", "10001")
+Rows = dict[str, list[dict[str, Any]]]
+# An hour passes for the database's clock, which dates attempts, leases and claims: what died is then known to be dead.
+_AN_HOUR_LATER = (
+    "UPDATE vendor_calls SET started_at = started_at - interval '1 hour' WHERE status = 'started'",
+    "UPDATE vendor_leases SET leased_at = leased_at - interval '1 hour', expires_at = expires_at - interval '1 hour'",
+    "UPDATE email_sends SET claim_expires_at = claim_expires_at - interval '1 hour' WHERE state = 'claimed'",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outside:
+    """What the vendors saw since the attempt began: mails by our send id, and requests by vendor."""
+
+    mails: list[str]
+    requests: dict[str, int]
+
+
+class Server:
+    """The tests' Postgres as its superuser, who may copy databases."""
+
+    def __init__(self, server: embedded.EmbeddedServer) -> None:
+        self._server = server
+        password = embedded_cluster.superuser_password(embedded.folder(server.home))
+        self._admin_url = sa.engine.URL.create(
+            "postgresql", embedded_cluster.SUPERUSER, password, server.host, server.port, "postgres"
+        ).render_as_string(hide_password=False)
+
+    def copy(self, source: str, target: str) -> None:
+        """``target`` anew, as ``source`` stands; nobody may be connected to either."""
+        with psycopg.connect(self._admin_url, autocommit=True) as admin:
+            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(target)))
+            admin.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(target), sql.Identifier(source))
+            )
+
+    def drop(self, name: str) -> None:
+        """Removes a database, whoever is connected."""
+        with psycopg.connect(self._admin_url, autocommit=True) as admin:
+            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def url(self, name: str) -> str:
+        """Database ``name`` for the application's role."""
+        return self._server.url("app", name)
+
+
+class Lane:
+    """One attempt at a time: a database, a home, a sandbox and a parent of processes of its own."""
+
+    def __init__(self, name: str, server: Server, sandbox: SandboxProcess, forks: Forks, folder: Path) -> None:
+        self._name, self._server, self._sandbox, self._forks = f"crash_{name}", server, sandbox, forks
+        self.home = folder / name
+        self.home.mkdir()
+        self._connection: psycopg.Connection[dict[str, Any]] | None = None
+        self._before = Outside([], {})
+        self._vendors = httpx.Client(base_url=sandbox.base_url)
+        self._vendors.post("/_admin/options", json={"sendgrid_per_minute": 10**6}).raise_for_status()
+
+    def begin(self, state: str | None = None) -> None:
+        """Everything as it was kept as ``state``, or as the migrations leave it; the vendors have seen nothing."""
+        self._leave()
+        self._server.copy("leadfactory" if state is None else f"crash_at_{state}", self._name)
+        shutil.rmtree(self.home)
+        if state is None:
+            self.home.mkdir()
+        else:
+            shutil.copytree(self.home.parent / f"at_{state}", self.home)
+        self._before = self._seen()
+
+    def keep(self, state: str) -> None:
+        """Keeps how everything stands, to begin from it."""
+        self._leave()
+        self._server.copy(self._name, f"crash_at_{state}")
+        shutil.rmtree(self.home.parent / f"at_{state}", ignore_errors=True)
+        shutil.copytree(self.home, self.home.parent / f"at_{state}")
+
+    def launch(self) -> None:
+        """The campaign, as an operator would launch it."""
+        db, now = Database(self._server.url(self._name)), dt.datetime.fromisoformat(CLOCK)
+        with db.begin() as tx:
+            campaigns.seed(tx, vertical="restaurant", places=[PLACE], quota=LEADS, name=UNIT.campaign, now=now)
+            campaigns.configure(
+                tx, UNIT.campaign, consent_basis="simulated", sender_email="ana@mail.leadfactory.example",
+                sender_name="Ana Ruiz", postal_address="LeadFactory, 500 Example Plaza, Wilmington, DE 19801",
+                budget_cents=5_000, top_share=1.0,
+            )  # fmt: skip
+            campaigns.launch(tx, UNIT.campaign, now)
+        db.dispose()
+
+    def run(self, name: str, *, kill_at: int | None = None) -> Ended:
+        """Runs a stage of the campaign-day in a process of its own."""
+        crash = {} if kill_at is None else {stage.CRASH_AT: str(kill_at)}
+        return self._forks.run(self.environment | crash, name, UNIT.key)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process of this lane needs to know."""
+        return {
+            "LEADFACTORY_ENV": "test",
+            "LEADFACTORY_HOME": str(self.home),
+            "LEADFACTORY_CLOCK": CLOCK,
+            "LEADFACTORY_SANDBOX_URL": self._sandbox.base_url,
+            "LEADFACTORY_DATABASE_URL": self._server.url(self._name),
+            "WEBSITE_CA_FILE": str(self._sandbox.ca_file),
+        }
+
+    def slow(self, vendor: str, ms: int) -> None:
+        """Makes the lane's ``vendor`` answer so much later."""
+        self._vendors.post("/_admin/latency", json={"vendor": vendor, "ms": ms}).raise_for_status()
+
+    def under_way(self, asset: str) -> bool:
+        """Whether a call of ``asset`` has begun and not ended."""
+        return bool(self._query(f"SELECT call_id FROM vendor_calls WHERE asset = '{asset}' AND status = 'started'"))
+
+    def an_hour_later(self) -> None:
+        """The database's clock seems to have gone on: leases and claims of dead processes are over."""
+        for statement in _AN_HOUR_LATER:
+            self._query(statement)
+
+    def rows(self) -> Rows:
+        """Every row of every table."""
+        return {table.name: self._query(f"SELECT * FROM {table.name}") for table in metadata.sorted_tables}
+
+    def calls(self) -> set[uuid.UUID]:
+        """The calls that the ledger knows."""
+        return {row["call_id"] for row in self._query("SELECT call_id FROM vendor_calls")}
+
+    def files(self) -> dict[str, str]:
+        """Path → SHA-256 of every file in the lake, the lock file apart."""
+        lake = self.home / "lake"
+        return {
+            str(path.relative_to(lake)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(lake.rglob("*"))
+            if path.is_file() and path.name != ".lock"
+        }
+
+    def outside(self) -> Outside:
+        """What the vendors saw since ``begin``."""
+        seen = self._seen()
+        asked = {vendor: count - self._before.requests.get(vendor, 0) for vendor, count in seen.requests.items()}
+        return Outside(
+            seen.mails[len(self._before.mails) :], {vendor: count for vendor, count in asked.items() if count}
+        )
+
+    def _seen(self) -> Outside:
+        mails = self._vendors.get("/_truth/sendgrid", params={"kind": "mail"}).json()
+        requests: dict[str, int] = {}
+        for line, count in self._vendors.get("/_truth/_requests").json().items():
+            vendor = line.split(" ", 1)[0]
+            requests[vendor] = requests.get(vendor, 0) + count
+        return Outside([mail["custom_args"]["send_id"] for mail in mails], requests)
+
+    def reap(self) -> None:
+        """What the next process that opens the ledger does for those that died."""
+        db = Database(self._server.url(self._name))
+
+        async def open_and_close() -> None:
+            async with Gateway(db, clock=Clock.from_spec(CLOCK), settings=Settings()).running():
+                pass
+
+        asyncio.run(open_and_close())
+        db.dispose()
+
+    def end(self, states: Sequence[str] = ()) -> None:
+        """Removes the lane's database and those of ``states``."""
+        self._leave()
+        self._vendors.close()
+        for name in (self._name, *(f"crash_at_{state}" for state in states)):
+            self._server.drop(name)
+
+    def _query(self, statement: str) -> list[dict[str, Any]]:
+        if self._connection is None:
+            self._connection = psycopg.connect(
+                self._server.url(self._name), autocommit=True, row_factory=psycopg.rows.dict_row,
+                options="-csearch_path=leadfactory -ctimezone=UTC",
+            )  # fmt: skip
+        cursor = self._connection.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []
+
+    def _leave(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
