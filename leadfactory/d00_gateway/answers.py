@@ -15,7 +15,9 @@ from leadfactory.d00_gateway.errors import VendorError, VendorUnavailable
 from leadfactory.d00_gateway.meanings import fault_of_status
 
 Kind = TypeVar("Kind")
-Fields = Mapping[str, type | tuple[type, ...]]
+Shape = type | tuple[type, ...] | Mapping[str, "Shape"] | list["Shape"]
+"""A type, several of them, an object's optional fields by name, or a list whose items have the one shape inside it."""
+Fields = Mapping[str, Shape]
 FaultOf = Callable[[httpx.Response], VendorError | None]
 NUMBER = (int, float)
 
@@ -48,11 +50,21 @@ class Reader:
             found = record.get(name)
             if found is None and name in optional:
                 continue
-            kinds = kind if isinstance(kind, tuple) else (kind,)
-            if not isinstance(found, kinds) or (isinstance(found, bool) and bool not in kinds):
-                wanted = " or ".join(each.__name__ for each in kinds)
-                raise self.malformed(f"{path}.{name} is {type(found).__name__}, not {wanted}")
+            self.fit(found, kind, f"{path}.{name}")
         return record
+
+    def fit(self, value: Any, shape: Shape, path: str) -> None:
+        """Nothing, if ``value`` has ``shape``; fields of inner objects may be absent or null, items of lists may not."""
+        if isinstance(shape, Mapping):
+            self.fields(value, path, required={}, optional=shape)
+        elif isinstance(shape, list):
+            for position, item in enumerate(self.expect(value, list, path)):
+                self.fit(item, shape[0], f"{path}[{position}]")
+        else:
+            kinds = shape if isinstance(shape, tuple) else (shape,)
+            if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+                wanted = " or ".join(each.__name__ for each in kinds)
+                raise self.malformed(f"{path} is {type(value).__name__}, not {wanted}")
 
 
 def has_location(response: httpx.Response) -> bool:

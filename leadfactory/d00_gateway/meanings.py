@@ -25,6 +25,7 @@ NOT_RETRIED = frozenset(
         "invalid_key",
         "forbidden",
         "dns_failure",
+        "answer_too_large",
     }
 )
 _LONGEST_WAIT = dt.timedelta(days=7)  # a header that asks for more is a mistake

@@ -44,6 +44,9 @@ class Parsed(Generic[Value]):
     cost_microusd: int
 
 
+_MOST_TOKENS = 10**8  # a hundred times the largest context there is: beyond it a count is an error
+
+
 class OpenAIClient:
     """One OpenAI project over the gateway; holds nothing that belongs to an event loop."""
 
@@ -183,6 +186,8 @@ def _check(reader: Reader, answer: Any) -> None:
         raise VendorUnavailable("openai", _ENDPOINT, f"response_{word}", status=reader.status)
     usage = reader.expect(answer.get("usage"), dict, "usage")
     reader.fields(usage, "usage", required={"input_tokens": int, "output_tokens": int}, optional={})
+    if _usage(answer) is None:
+        raise reader.malformed(f"usage is outside 0 to {_MOST_TOKENS:,} tokens")
     for position, item in enumerate(answer["output"]):
         path = f"output[{position}]"
         reader.fields(item, path, required={"type": str}, optional={"content": list})
@@ -206,7 +211,7 @@ def _usage(answer: Any) -> tuple[int, int] | None:
     if not isinstance(usage, dict):
         return None
     counts = (usage.get("input_tokens"), usage.get("output_tokens"))
-    return counts if all(isinstance(count, int) and count >= 0 for count in counts) else None  # type: ignore[return-value]
+    return counts if all(isinstance(count, int) and 0 <= count <= _MOST_TOKENS for count in counts) else None  # type: ignore[return-value]
 
 
 def _ours(error: BaseException) -> VendorError:

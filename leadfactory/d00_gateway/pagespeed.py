@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from leadfactory.d00_gateway.answers import Reader, any_body, body, judged
+from leadfactory.d00_gateway.answers import NUMBER, Fields, Reader, any_body, body, judged
 from leadfactory.d00_gateway.errors import VendorError, VendorRejected
 from leadfactory.d00_gateway.gateway import Gateway
 from leadfactory.d00_gateway.scope import CallSpec
@@ -22,7 +22,6 @@ TIMEOUT_S = 95.0  # a run takes 10 to 60 s; 90 s at least are advised
 DEADLINE_S = 240.0
 _ENDPOINT = "runPagespeed"
 _LIGHTHOUSE_ERROR = re.compile(r"Lighthouse returned error: ([A-Z][A-Z_]{2,60})")
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # what a page may hold and a database column does not take
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +60,7 @@ class PagespeedClient:
             response = await self.gateway.http("pagespeed").get(
                 self._url, params=[*parameters, ("key", self._key)], timeout=TIMEOUT_S
             )
-        answer = _storable(body(response)) if b"\\u" in response.content else body(response)
+        answer = body(response)
         lighthouse, field = answer["lighthouseResult"], answer.get("loadingExperience")
         final = (lighthouse.get("finalDisplayedUrl"), lighthouse.get("finalUrl"), answer.get("id"), url)
         return PagespeedAnswer(
@@ -103,18 +102,11 @@ def _check(reader: Reader, answer: Any) -> None:
     reader.fields(result, "lighthouseResult", required={"audits": dict, "categories": dict}, optional={})
     for part in ("audits", "categories"):
         for name, record in result[part].items():
-            reader.fields(record, f"lighthouseResult.{part}.{name}", required={}, optional={"score": (int, float)})
+            path = f"lighthouseResult.{part}.{name}"
+            score = reader.fields(record, path, required={}, optional=_RECORD).get("score")
+            if score is not None and not 0 <= score <= 1:
+                raise reader.malformed(f"{path}.score is outside 0 to 1")
 
 
+_RECORD: Fields = {"score": NUMBER, "numericValue": NUMBER, "scoreDisplayMode": str, "details": dict}
 _judged = judged("pagespeed", _ENDPOINT, _check)
-
-
-def _storable(value: Any) -> Any:
-    """The same JSON with NUL characters and lone surrogates, quoted from the page, replaced by U+FFFD."""
-    if isinstance(value, str):
-        return _UNSTORABLE.sub("\ufffd", value)
-    if isinstance(value, list):
-        return [_storable(each) for each in value]
-    if isinstance(value, dict):
-        return {_storable(name): _storable(each) for name, each in value.items()}
-    return value

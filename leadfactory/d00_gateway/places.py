@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from leadfactory.d00_gateway.answers import Reader, any_body, body, judged
+from leadfactory.d00_gateway.answers import NUMBER, Fields, Reader, any_body, body, judged
 from leadfactory.d00_gateway.errors import VendorError
 from leadfactory.d00_gateway.gateway import Gateway
 from leadfactory.d00_gateway.scope import CallSpec
@@ -15,9 +15,11 @@ from leadfactory.settings import Settings
 PAGE_SIZE = 20  # Google's `pageSize` maximum; one call costs the same for 1 and for 20
 BIAS_M = 50_000.0  # Google's maximum radius of a locationBias circle
 NEAR_M = 2_000.0  # how far a business may have moved between two vendors' maps; ours
-_KINDS: dict[str, type] = {
-    "displayName": dict, "formattedAddress": str, "addressComponents": list, "location": dict, "businessStatus": str,
-    "websiteUri": str, "nationalPhoneNumber": str, "internationalPhoneNumber": str, "types": list,
+_KINDS: Fields = {
+    "displayName": {"text": str}, "formattedAddress": str,
+    "addressComponents": [{"longText": str, "shortText": str, "types": [str]}],
+    "location": {"latitude": NUMBER, "longitude": NUMBER}, "businessStatus": str,
+    "websiteUri": str, "nationalPhoneNumber": str, "internationalPhoneNumber": str, "types": [str],
 }  # fmt: skip
 # websiteUri and the phones make it the Enterprise SKU: the dearest field of the mask sets the price of the call.
 SEARCH_MASK = ",".join(f"places.{name}" for name in ("id", *_KINDS))

@@ -115,6 +115,9 @@ class VendorPolicy(_Strict):
     bills: Bills
     caches: bool = False
     json_answers: bool = True
+    most_answer_bytes: PositiveInt = (
+        16 * 2**20
+    )  # a PageSpeed report with its pictures, the largest we get, is about 2 MB
     rate_headers: Literal["yelp", "sendgrid", "openai"] | None = None
     prices: dict[str, Price] = Field(default_factory=dict)
 

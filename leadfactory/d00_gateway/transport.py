@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime as dt
-import json
 import math
 import random
 import ssl
@@ -15,7 +14,7 @@ import httpx
 
 from leadfactory import crash_points
 from leadfactory.clock import Clock
-from leadfactory.d00_gateway import cache, policies
+from leadfactory.d00_gateway import cache, policies, reading
 from leadfactory.d00_gateway.errors import VendorError, VendorRejected, VendorUnavailable
 from leadfactory.d00_gateway.ledger import Call, Ending, Hit, Permit
 from leadfactory.d00_gateway.policies import VendorPolicy
@@ -28,6 +27,8 @@ __all__ = ["CallSpec", "GatewayTransport"]
 _NEVER_LEFT = (
     httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.LocalProtocolError,
 )  # fmt: skip
+
+_MOST_MICROUSD = 10**12  # a million dollars for one call: beyond it a vendor's count of its own work is an error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,8 +134,10 @@ class GatewayTransport(httpx.AsyncBaseTransport):
         try:
             async with asyncio.timeout(self._attempt_timeout(request)):
                 crash_points.reached(crash_points.BEFORE_CALL)
-                response = await self._wire.handle_async_request(request)
-                await response.aread()
+                response = await reading.whole(
+                    await self._wire.handle_async_request(request), self.policy.most_answer_bytes,
+                    vendor=self.vendor, endpoint=call.spec.endpoint,
+                )  # fmt: skip
                 crash_points.reached(crash_points.AFTER_CALL)
             latency_ms = round((time.monotonic() - sent_at) * 1000)
             response.elapsed = dt.timedelta(milliseconds=latency_ms)
@@ -181,7 +184,7 @@ class GatewayTransport(httpx.AsyncBaseTransport):
         if not (self.policy.json_answers and response.is_success and response.content):
             return None, None
         try:
-            return json.loads(response.content), None
+            return reading.decoded(response.content), None
         except (ValueError, RecursionError) as error:  # RecursionError: brackets nested without end
             return None, VendorUnavailable(
                 self.vendor, call.spec.endpoint, "malformed_answer", status=response.status_code,
@@ -195,14 +198,18 @@ class GatewayTransport(httpx.AsyncBaseTransport):
             return None if billed else 0
         if call.spec.cost_of is None or (error is not None and error.reason == "malformed_answer"):
             return None
-        return max(0, call.spec.cost_of(response))
+        cost = call.spec.cost_of(response)
+        return cost if 0 <= cost <= _MOST_MICROUSD else None  # a count that nobody can have used is no count
 
     def _broken(self, error: Exception, call: Call, permit: Permit, latency_ms: int) -> tuple[Ending, VendorError]:
         if isinstance(error, VendorError):
             never_left = isinstance(error, VendorUnavailable) and not error.left_the_house
             status = "not_sent" if never_left else ("unknown" if isinstance(error, VendorUnavailable) else "rejected")
-            cost = None if status == "unknown" else 0
-            return Ending(call, permit, status=status, reason=error.reason, cost=cost, latency_ms=latency_ms), error
+            ending = Ending(
+                call, permit, status=status, reason=error.reason, http_status=error.status, latency_ms=latency_ms,
+                cost=None if status == "unknown" else 0, breaker="fault" if error.reason == "answer_too_large" else "neutral",
+            )  # fmt: skip
+            return ending, error
         never_left = isinstance(error, _NEVER_LEFT)
         reason = _reason(error)
         failure = VendorUnavailable(

@@ -22,7 +22,9 @@ STORED_FOR = dt.timedelta(hours=24)  # API terms 5(a); config/vendor_terms.yaml 
 _PATH = "/v3/businesses"
 _OPTIONAL: Fields = {
     "alias": str, "url": str, "phone": str, "price": str, "image_url": str, "is_closed": bool, "review_count": int,
-    "rating": NUMBER, "coordinates": dict, "location": dict, "categories": list, "attributes": dict,
+    "rating": NUMBER, "coordinates": {"latitude": NUMBER, "longitude": NUMBER},
+    "location": dict.fromkeys(("address1", "address2", "address3", "city", "zip_code", "state", "country"), str),
+    "categories": [{"alias": str, "title": str}], "attributes": {"business_url": str},
 }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from sandbox.faults import Faults
-from tests.contract.judge import COVERAGE, SPECS, Case, Spec
+from tests.contract.judge import COVERAGE, SPECS, WIRE, Case, Spec
 from tests.contract.town import Town
 
 VENDORS = ("yelp", "places", "openai", "sendgrid", "stripe")
@@ -176,3 +176,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.section("vendor contract coverage")
     for (vendor, endpoint, status), fields in sorted(COVERAGE.items()):
         terminalreporter.write_line(f"{vendor:9} {endpoint:62} {status}  {len(fields):4} fields")
+    terminalreporter.section("what the clients make of every status")
+    for name, statuses in WIRE.items():
+        terminalreporter.write_line(
+            f"{name:16} " + " · ".join(f"{code} {meaning}" for code, meaning in sorted(statuses.items()))
+        )

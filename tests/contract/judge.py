@@ -17,6 +17,9 @@ from referencing.jsonschema import DRAFT202012
 
 ROOT = Path(__file__).parents[2]
 SPECS = Path(os.environ.get("VENDOR_SPECS", ROOT.parent / "shared" / "vendor-specs"))
+WIRE: dict[str, dict[str, str]] = collections.defaultdict(
+    dict
+)  # client's endpoint -> status -> what the client made of it
 COVERAGE: dict[tuple[str, str, int], set[str]] = collections.defaultdict(set)
 
 

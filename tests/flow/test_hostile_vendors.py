@@ -24,6 +24,17 @@ FAULTS = (
     {"vendor": "sendgrid", "kind": "lost", "rate": 0.1, "seed": 4},
 )
 
+# Leads that are neither drafted for nor listed with a reason.
+UNLISTED = """
+    SELECT u.business_id FROM unique_businesses u
+    LEFT JOIN enriched_businesses e USING (campaign, cohort_on, business_id)
+    LEFT JOIN site_audits a USING (campaign, cohort_on, business_id)
+    LEFT JOIN LATERAL (SELECT qualified, reason FROM lead_scores s WHERE s.business_id = u.business_id
+                       AND s.campaign = u.campaign AND s.cohort_on = u.cohort_on ORDER BY version DESC LIMIT 1) l ON true
+    LEFT JOIN email_drafts d ON d.campaign = u.campaign AND d.cohort_on = u.cohort_on AND d.business_id = u.business_id
+    WHERE u.campaign = :campaign AND u.cohort_on = :cohort_on AND u.duplicate_of IS NULL AND u.excluded_reason IS NULL
+      AND NOT ((l.qualified AND d.draft_id IS NOT NULL) OR l.reason IS NOT NULL)"""
+
 
 def rows(database: Database, query: str, unit: CampaignDay) -> list[dict[str, object]]:
     with database.begin() as tx:
@@ -63,16 +74,7 @@ def test_every_lead_is_through_or_listed_and_nothing_is_sent_twice(
     )
     assert sourced[0]["n"] == 120
 
-    unlisted = """
-        SELECT u.business_id FROM unique_businesses u
-        LEFT JOIN enriched_businesses e USING (campaign, cohort_on, business_id)
-        LEFT JOIN site_audits a USING (campaign, cohort_on, business_id)
-        LEFT JOIN LATERAL (SELECT qualified, reason FROM lead_scores s WHERE s.business_id = u.business_id
-                           AND s.campaign = u.campaign AND s.cohort_on = u.cohort_on ORDER BY version DESC LIMIT 1) l ON true
-        LEFT JOIN email_drafts d ON d.campaign = u.campaign AND d.cohort_on = u.cohort_on AND d.business_id = u.business_id
-        WHERE u.campaign = :campaign AND u.cohort_on = :cohort_on AND u.duplicate_of IS NULL AND u.excluded_reason IS NULL
-          AND NOT ((l.qualified AND d.draft_id IS NOT NULL) OR l.reason IS NOT NULL)"""
-    assert rows(database, unlisted, ran) == []
+    assert rows(database, UNLISTED, ran) == []
     unexplained = """SELECT business_id FROM enriched_businesses WHERE campaign = :campaign AND cohort_on = :cohort_on
                      AND status <> 'ok' AND reason IS NULL"""
     assert rows(database, unexplained, ran) == []
