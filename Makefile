@@ -29,6 +29,10 @@ demo: $(READY) pango ## Run two campaigns from target to mart against the vendor
 test: $(READY) pango ## Run every test, and print how much of its written time budget each suite used
 	@$(BIN)/python -m tests.run
 
+SEEDS ?= 2000
+simulate: $(READY) pango ## Play SEEDS random histories of faults, deaths and clock steps (make simulate SEEDS=20000)
+	@$(BIN)/python -m tests.simulation.play --seeds $(SEEDS) --jobs 2
+
 test-fast: $(READY) ## Run the tests that need no stack and no dbt (under 90 s)
 	@$(BIN)/python -m pytest -q -m "not slow" tests
 

@@ -26,6 +26,8 @@ SLOW = (
     "races",
     "careless",
     "crash",
+    "simulation",
+    "times",
 )
 
 
