@@ -22,7 +22,7 @@ Platform = Literal[
 ]
 Work = Literal["image", "text", "css", "html", "js", "server", "third_party", "architecture"]
 Who = Literal["owner", "editor", "developer", "host"]
-_OF_AUDITS = {"numeric", "items", "failed"}
+_OF_AUDITS: set[Any] = {"numeric", "items", "failed"}
 _NEEDS_NUMBER = {"numeric", "number", "years_behind", "percentile"}
 _READS = {
     "bool": {"true", "false"},
@@ -57,7 +57,7 @@ class Source(_Strict):
         if sum(origins.values()) != 1:
             raise ValueError("needs exactly one of audits, category, field and fact")
         origin = next(name for name, given in origins.items() if given)
-        reads = {"audits": _OF_AUDITS, "category": {None}, "field": {"percentile"}}
+        reads: dict[str, set[Any]] = {"audits": _OF_AUDITS, "category": {None}, "field": {"percentile"}}
         fits = self.read in reads[origin] if origin in reads else any(self.read in each for each in _READS.values())
         if not fits:
             raise ValueError(f"read={self.read!r} does not go with {origin}")

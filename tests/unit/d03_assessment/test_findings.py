@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from decimal import Decimal
 
 import pytest
@@ -155,6 +156,13 @@ def test_a_kind_tells_which_measurements_it_needs():
 
 def test_verticals_of_kinds_are_verticals_that_exist():
     assert {each for kind in KINDS.values() for each in kind.verticals} <= set(verticals())
+
+
+def test_every_rule_that_a_definition_points_to_is_written_down():
+    rules = (ROOT / "tests" / "fixtures" / "sites" / "README.md").read_text().lower()
+    named = {name for kind in KINDS.values() for name in re.findall(r'rule "([a-z ]+)"', kind.definition)}
+    assert len(named) > 8
+    assert {name for name in named if f"**{name}.**" not in rules} == set()
 
 
 def test_every_fact_of_the_catalogue_is_used():
