@@ -14,7 +14,7 @@ ONE_SIDED: set[str] = set()  # kinds that can have one label only; none so far
 LEAST_PER_KIND = 10
 
 
-class _NoRepeatedKeys(yaml.SafeLoader):
+class _NoRepeatedKeys(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     """A repeated key would silently replace a kind or a field."""
 
     def construct_mapping(self, node, deep=False):
