@@ -61,7 +61,7 @@ def find(lighthouse: Mapping[str, Any], facts: Mapping[str, Any] | None, *, on: 
     Args:
         lighthouse: a ``lighthouseResult``; lab data of one run.
         facts: ``page_facts`` of the enriched business; a missing key is unknown.
-        on: the day of the measurement, for ages.
+        on: the day on which the page was read, where the business is, for ages.
     """
     found = []
     for name, kind in catalogue().kinds.items():
