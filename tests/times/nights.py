@@ -70,8 +70,8 @@ def play(names: Sequence[str], unit: CampaignDay, db: Database, config: Settings
         gateways._gateways.pop((id(config), None), None)
 
 
-def left(db: Database) -> dict[str, Counter[str]]:
-    """Every row of every table but the ledgers', as text; moments are left out, days are not."""
+def left(db: Database, *, moments: bool = False) -> dict[str, Counter[str]]:
+    """Every row of every table but the ledgers', as text; moments only if asked for, days always."""
     found: dict[str, Counter[str]] = {}
     with db.begin() as tx:
         for table in metadata.sorted_tables:
@@ -82,7 +82,7 @@ def left(db: Database) -> dict[str, Counter[str]]:
                     if c.name not in NOT_COMPARED.get(table.name, set()) | WITH_MOMENTS.get(table.name, set())
                 ]
                 rows = tx.execute(sa.select(*columns)).mappings()
-                found[table.name] = Counter(repr({k: _plain(k, v) for k, v in row.items()}) for row in rows)
+                found[table.name] = Counter(repr({k: _plain(k, v, moments) for k, v in row.items()}) for row in rows)
     return found
 
 
@@ -91,8 +91,8 @@ def differing(one: dict[str, Counter[str]], other: dict[str, Counter[str]]) -> d
     return {name: sorted((one[name] - other[name]) + (other[name] - one[name])) for name in one if one[name] != other[name]}  # fmt: skip
 
 
-def _plain(column: str, value: Any) -> Any:
-    if isinstance(value, dt.datetime):
+def _plain(column: str, value: Any, moments: bool) -> Any:
+    if isinstance(value, dt.datetime) and not moments:
         return "a moment"
     left_out = NOT_COMPARED_INSIDE.get(column)
     return {k: v for k, v in value.items() if k not in left_out} if left_out and value is not None else value
