@@ -50,9 +50,10 @@ def config(sandbox: SandboxProcess, tmp_path: Path, postgres: Any) -> Settings:
 
 
 def ticks(night: dt.datetime) -> list[dt.datetime]:
-    """Every hour until the first step has expired, and the quarter before each."""
+    """From the first one until the first step has expired: the hours in which windows open, a quarter before each, and some."""
     hours = [night + n * HOUR for n in range(1, 74)]
-    return sorted({tick - off for tick in hours for off in (dt.timedelta(), QUARTER)})
+    told = [tick for tick in hours if tick == hours[0] or tick.hour in range(12, 19) or tick.hour % 6 == 0]
+    return sorted({tick - off for tick in told for off in (dt.timedelta(), QUARTER)})
 
 
 def mails(sandbox: SandboxProcess) -> list[dict[str, Any]]:

@@ -54,6 +54,7 @@ READERS = {
     "sensors/run_outcomes.py": (1, "when a run of Dagster's ended"),
     "migrations/versions/0001_rooms.py": (1, "the default of a breaker's changed_at"),
 }
+pytestmark = pytest.mark.timeout(600)
 UNIT = CampaignDay("restaurant-nyc", dt.date(2026, 10, 6))
 CLOCK = dt.datetime(2026, 10, 6, 15, tzinfo=dt.UTC)
 OF_THE_LEDGER = """SELECT vendor, endpoint, campaign, cohort_on, asset, business_id, attempt, units, status, http_status, reason,

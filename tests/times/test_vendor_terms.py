@@ -25,6 +25,7 @@ from tests.careless.world import MAILED_AT, World, set_clock
 from tests.times import served
 from tests.times.stores import PARTS, Stores, found
 
+pytestmark = pytest.mark.timeout(600)
 UNIT = CampaignDay("restaurant-mailed", MAILED_AT.date())
 LEADS = 24
 LATER = {"25 hours": dt.timedelta(hours=25), "31 days": dt.timedelta(days=31)}
