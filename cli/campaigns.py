@@ -14,7 +14,7 @@ from cli.dagster_api import FINAL, DagsterApi
 from cli.output import CommandError, as_json, console, dollars
 from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay
-from leadfactory.d01_targeting import campaigns, planning
+from leadfactory.d01_targeting import campaigns, previewing
 from leadfactory.database import Database
 from leadfactory.settings import settings
 
@@ -248,13 +248,13 @@ def _chosen(db: Database, campaign: str | None, *, launched_only: bool) -> list[
     return slugs
 
 
-def _plan(db: Database, slugs: list[str], *, limit: int | None) -> planning.Plan:
+def _plan(db: Database, slugs: list[str], *, limit: int | None) -> previewing.Plan:
     today = settings().clock.today()
     with db.begin() as tx:
-        return planning.preview(tx, [CampaignDay(slug, today) for slug in slugs], limit=limit)
+        return previewing.preview(tx, [CampaignDay(slug, today) for slug in slugs], limit=limit)
 
 
-def _show_plan(plan: planning.Plan, gaps: dict[str, Any], *, batch: int, json: bool, dry_run: bool) -> None:
+def _show_plan(plan: previewing.Plan, gaps: dict[str, Any], *, batch: int, json: bool, dry_run: bool) -> None:
     figures = plan.figures() | {
         "batch": batch,
         "dry_run": dry_run,
