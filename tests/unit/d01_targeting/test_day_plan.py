@@ -141,9 +141,7 @@ def test_without_targets_there_is_no_plan_and_that_is_said():
 
 
 def test_a_cooldown_lowers_letters_and_sales_and_no_leads():
-    warm, cool = (
-        day_plan.make(state(target(1), cooling=share), RULES).targets[0].expected for share in (0.0, 0.5)
-    )
+    warm, cool = (day_plan.make(state(target(1), cooling=share), RULES).targets[0].expected for share in (0.0, 0.5))
     assert (cool.leads, cool.mails, cool.sales) == (
         warm.leads,
         pytest.approx(warm.mails / 2),
