@@ -6,6 +6,7 @@ import dataclasses
 
 from rich.table import Table
 
+from cli.campaigns import system_of_record
 from cli.output import as_json, console
 from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay

@@ -41,6 +41,7 @@ class DayState:
         trade: factor of the trade and the season on the rate of sale.
         cooling: share of the area's known recipients that a cooldown keeps from a letter.
         price_cents: what one report costs.
+        used_up: (judged, qualified) businesses of the campaign's targets that are exhausted or rest.
     """
 
     targets: tuple[Target, ...]
@@ -51,6 +52,15 @@ class DayState:
     trade: float = 1.0
     cooling: float = 0.0
     price_cents: int = 0
+    used_up: tuple[int, int] = (0, 0)
+
+    def yields(self, rules: PlanningConfig) -> dict[uuid.UUID, float]:
+        """Qualified leads per sourced business of each target."""
+        return leads_per_business(self.targets, rules, self.used_up)
+
+    def mean_yield(self, rules: PlanningConfig) -> float:
+        """Qualified leads per sourced business of the campaign's targets together."""
+        return _mean(self.targets, rules, self.used_up)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +106,7 @@ class DayPlan:
 def make(state: DayState, rules: PlanningConfig) -> DayPlan:
     """Allots businesses, calls and audits so that the day gets the most expected leads within every quota and budget."""
     ordered = sorted(state.targets, key=lambda each: (each.place, str(each.target_id)))
-    yields = leads_per_business(ordered, rules)
+    yields = state.yields(rules)
     wishes = [
         Wish(each.target_id, each.quota, each.next_offset, yields[each.target_id], untried=each.judged == 0)
         for each in ordered
@@ -114,16 +124,22 @@ def make(state: DayState, rules: PlanningConfig) -> DayPlan:
     return DayPlan(plans, tuple(_stops(state, rules, room, plans)))
 
 
-def leads_per_business(targets: Sequence[Target], rules: PlanningConfig) -> dict[uuid.UUID, float]:
+def leads_per_business(
+    targets: Sequence[Target], rules: PlanningConfig, used_up: tuple[int, int] = (0, 0)
+) -> dict[uuid.UUID, float]:
     """Qualified leads per sourced business of each target.
 
     Twice drawn towards what is known beforehand, so that one lucky day does not decide: the mean of all targets towards the
     starting value, then each target towards that mean. A target that was never tried has the mean.
     """
-    weight = rules.prior_businesses
-    judged, qualified = sum(each.judged for each in targets), sum(each.qualified for each in targets)
-    mean = (weight * rules.yields.leads + qualified) / (weight + judged)
+    weight, mean = rules.prior_businesses, _mean(targets, rules, used_up)
     return {each.target_id: (weight * mean + each.qualified) / (weight + each.judged) for each in targets}
+
+
+def _mean(targets: Sequence[Target], rules: PlanningConfig, used_up: tuple[int, int]) -> float:
+    judged = used_up[0] + sum(each.judged for each in targets)
+    qualified = used_up[1] + sum(each.qualified for each in targets)
+    return (rules.prior_businesses * rules.yields.leads + qualified) / (rules.prior_businesses + judged)
 
 
 def business_microusd(state: DayState, rules: PlanningConfig) -> int:

@@ -67,13 +67,15 @@ def day_state(
 
     ``drawn``: vendor → calls of campaign-days that are planned before this one and stored nowhere.
     """
+    open_, used_up = _targets(tx, unit)
     costs = prices(policies)
     taken = committed(tx, unit, drawn or {})
     promised = sum(count * costs.get(vendor, 0) for vendor, count in taken.items())
     calls = {vendor: _calls_left(tx, policies, vendor, now, costs.get(vendor, 0)) for vendor in _vendors()}
     left = {vendor: None if count is None else max(0, count - taken.get(vendor, 0)) for vendor, count in calls.items()}
     return DayState(
-        targets=tuple(_targets(tx, unit)),
+        targets=open_,
+        used_up=used_up,
         daily_quota=campaign["daily_quota"],
         calls_left=left,
         money_left={
@@ -93,18 +95,21 @@ def _vendors() -> tuple[str, ...]:
     return (day_plan.SEARCH, *config().calls_per_business)
 
 
-def _targets(tx: sa.Connection, unit: CampaignDay) -> list[Target]:
-    """The targets that may be sourced, with what they gave; days that were never scored do not count as days without leads."""
+def _targets(tx: sa.Connection, unit: CampaignDay) -> tuple[tuple[Target, ...], tuple[int, int]]:
+    """The targets that may be sourced, with what they gave, and (judged, qualified) of those that may not.
+
+    Days that were never scored do not count as days without leads.
+    """
     gave = {row.target_id: row for row in tx.execute(_YIELDS, {"campaign": unit.campaign, "day": unit.day})}
-    query = sa.select(targets).where(
-        targets.c.campaign == unit.campaign, targets.c.active, targets.c.exhausted_at.is_(None)
-    )
-    found = []
-    for row in tx.execute(query.order_by(targets.c.place)):
+    found, judged, qualified = [], 0, 0
+    for row in tx.execute(sa.select(targets).where(targets.c.campaign == unit.campaign).order_by(targets.c.place)):
         past = gave.get(row.target_id)
-        judged, qualified = (past.sourced, past.qualified) if past else (0, 0)
-        found.append(Target(row.target_id, row.kind, row.place, row.quota, row.next_offset, judged, qualified))
-    return found
+        seen = (past.sourced, past.qualified) if past else (0, 0)
+        if row.active and row.exhausted_at is None:
+            found.append(Target(row.target_id, row.kind, row.place, row.quota, row.next_offset, *seen))
+        else:
+            judged, qualified = judged + seen[0], qualified + seen[1]
+    return tuple(found), (judged, qualified)
 
 
 def committed(tx: sa.Connection, unit: CampaignDay, drawn: Mapping[str, int]) -> dict[str, int]:

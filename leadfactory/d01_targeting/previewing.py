@@ -214,16 +214,10 @@ def _day(
         plans = _at_most(plans, limit, state)
     count = sum(each.expected.businesses for each in plans)
     leads = sum(each.expected.leads for each in plans)
-    each = leads / count if count else _mean(state)
+    each = leads / count if count else state.mean_yield(rules)
     nominal = day_plan.expect(state, rules, campaign["daily_quota"], each)
     margin = day_plan.margin_microusd(nominal, state.price_cents, rules)
     return DayPreview(unit, plans, stops, nominal, margin, bool(rows))
-
-
-def _mean(state: DayState) -> float:
-    """Leads per business of the targets together; the starting value without any."""
-    yields = day_plan.leads_per_business(state.targets, history.config())
-    return sum(yields.values()) / len(yields) if yields else history.config().yields.leads
 
 
 def _at_most(plans: Sequence[TargetPlan], limit: int, state: DayState) -> tuple[TargetPlan, ...]:
@@ -253,7 +247,7 @@ def _remaining(
     )
     finished = set(tx.scalars(ended))
     known = {each.target_id: each for each in state.targets}
-    yields, default = day_plan.leads_per_business(state.targets, history.config()), _mean(state)
+    yields, default = state.yields(history.config()), state.mean_yield(history.config())
     plans = []
     for row in rows:
         key = row["target_id"]

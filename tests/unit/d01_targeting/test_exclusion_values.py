@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -110,10 +112,6 @@ def test_a_file_that_cannot_be_read_is_refused_whole(content, told):
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
 @settings(max_examples=200, deadline=None)
 def test_no_content_breaks_the_reader(content):
-    try:
-        told = parse_file(content, names=True)
-    except ValueError as error:
-        assert str(error)
-    else:
-        for value in told.values:
+    with contextlib.suppress(ValueError):
+        for value in parse_file(content, names=True).values:
             assert all(len(each) == 32 for each in value.hashes(HASHES))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadfactory.d01_targeting import campaigns, exclusions
-from leadfactory.d01_targeting.exclusion_values import parse
+from leadfactory.d01_targeting.exclusion_values import Value, parse
 from leadfactory.d01_targeting.exclusions import LISTS, Matcher
 from leadfactory.d01_targeting.places import PlaceSpec
 from leadfactory.d01_targeting.tables import exclusions as table
@@ -91,7 +91,7 @@ def test_an_unknown_list_is_named_with_those_that_exist(tx):
 
 def test_ten_thousand_values_are_added_and_matched(tx):
     numbers = [f"+1212{5_550_000 + n}" for n in range(10_000)]
-    values = [parse(number, "phone") for number in numbers]
+    values = [Value("phone", number) for number in numbers]
     assert exclusions.add(tx, HASHES, values, into="own", label="many", campaign=None, now=NOW) == 10_000
     hashes = [HASHES.phone(number) for number in numbers]
     assert len(exclusions.matcher(tx, "nyc", hashes).entries) == 10_000

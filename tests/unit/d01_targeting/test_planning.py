@@ -12,7 +12,7 @@ from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.policies import Policies
 from leadfactory.d00_gateway.tables import budgets, vendor_breakers, vendor_quotas
-from leadfactory.d01_targeting import campaigns, day_plan, history, planning, previewing
+from leadfactory.d01_targeting import campaigns, history, planning, previewing
 from leadfactory.d01_targeting.places import PlaceSpec
 from leadfactory.d01_targeting.tables import campaign_targets, targets
 from leadfactory.d02_sourcing.tables import sourced_businesses, unique_businesses
@@ -131,7 +131,7 @@ def test_a_target_that_gave_leads_before_is_served_first(seeded, planned, databa
         _scored_day(tx, "10002", qualified=15, of=20)
         campaigns.configure(tx, "nyc", daily_quota=60)
         state = history.day_state(tx, UNIT, campaigns.get(tx, "nyc"), Policies.load(), NOW)
-        yields = day_plan.leads_per_business(state.targets, history.config())
+        yields = state.yields(history.config())
     assert planned() == {"10001": 10, "10002": 50}
     assert min(yields.values()) < history.config().yields.leads < max(yields.values())
 
