@@ -11,7 +11,7 @@ LIMIT_BYTES = 30 * 1024
 
 
 COLOURS = ("#3b6ea8", "#e09f3e", "#c9d3de", "#7a9e7e")
-BARS = 12
+BARS, STACKS = 12, 10  # what fits into the limit
 
 
 def bar_chart(title: str, bars: Mapping[str, float]) -> str:
@@ -28,12 +28,12 @@ def bar_chart(title: str, bars: Mapping[str, float]) -> str:
 
 
 def stacked_chart(title: str, stacks: Mapping[str, Mapping[str, float]]) -> str:
-    """Horizontal bars of parts (label → part → number, the same parts in each), the first twelve, as a Markdown image.
+    """Horizontal bars of parts (label → part → number, the same parts in each), the first ten, as a Markdown image.
 
     Raises:
         ValueError: when the picture is larger than 30 KB, which the event log should not carry.
     """
-    labels = list(stacks)[:BARS]
+    labels = list(stacks)[:STACKS]
     figure, axes = _sheet(title, len(labels) + 1)
     begin = [0.0] * len(labels)
     for colour, part in zip(COLOURS, next(iter(stacks.values())), strict=False):
@@ -43,7 +43,7 @@ def stacked_chart(title: str, stacks: Mapping[str, Mapping[str, float]]) -> str:
             drawn, labels=[f"{number:g}" if number else "" for number in numbers], label_type="center", fontsize=7
         )
         begin = [one + number for one, number in zip(begin, numbers, strict=True)]
-    axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=len(COLOURS), frameon=False)
+    figure.legend(fontsize=7, loc="outside lower center", ncols=len(COLOURS), frameon=False)
     return _picture(title, figure)
 
 
