@@ -63,8 +63,12 @@ def _sheet(title: str, rows: int) -> tuple[Any, Any]:
 
 
 def _picture(title: str, figure: Any) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    from PIL import Image
+
+    drawn, buffer = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", metadata={"Software": None})
+    # a palette: flat bars and grey letters need no more colours, and long names then fit into the limit
+    Image.open(drawn).convert("RGB").quantize(colors=32).save(buffer, format="png", optimize=True)
     picture = buffer.getvalue()
     if len(picture) > LIMIT_BYTES:
         raise ValueError(f"chart {title!r} takes {len(picture)} bytes; the event log carries at most {LIMIT_BYTES}")

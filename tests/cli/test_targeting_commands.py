@@ -32,7 +32,10 @@ def test_a_plan_is_printed_for_people_and_programs_and_writes_nothing(run, datab
     assert [each["target"] for each in told["days"][0]["targets"]] == ["10001", "10002"]
     assert told["businesses"] == 100
     shown = run("plan", "--campaign=nyc")
-    assert all(word in shown for word in ("10002 (untried)", "cost per sale", "$199.00", "bounded by: the campaign's quota of 100"))
+    assert all(
+        word in shown
+        for word in ("10002 (untried)", "cost per sale", "$199.00", "bounded by: the campaign's quota of 100")
+    )
     with database.begin() as tx:
         assert tx.scalar(sa.select(sa.func.count()).select_from(campaign_targets)) == 0
     assert "--date='tomorrow' is not a date" in run("plan", "--date=tomorrow", fails=True)
@@ -51,7 +54,9 @@ def test_exclusions_are_added_listed_and_removed_and_a_dry_run_writes_nothing(ru
     assert [row["line"] for row in run(*add, "--dry-run", "--json")["bad_rows"]] == [3, 4]
     assert "2 bad rows: nothing is added" in run(*add, fails=True)
     assert stored() == 0
-    assert run(*add, "--skip-bad-rows", "--json")["new_entries"] == stored() == 3  # phone, address, the address's own domain
+    assert (
+        run(*add, "--skip-bad-rows", "--json")["new_entries"] == stored() == 3
+    )  # phone, address, the address's own domain
     (held,) = run("exclusions", "list", "www.joes.com", "--json")
     assert (held["list"], held["label"]) == ("customers", "customers.csv")
     assert run("exclusions", "remove", "--label=customers.csv", "--dry-run", "--json")["removed_entries"] == 3
