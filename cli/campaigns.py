@@ -1,8 +1,7 @@
-"""Commands about campaigns: seed, configure, launch, test, list."""
+"""Commands about campaigns: seed, configure, launch, test."""
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from typing import Any
 
@@ -12,23 +11,29 @@ from rich.table import Table
 from cli import stack
 from cli.dagster_api import FINAL, DagsterApi
 from cli.output import CommandError, as_json, console, dollars
-from leadfactory import campaign_days
+from cli.plan import refuse_loss, show
 from leadfactory.campaign_day import CampaignDay
-from leadfactory.d01_targeting import campaigns, planning
+from leadfactory.d01_targeting import campaigns, previewing
+from leadfactory.d01_targeting.places import Kind
 from leadfactory.database import Database
 from leadfactory.settings import settings
 
 RUN_WITHIN_S = 3600
 
 
+def place_specs(
+    zips: list[str] | None, cities: list[str] | None, metros: list[str] | None, states: list[str] | None
+) -> list[campaigns.PlaceSpec]:
+    """The places that the options of a command name."""
+    named: dict[Kind, list[str] | None] = {"zip": zips, "city": cities, "metro": metros, "state": states}
+    return [campaigns.PlaceSpec(kind, each) for kind, names in named.items() for each in names or []]
+
+
 def seed(
-    *, vertical: str, quota: int, zips: list[str], cities: list[str], name: str | None, dry_run: bool, json: bool
+    *, vertical: str, quota: int, places: list[campaigns.PlaceSpec], name: str | None, dry_run: bool, json: bool
 ) -> None:
     """Creates a draft-only campaign; seeding it again changes nothing."""
-    places = [campaigns.PlaceSpec("zip", each) for each in zips] + [
-        campaigns.PlaceSpec("city", each) for each in cities
-    ]
-    with _database() as db, db.begin() as tx:
+    with system_of_record() as db, db.begin() as tx:
         found = campaigns.seed(tx, vertical=vertical, places=places, quota=quota, name=name, now=settings().clock.now())
         gaps = campaigns.launch_gaps(found.row)
         if dry_run:
@@ -64,7 +69,7 @@ def configure(campaign: str, *, json: bool, **fields: Any) -> None:
         raise CommandError(
             "consent basis 'simulated' belongs to demos and tests; production refuses it: use consented or transactional"
         )
-    with _database() as db, db.begin() as tx:
+    with system_of_record() as db, db.begin() as tx:
         row = campaigns.configure(tx, campaign, **given)
         gaps = campaigns.launch_gaps(row)
     if json:
@@ -77,11 +82,13 @@ def configure(campaign: str, *, json: bool, **fields: Any) -> None:
         console.print(f"  ready: leadfactory launch-campaign {campaign} --dry-run")
 
 
-def launch(campaign: str | None, *, batch: int, dry_run: bool, yes: bool, json: bool) -> None:
+def launch(
+    campaign: str | None, *, batch: int, dry_run: bool, yes: bool, json: bool, accept_loss: bool = False
+) -> None:
     """Prints the plan, asks, launches, and sends at most ``batch`` first letters that are due in an open window."""
     if not 1 <= batch <= 10_000:
         raise CommandError(f"--batch={batch} is out of range: choose 1 to 10000 first letters a launch")
-    with _database() as db:
+    with system_of_record() as db:
         slugs = _chosen(db, campaign, launched_only=campaign is None)
         plan = _plan(db, slugs, limit=None)
         with db.begin() as tx:
@@ -94,6 +101,7 @@ def launch(campaign: str | None, *, batch: int, dry_run: bool, yes: bool, json: 
             raise CommandError(
                 "; ".join(f"{slug} lacks {', '.join(g.what for g in each)}" for slug, each in missing.items())
             )
+        refuse_loss(plan, accept=accept_loss)
         if not yes and not typer.confirm(f"launch {', '.join(slugs)} and send at most {batch} first letters?"):
             raise CommandError("not launched")
         with db.begin() as tx:
@@ -104,7 +112,7 @@ def launch(campaign: str | None, *, batch: int, dry_run: bool, yes: bool, json: 
             api.register_campaign(slug)
         config = {"ops": {"send_all_due": {"config": {"dry_run": False, "limit": batch}}}}
         _wait(api, {"due_sends": api.launch("due_sends", config=config)})
-    with _database() as db, db.begin() as tx:
+    with system_of_record() as db, db.begin() as tx:
         states = _letters(tx, slugs)
     if json:
         as_json({"launched": slugs, "batch": batch, "dry_run": False, "letters": states})
@@ -120,7 +128,7 @@ def test_pipeline(*, limit: int, campaign: str | None, dry_run: bool, json: bool
     """Today's campaign-day for at most ``limit`` businesses: real reads, no sends; with dry_run only the plan."""
     if not 1 <= limit <= 1000:
         raise CommandError(f"--limit={limit} is out of range: choose 1 to 1000 businesses")
-    with _database() as db:
+    with system_of_record() as db:
         slugs = _chosen(db, campaign, launched_only=False)[:1]
         if dry_run:
             with db.begin() as tx:
@@ -132,7 +140,7 @@ def test_pipeline(*, limit: int, campaign: str | None, dry_run: bool, json: bool
         api.register_campaign(unit.campaign)
         config = {"ops": {"leadfactory__sourced_businesses": {"config": {"limit": limit}}}}
         _wait(api, {unit.key: api.launch("campaign_day", unit=unit, config=config)})
-    with _database() as db, db.begin() as tx:
+    with system_of_record() as db, db.begin() as tx:
         from leadfactory.d10_analytics import funnel
 
         counts = funnel.funnel_from_ledgers(tx, [unit])[unit]
@@ -155,40 +163,6 @@ def test_pipeline(*, limit: int, campaign: str | None, dry_run: bool, json: bool
     console.print(f"vendor calls: {calls}; {dollars(spend)}")
 
 
-def list_days(*, only_open: bool, dirty: bool, json: bool) -> None:
-    """Campaign-days, newest first."""
-    import sqlalchemy as sa
-
-    from leadfactory.d10_analytics import funnel
-
-    days = campaign_days.campaign_days
-    query = sa.select(days).order_by(days.c.cohort_on.desc(), days.c.campaign)
-    if only_open:
-        query = query.where(days.c.state != "closed")
-    if dirty:
-        query = query.where(sa.func.cardinality(days.c.dirty) > 0)
-    with _database() as db, db.begin() as tx:
-        rows = [dict(row) for row in tx.execute(query).mappings()]
-        units = [CampaignDay(row["campaign"], row["cohort_on"]) for row in rows]
-        for row, found in zip(rows, funnel.funnel_from_ledgers(tx, units).values(), strict=True):
-            row["counts"] = dataclasses.asdict(found)
-    if json:
-        as_json([{**row, "campaign_day": f"{row['campaign']}|{row['cohort_on']}"} for row in rows])
-        return
-    if not rows:
-        console.print("no campaign-day matches; `leadfactory demo` makes two")
-        return
-    table = Table()
-    for column in ("campaign-day", "state", "counts", "lake is behind for"):
-        table.add_column(column)
-    for row in rows:
-        counts = ", ".join(f"{k} {v}" for k, v in row["counts"].items() if v)
-        table.add_row(
-            f"{row['campaign']}|{row['cohort_on']}", row["state"], counts, ", ".join(sorted(row["dirty"])) or "–"
-        )
-    console.print(table)
-
-
 def _letters(tx: Any, slugs: list[str]) -> dict[str, int]:
     """State → how many letters of the campaigns are in it."""
     import sqlalchemy as sa
@@ -201,7 +175,7 @@ def _letters(tx: Any, slugs: list[str]) -> dict[str, int]:
     return {row.state: row.n for row in tx.execute(query)}
 
 
-class _database:
+class system_of_record:
     """The system of record for one command; an embedded server is started when it does not run, and left running."""
 
     def __enter__(self) -> Database:
@@ -248,13 +222,13 @@ def _chosen(db: Database, campaign: str | None, *, launched_only: bool) -> list[
     return slugs
 
 
-def _plan(db: Database, slugs: list[str], *, limit: int | None) -> planning.Plan:
+def _plan(db: Database, slugs: list[str], *, limit: int | None) -> previewing.Plan:
     today = settings().clock.today()
     with db.begin() as tx:
-        return planning.preview(tx, [CampaignDay(slug, today) for slug in slugs], limit=limit)
+        return previewing.preview(tx, [CampaignDay(slug, today) for slug in slugs], limit=limit)
 
 
-def _show_plan(plan: planning.Plan, gaps: dict[str, Any], *, batch: int, json: bool, dry_run: bool) -> None:
+def _show_plan(plan: previewing.Plan, gaps: dict[str, Any], *, batch: int, json: bool, dry_run: bool) -> None:
     figures = plan.figures() | {
         "batch": batch,
         "dry_run": dry_run,
@@ -264,15 +238,7 @@ def _show_plan(plan: planning.Plan, gaps: dict[str, Any], *, batch: int, json: b
         if dry_run:
             as_json(figures)
         return
-    table = Table(
-        title="The plan, from stored yields" + (" (dry run: nothing is called or spent)" if dry_run else ""),
-        title_justify="left",
-    )
-    table.add_column("")
-    table.add_column("expected", justify="right")
-    for name, value in plan.lines():
-        table.add_row(name, value)
-    console.print(table)
+    show(plan, title="The plan, from stored yields" + (" (dry run: nothing is called or spent)" if dry_run else ""))
     told = {f"{slug} lacks {gap.what}" for slug, each in gaps.items() for gap in each}
     for gate in (gate for gate in plan.gates if gate not in told):
         console.print(f"  would be stopped by: {gate}")

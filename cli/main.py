@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
+from cli import exclusions, targets
 from cli.output import CommandError, errors
 
 app = typer.Typer(
@@ -15,6 +17,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="LeadFactory: from local businesses to letters that their owners are glad to get. Start with `leadfactory demo`.",
 )
+app.add_typer(exclusions.app, name="exclusions")
+app.add_typer(targets.app, name="targets")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 
 
@@ -52,6 +56,8 @@ def seed_campaigns(
     quota: Annotated[int, typer.Option(help="Businesses a day, 1 to 100000.")],
     zip_code: Annotated[list[str] | None, typer.Option("--zip", help="A US ZIP code; may be repeated.")] = None,
     city: Annotated[list[str] | None, typer.Option(help="A city as 'New York, NY'; may be repeated.")] = None,
+    metro: Annotated[list[str] | None, typer.Option(help="A metro of config/metros.yaml; may be repeated.")] = None,
+    state: Annotated[list[str] | None, typer.Option(help="A state as two letters, NY; may be repeated.")] = None,
     name: Annotated[
         str | None, typer.Option(help="The campaign's slug; made from vertical and place when left out.")
     ] = None,
@@ -59,9 +65,10 @@ def seed_campaigns(
     json: Json = False,
 ) -> None:
     """Create a draft-only campaign that aims a vertical at one or more places."""
-    from cli.campaigns import seed
+    from cli.campaigns import place_specs, seed
 
-    seed(vertical=vertical, quota=quota, zips=zip_code or [], cities=city or [], name=name, dry_run=dry_run, json=json)
+    places = place_specs(zip_code, city, metro, state)
+    seed(vertical=vertical, quota=quota, places=places, name=name, dry_run=dry_run, json=json)
 
 
 @app.command(
@@ -79,6 +86,12 @@ def configure_campaign(
     postal_address: Annotated[str | None, typer.Option(help="A street address, as CAN-SPAM asks.")] = None,
     budget: Annotated[float | None, typer.Option(help="US dollars that the campaign may spend on vendors.")] = None,
     top_share: Annotated[float | None, typer.Option(help="Share of scored leads that is written to, 0 to 1.")] = None,
+    daily_quota: Annotated[int | None, typer.Option(help="Businesses a day, 1 to 100000.")] = None,
+    starts_on: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day of sourcing.")] = None,
+    ends_on: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day of sourcing.")] = None,
+    chains: Annotated[
+        str | None, typer.Option(help="exclude or include: whether the exclusion list of chains counts for it.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Set what a campaign needs before it may be launched."""
@@ -92,6 +105,10 @@ def configure_campaign(
         postal_address=postal_address,
         budget_cents=None if budget is None else round(budget * 100),
         top_share=top_share,
+        daily_quota=daily_quota,
+        starts_on=None if starts_on is None else starts_on.date(),
+        ends_on=None if ends_on is None else ends_on.date(),
+        chains=chains,
         json=json,
     )
 
@@ -102,12 +119,31 @@ def launch_campaign(
     batch: Annotated[int, typer.Option(help="At most this many first letters in this launch.")] = 100,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan; call nothing, spend nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Launch although its sales are expected to cost more than they bring.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Launch a campaign (or send the next batch of all launched ones) after printing the plan and asking."""
     from cli.campaigns import launch
 
-    launch(campaign, batch=batch, dry_run=dry_run, yes=yes, json=json)
+    launch(campaign, batch=batch, dry_run=dry_run, yes=yes, json=json, accept_loss=accept_loss)
+
+
+@app.command(
+    epilog="Examples: leadfactory plan --campaign restaurant-10001 --date 2026-10-06   ·   leadfactory plan --json"
+)
+def plan(
+    campaign: Annotated[
+        list[str] | None, typer.Option(help="A campaign; may be repeated. All active ones when left out.")
+    ] = None,
+    date: Annotated[str | None, typer.Option(help="The campaign-day as YYYY-MM-DD; today when left out.")] = None,
+    json: Json = False,
+) -> None:
+    """Show what campaign-days would source, cost and bring, per target, and what bounds them. Calls and spends nothing."""
+    from cli.plan import run
+
+    run(campaign or [], date=date, json=json)
 
 
 @app.command("test-pipeline", epilog="Example: leadfactory test-pipeline --limit=10 --dry-run")
@@ -140,7 +176,7 @@ def campaign_days(
     json: Json = False,
 ) -> None:
     """List campaign-days with their state, counts and what the lake still lacks."""
-    from cli.campaigns import list_days
+    from cli.campaign_days import list_days
 
     list_days(only_open=only_open, dirty=dirty, json=json)
 

@@ -16,7 +16,7 @@ class StageReport:
     ``rows_in = rows_out + rows_rejected + rows_open``; ``rows_reused`` of ``rows_out`` were stored before this run;
     ``rows_open`` are listed with a reason and will be tried again. ``spend_microusd`` is in millionths of a US dollar.
     ``state`` is the campaign-day's. ``counts`` are named tallies without personal data; ``chart`` is ``label → number``
-    for the one inline plot of the rooms that have one.
+    for the one inline plot of the rooms that have one, ``stacks`` ``label → part → number`` where bars have parts.
     """
 
     asset: str
@@ -33,6 +33,7 @@ class StageReport:
     counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
     chart: Mapping[str, float] = dataclasses.field(default_factory=dict)
     chart_title: str = ""
+    stacks: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def figures(self) -> dict[str, Any]:

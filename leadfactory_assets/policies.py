@@ -17,7 +17,7 @@ from leadfactory.database import Database
 from leadfactory.locks import campaign_day_lock
 from leadfactory.stage_report import StageReport
 from leadfactory_assets.partitions import CAMPAIGN_DAY
-from leadfactory_assets.plots import bar_chart
+from leadfactory_assets.plots import bar_chart, stacked_chart
 from leadfactory_assets.ranges import BACKFILL, each, units
 
 PREFIX = "leadfactory"
@@ -91,4 +91,6 @@ def told(report: StageReport) -> dict[str, Any]:
         metadata["notes"] = dg.MetadataValue.md("\n".join(f"- {note}" for note in report.notes))
     if report.chart:
         metadata["chart"] = dg.MetadataValue.md(bar_chart(report.chart_title, report.chart))
+    elif report.stacks:
+        metadata["chart"] = dg.MetadataValue.md(stacked_chart(report.chart_title, report.stacks))
     return metadata

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import re
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from leadfactory.campaign_day import check_campaign_slug
 from leadfactory.campaign_days import campaign_days
-from leadfactory.d01_targeting import overlaps, verticals
+from leadfactory.d01_targeting import aims, overlaps, verticals
 from leadfactory.d01_targeting import places as geography
 from leadfactory.d01_targeting.campaign_fields import SIMULATED, problem
 from leadfactory.d01_targeting.places import PlaceSpec
@@ -37,8 +36,6 @@ __all__ = [
     "seed",
     "silent_since",
 ]
-REGISTRY_LOCK = 0x1EADCA3F  # seeding is serial, so that two overlapping targets cannot slip past each other
-_NAMESPACE = uuid.UUID("6d3c7a0e-5b1f-4d7e-9a51-0f6a4d5f2c11")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,12 +74,11 @@ def seed(
     if refused:
         raise ValueError(f"quota={quota} {refused}")
     if not places:
-        raise ValueError("no place to target: give at least one --zip or --city")
+        raise ValueError("no place to target: give at least one --zip, --city, --metro or --state")
     found = [geography.find(spec) for spec in places]
-    overlaps.refuse_states(found)
     overlaps.refuse_within(found)
     slug = check_campaign_slug(name or f"{slug_of_vertical.replace('_', '-')}-{_short(found[0].name)}")
-    tx.execute(sa.select(sa.func.pg_advisory_xact_lock(REGISTRY_LOCK)))
+    tx.execute(sa.select(sa.func.pg_advisory_xact_lock(aims.REGISTRY_LOCK)))
     known = tx.execute(sa.select(campaigns).where(campaigns.c.campaign == slug)).mappings().first()
     if known is not None:
         _refuse_another_aim(tx, slug, dict(known), slug_of_vertical, found, quota)
@@ -94,21 +90,8 @@ def seed(
         )
     )
     share, left = divmod(quota, len(found))
-    tx.execute(
-        insert(targets),
-        [
-            {
-                "target_id": uuid.uuid5(_NAMESPACE, f"{slug}:{slug_of_vertical}:{place.kind}:{place.name}"),
-                "campaign": slug,
-                "vertical": slug_of_vertical,
-                "kind": place.kind,
-                "place": place.name,
-                "quota": max(1, share + (position < left)),
-                "created_at": now,
-            }
-            for position, place in enumerate(found)
-        ],
-    )
+    quotas = [max(1, share + (position < left)) for position in range(len(found))]
+    aims.insert(tx, slug, slug_of_vertical, found, quotas, now)
     return Seeded(get(tx, slug), created=True)
 
 
@@ -261,10 +244,10 @@ def _production() -> bool:
 def _refuse_another_aim(
     tx: sa.Connection, slug: str, known: Mapping[str, Any], vertical: str, found: Sequence[geography.Place], quota: int
 ) -> None:
-    aims = set(tx.execute(sa.select(targets.c.kind, targets.c.place).where(targets.c.campaign == slug)).tuples())
-    if known["vertical"] != vertical or aims != {(place.kind, place.name) for place in found}:
+    aimed = set(tx.execute(sa.select(targets.c.kind, targets.c.place).where(targets.c.campaign == slug)).tuples())
+    if known["vertical"] != vertical or aimed != {(place.kind, place.name) for place in found}:
         raise ValueError(
-            f"campaign {slug!r} exists and aims at {known['vertical']} in {', '.join(sorted(p for _, p in aims))}: "
+            f"campaign {slug!r} exists and aims at {known['vertical']} in {', '.join(sorted(p for _, p in aimed))}: "
             "choose another --name"
         )
     if known["daily_quota"] != quota:

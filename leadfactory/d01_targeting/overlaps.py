@@ -1,4 +1,4 @@
-"""What may be targeted beside what: each place once per vertical, and no place too large for one search."""
+"""What may be targeted beside what: each place once per vertical."""
 
 from __future__ import annotations
 
@@ -9,15 +9,6 @@ import sqlalchemy as sa
 from leadfactory.d01_targeting import places as geography
 from leadfactory.d01_targeting.places import PlaceSpec
 from leadfactory.d01_targeting.tables import campaigns, targets
-
-
-def refuse_states(found: Sequence[geography.Place]) -> None:
-    """Raises ValueError for a state: it is the top of the hierarchy, not a target."""
-    for place in found:
-        if place.kind == "state":
-            raise ValueError(
-                f"state {place.name!r} is too large for one target (Yelp shows 240 results a search): target its cities or metros"
-            )
 
 
 def refuse_within(found: Sequence[geography.Place]) -> None:

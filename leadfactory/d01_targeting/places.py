@@ -185,7 +185,7 @@ def _state(text: str) -> Place:
     codes = _gazetteer().by_state.get(text.upper())
     if not codes:
         raise ValueError(f"state {text!r} is unknown: give two letters, for example NY")
-    return _place("state", text.upper(), codes, text.upper())
+    return _place("state", text.upper(), codes, f"{text.upper()}, USA")
 
 
 def _place(kind: Kind, name: str, codes: list[str], location: str, radius_m: int | None = None) -> Place:

@@ -23,6 +23,14 @@ campaigns = sa.Table(
     sa.Column("postal_address", sa.Text),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("launched_at", Moment),
+    sa.Column(
+        "chains",
+        sa.Text,
+        nullable=False,
+        server_default="exclude",
+        comment="whether the exclusion list of chains counts here",
+    ),
+    one_of("chains", "exclude", "include"),
     one_of("state", "draft_only", "launched", "paused", "closed"),
     sa.CheckConstraint("daily_quota BETWEEN 1 AND 100000", name="daily_quota_range"),
     comment="One row per campaign. draft_only sources, audits and drafts; only launched sends.",
@@ -59,6 +67,30 @@ campaign_targets = sa.Table(
     sa.Column("expected_leads", sa.Numeric(10, 2)),
     sa.Column("expected_cost_microusd", sa.BigInteger, nullable=False),
     sa.Column("planned_at", Moment, nullable=False),
+    sa.Column(
+        "audits_planned",
+        sa.Integer,
+        comment="website audits expected of these businesses; NULL in plans before they were counted",
+    ),
+    sa.Column("expected_mails", sa.Numeric(10, 2)),
+    sa.Column("expected_sales", sa.Numeric(12, 5), comment="an estimate: rests on config/planning.yaml"),
     sa.PrimaryKeyConstraint("campaign", "cohort_on", "target_id"),
     comment="One row per target that the campaign-day may source from: calls and businesses allotted.",
+)
+exclusions = sa.Table(
+    "exclusions",
+    metadata,
+    sa.Column(
+        "subject_hmac", sa.LargeBinary, primary_key=True, comment="keyed hash of a phone, domain, address or name"
+    ),
+    sa.Column("list", sa.Text, primary_key=True),
+    sa.Column("campaign", sa.Text, primary_key=True, server_default="", comment="empty: every campaign"),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column(
+        "label", sa.Text, nullable=False, comment="the operator's own word for where it came from; never the value"
+    ),
+    sa.Column("added_at", Moment, nullable=False),
+    one_of("list", "customers", "competitors", "chains", "own"),
+    one_of("kind", "phone", "domain", "address", "name"),
+    comment="Whom the operator keeps out of campaigns, by keyed hash: never sourced further, never mailed.",
 )

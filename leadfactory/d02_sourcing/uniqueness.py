@@ -17,6 +17,7 @@ from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway import content
+from leadfactory.d01_targeting import exclusions
 from leadfactory.d02_sourcing import listings, matching, registry
 from leadfactory.d02_sourcing.tables import businesses, sourced_businesses, unique_businesses
 from leadfactory.database import Database
@@ -123,6 +124,7 @@ def _two_branches(one: Row, other: Row) -> bool:
 
 def _write(tx: sa.Connection, unit: CampaignDay, groups: Sequence[_Group], now: dt.datetime) -> None:
     known = registry.Registry(tx, [row for group in groups for row in group.rows])
+    excluded = exclusions.of_rows(tx, unit.campaign, [row for group in groups for row in group.rows])
     rows: dict[uuid.UUID, dict[str, Any]] = {}
     fresh: list[dict[str, Any]] = []
     by_content: set[uuid.UUID] = set()  # registered in this very call by a closer look than hashes can give
@@ -146,7 +148,7 @@ def _write(tx: sa.Connection, unit: CampaignDay, groups: Sequence[_Group], now: 
         told = {"how": group.how, "listings": len(ids), "agree": list(group.evidence)}
         rows[business_id] = {
             "campaign": unit.campaign, "cohort_on": unit.day, "business_id": business_id, "sourced_id": ids[0], "merged_sourced_ids": ids[1:],
-            "duplicate_of": business_id if earlier else None, "excluded_reason": group.rows[0]["excluded_reason"],
+            "duplicate_of": business_id if earlier else None, "excluded_reason": group.rows[0]["excluded_reason"] or excluded.reason_of(group.rows),
             "evidence": told | ({"registered_by": evidence} if evidence else {}), "decided_at": now,
         }  # fmt: skip
     if fresh:

@@ -19,6 +19,7 @@ from leadfactory.d00_gateway import content
 from leadfactory.d00_gateway.errors import VendorError, VendorRejected, VendorUnavailable
 from leadfactory.d00_gateway.places import PlacesClient
 from leadfactory.d00_gateway.website.client import SitePage, WebsiteClient
+from leadfactory.d01_targeting import exclusions
 from leadfactory.d01_targeting import places as geography
 from leadfactory.d01_targeting.tables import campaign_targets
 from leadfactory.d02_sourcing import listings
@@ -226,6 +227,7 @@ def _store(db: Database, unit: CampaignDay, rows: list[dict[str, Any]], now: dt.
     good, refused = row_rules.split(rows, ENRICHED_RULES, key="business_id")
     with db.begin() as tx:
         row_rules.store_refused(tx, ASSET, unit, refused, now)
+        good = [*map(exclusions.of_rows(tx, unit.campaign, good).withhold, good)]
         if good:
             statement = insert(enriched_businesses)
             keys = {"campaign", "cohort_on", "business_id"}

@@ -114,7 +114,7 @@ def claim(
             sent_today[letter.sender_email] += 1
             fit.append(letter)
     states.move(tx, refused, "planned", "refused", now, settled_at=now)
-    until = now + dt.timedelta(days=policy().contact_slot_days)
+    until = now + dt.timedelta(days=policy().recontact_cooldown_days)
     won = slots.take(tx, [letter.conversation for letter in fit], until=until, now=now)
     stopped |= {letter.send_id: "contact_slot" for letter in fit if letter.send_id not in won}
     letters = [letter for letter in fit if letter.send_id in won]

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from leadfactory.campaign_day import CampaignDay
+from leadfactory.d01_targeting import exclusions
 from leadfactory.d09_delivery.policy import policy
 from leadfactory.d09_delivery.tables import email_sends
 
@@ -22,7 +23,11 @@ FROM = """email_sends s
   JOIN campaigns c ON c.campaign = s.campaign
   LEFT JOIN email_drafts d ON d.draft_id = s.draft_id
   LEFT JOIN enriched_businesses e ON (e.campaign, e.cohort_on, e.business_id) = (s.campaign, s.cohort_on, s.business_id)
+  LEFT JOIN businesses b ON b.business_id = s.business_id
   LEFT JOIN site_audits a ON (a.campaign, a.cohort_on, a.business_id) = (s.campaign, s.cohort_on, s.business_id)"""
+
+
+EXCLUDABLE = "s.address_hmac, s.address_plus_hmac, s.domain_hmac, e.site_domain_hmac, b.phone_hmac, b.name_hmac"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +47,7 @@ GATES: tuple[Gate, ...] = (
         WHERE x.kind = 'domain' AND x.subject_hmac IN (s.domain_hmac, e.site_domain_hmac))"""),
     Gate("suppressed_business", "refused", """NOT EXISTS (SELECT 1 FROM suppressions x
         WHERE x.kind = 'business' AND x.subject_hmac = uuid_send(s.business_id))"""),
+    Gate("excluded", "refused", "NOT " + exclusions.HOLDS.format(subjects=EXCLUDABLE)),
     Gate("jurisdiction", "refused", "e.country = ANY(:countries)"),
     Gate("timezone_unknown", "refused", "s.timezone IS NOT NULL"),
     Gate("address_changed", "refused", "e.contact_email_hmac = s.address_hmac"),

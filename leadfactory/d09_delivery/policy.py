@@ -71,7 +71,7 @@ class DeliveryPolicy(_Strict):
     window: Window
     expires_after_hours: Expiry
     sender_cap_per_day: pydantic.PositiveInt
-    contact_slot_days: pydantic.PositiveInt
+    recontact_cooldown_days: pydantic.PositiveInt
     claim_lease_minutes: pydantic.PositiveInt
     claim_batch: pydantic.PositiveInt
     calls_at_once: pydantic.PositiveInt

@@ -59,7 +59,7 @@ def size_of(city: str, state: str) -> int:
 
 
 def zips_of(location: str) -> list[Zip]:
-    """The ZIP codes of "10001", "New York, NY" or an address that ends so; raises LookupError for a place unknown."""
+    """The ZIP codes of "10001", "New York, NY", "NY" or an address that ends so; raises LookupError for a place unknown."""
     by_code, by_city = _all()
     code = re.search(r"\b(\d{5})(?:-\d{4})?\b(?!.*\b\d{5}\b)", location)
     if code and code[1] in by_code:
@@ -71,6 +71,8 @@ def zips_of(location: str) -> list[Zip]:
         found = by_city.get((parts[-2].lower(), parts[-1][:2].upper()))
         if found:
             return found
+    if len(parts) == 1 and (inside := [z for z in by_code.values() if z.state == parts[0].upper()]):
+        return inside
     raise LookupError(location)
 
 

@@ -54,6 +54,17 @@ def test_a_chart_is_one_png_of_at_most_thirty_kilobytes(bars: int) -> None:
     assert len(raw) <= LIMIT_BYTES
 
 
+@pytest.mark.parametrize("bars", [1, 10, 40])
+def test_a_chart_of_parts_is_one_png_of_at_most_thirty_kilobytes(bars: int) -> None:
+    stacks = {
+        f"San Juan Capistrano {n}, CA (exhausted)": {"looked at": 91 + n, "planned": 88, "reach": 77 - n}
+        for n in range(bars)
+    }
+    told = policies.told(report(stacks=stacks, chart_title="coverage of targets"))
+    picture = str(told["chart"].value)
+    assert len(base64.b64decode(picture.split("base64,")[1].rstrip(")"))) <= LIMIT_BYTES
+
+
 def test_a_chart_of_nothing_is_still_a_picture() -> None:
     assert bar_chart("nothing yet", {"none": 0}).startswith("![nothing yet]")
 

@@ -11,5 +11,8 @@ select
     calls_planned,
     expected_leads,
     expected_cost_microusd,
-    planned_at
+    planned_at,
+    audits_planned,
+    expected_mails,
+    expected_sales
 from {{ source('lake', 'campaign_targets') }}

@@ -9,5 +9,6 @@ select
     budget_cents,
     consent_basis,
     created_at,
-    launched_at
+    launched_at,
+    chains
 from {{ source('lake', 'campaigns') }}

@@ -77,9 +77,12 @@ def test_bad_input_is_named_and_nothing_is_written(tx, given, told):
     assert campaigns.living(tx) == []
 
 
-def test_a_state_is_too_large_for_a_target(tx):
-    with pytest.raises(ValueError, match="'NY' is too large"):
-        seed(tx, "NY", kind="state")
+@pytest.mark.parametrize(("kind", "place"), [("city", "Chicago, IL"), ("metro", "chicago"), ("zip", "60601")])
+def test_nothing_inside_a_targeted_state_is_targeted_beside_it(tx, kind, place):
+    assert seed(tx, "IL", kind="state", name="illinois").created
+    with pytest.raises(ValueError, match="overlaps 'IL' of campaign 'illinois'"):
+        seed(tx, place, kind=kind, name="inside")
+    assert seed(tx, "IN", kind="state", name="indiana").created
 
 
 @pytest.mark.parametrize(("first", "kind"), [("Chicago, IL", "city"), ("chicago", "metro")])
@@ -173,7 +176,7 @@ def test_prune_candidates_are_closed_and_silent(tx):
         ("consent_basis", "assumed"), ("sender_email", "ana"), ("sender_email", "Ana <ana@mail.example>"), ("sender_name", "  "),
         ("sender_name", "Ana\r\nBcc: all@mail.example"), ("postal_address", "somewhere nice"), ("postal_address", "1 Main St\nNew York, NY"),
         ("budget_cents", 0), ("budget_cents", True), ("budget_cents", 10**12), ("top_share", 0), ("top_share", 1.5), ("daily_quota", 0),
-        ("state", "launched"), ("starts_on", "today"),
+        ("state", "launched"), ("starts_on", "today"), ("chains", "some"),
     ],
 )  # fmt: skip
 def test_a_field_that_cannot_hold_a_value_says_why(field, value):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from leadfactory.d01_targeting.places import PlaceSpec, find, overlap, parents, state_of_zip, timezone_of_zip
+from sandbox.world import geography as sandbox_geography
 
 
 def place(kind, name):
@@ -88,3 +89,10 @@ def test_a_place_knows_its_time_zone():
 def test_a_zip_code_of_the_military_post_is_no_target(code):
     with pytest.raises(ValueError, match=f"{code}.*not a US ZIP code in use"):
         find(PlaceSpec("zip", code))
+
+
+def test_a_state_holds_every_place_inside_it_and_a_vendor_is_asked_for_it_by_name():
+    found = place("state", "de")
+    assert (found.name, found.location, found.radius_m) == ("DE", "DE, USA", None)
+    assert place("city", "Wilmington, DE").zips < found.zips
+    assert {zip_of.code for zip_of in sandbox_geography.zips_of(found.location)} <= found.zips

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
+from leadfactory.d00_gateway.policies import Policies
 from leadfactory.d00_gateway.tables import budgets, vendor_breakers, vendor_quotas
-from leadfactory.d01_targeting import campaigns, history, planning
+from leadfactory.d01_targeting import campaigns, history, planning, previewing
 from leadfactory.d01_targeting.places import PlaceSpec
 from leadfactory.d01_targeting.tables import campaign_targets, targets
 from leadfactory.d02_sourcing.tables import sourced_businesses, unique_businesses
@@ -49,7 +50,7 @@ def planned(database):
 def preview(database):
     def read(**options):
         with database.begin() as tx:
-            return planning.preview(tx, [UNIT], **options)
+            return previewing.preview(tx, [UNIT], now=NOW, **options)
 
     return read
 
@@ -129,7 +130,8 @@ def test_a_target_that_gave_leads_before_is_served_first(seeded, planned, databa
         _scored_day(tx, "10001", qualified=0, of=20)
         _scored_day(tx, "10002", qualified=15, of=20)
         campaigns.configure(tx, "nyc", daily_quota=60)
-        yields = history.leads_per_business(tx, UNIT)
+        state = history.day_state(tx, UNIT, campaigns.get(tx, "nyc"), Policies.load(), NOW)
+        yields = state.yields(history.config())
     assert planned() == {"10001": 10, "10002": 50}
     assert min(yields.values()) < history.config().yields.leads < max(yields.values())
 
@@ -182,7 +184,7 @@ def test_a_preview_names_the_gates_that_would_stop_it(seeded, preview, database)
         for part in (
             "nyc lacks a consent basis",
             "nyc is draft_only",
-            "$0.01 of its budget",
+            "the budget of nyc has $0.01 left",
             "places is not asked",
             "invoice dispute",
         )
@@ -190,7 +192,7 @@ def test_a_preview_names_the_gates_that_would_stop_it(seeded, preview, database)
 
 
 def test_prices_read_long_ago_are_named(database):
-    policies = planning.Policies.load()
+    policies = Policies.load()
     assert history.old_prices(policies, dt.date(2026, 11, 24)) == []
     old = history.old_prices(policies, dt.date(2028, 1, 1))
     assert any("yelp call" in line for line in old)

@@ -11,9 +11,12 @@ import sqlalchemy as sa
 
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway import content
+from leadfactory.d01_targeting import exclusions
+from leadfactory.d01_targeting.exclusion_values import Value
 from leadfactory.d02_sourcing.sourcing import source
 from leadfactory.d02_sourcing.tables import business_merges, businesses, unique_businesses
 from leadfactory.d02_sourcing.uniqueness import unify
+from leadfactory.keyed_hashes import KeyedHashes
 from tests.unit.d02_sourcing.conftest import NOW, FakeYelp, business
 
 TOMORROW = Clock(start=NOW + dt.timedelta(days=1))
@@ -104,6 +107,18 @@ def test_a_closed_listing_does_not_hide_its_open_twin(day, unique):
     day([business(1, is_closed=True), business(1) | {"id": "yelp-open"}])
     (row,) = unique()
     assert row.excluded_reason is None
+
+
+@pytest.mark.parametrize(("kind", "value"), [("phone", "+12122000002"), ("name", "Shop 2 Unlike 15838")])
+def test_a_business_on_an_exclusion_list_is_out_with_the_list_as_its_reason(
+    day, unique, database, settings, kind, value
+):
+    hashes = KeyedHashes(settings.suppression_key.get_secret_value())
+    with database.begin() as tx:
+        exclusions.add(tx, hashes, [Value(kind, value)], into="chains", label="test", campaign=None, now=NOW)
+    report = day([business(1), business(2), business(3)])
+    assert sorted(str(row.excluded_reason) for row in unique()) == ["None", "None", "excluded_chains"]
+    assert report.counts["excluded"] == 1
 
 
 def test_listings_that_come_later_on_the_day_join_what_was_decided(planned, database, clock, settings, unique):

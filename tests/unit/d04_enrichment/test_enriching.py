@@ -17,11 +17,13 @@ from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway import content
 from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
-from leadfactory.d01_targeting import campaigns, planning
+from leadfactory.d01_targeting import campaigns, exclusions, planning
+from leadfactory.d01_targeting.exclusion_values import Value
 from leadfactory.d02_sourcing.tables import sourced_businesses, unique_businesses
 from leadfactory.d04_enrichment.enriching import enrich
 from leadfactory.d04_enrichment.tables import enriched_businesses
 from leadfactory.database import Database
+from leadfactory.keyed_hashes import KeyedHashes
 from leadfactory.settings import Settings
 from tests.unit.d04_enrichment.conftest import NOW, site_page
 
@@ -111,6 +113,17 @@ def row(database: Database):
             return tx.execute(sa.select(enriched_businesses)).one()
 
     return read
+
+
+@pytest.mark.parametrize(("kind", "value"), [("domain", "joes.example"), ("address", "info@joes.example")])
+def test_a_website_or_address_on_an_exclusion_list_is_not_kept(run, row, database, kind, value):
+    hashes = KeyedHashes(Settings(env="test").suppression_key.get_secret_value())
+    with database.begin() as tx:
+        exclusions.add(tx, hashes, [Value(kind, value)], into="customers", label="test", campaign=None, now=NOW)
+    run(World())
+    got = row()
+    assert (got.status, got.reason, got.retryable) == ("no_website", "excluded_customers", False)
+    assert (got.site_url, got.site_host, got.contact_email, got.own_name, got.own_phone) == (None,) * 5
 
 
 def test_the_own_website_gives_name_phone_address_and_mail_with_its_origin(run, row):
