@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli import scoring
 from cli.output import CommandError, errors
 
 app = typer.Typer(
@@ -16,6 +17,7 @@ app = typer.Typer(
     help="LeadFactory: from local businesses to letters that their owners are glad to get. Start with `leadfactory demo`.",
 )
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+app.add_typer(scoring.app, name="scoring")
 
 
 @app.command(epilog="Example: leadfactory demo --json")
@@ -79,6 +81,9 @@ def configure_campaign(
     postal_address: Annotated[str | None, typer.Option(help="A street address, as CAN-SPAM asks.")] = None,
     budget: Annotated[float | None, typer.Option(help="US dollars that the campaign may spend on vendors.")] = None,
     top_share: Annotated[float | None, typer.Option(help="Share of scored leads that is written to, 0 to 1.")] = None,
+    min_tier: Annotated[
+        str | None, typer.Option(help="Lowest tier that is written to, A to D; the scoring rules' own when never set.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Set what a campaign needs before it may be launched."""
@@ -92,6 +97,7 @@ def configure_campaign(
         postal_address=postal_address,
         budget_cents=None if budget is None else round(budget * 100),
         top_share=top_share,
+        min_tier=min_tier,
         json=json,
     )
 
@@ -131,6 +137,15 @@ def verify_integrations(json: Json = False) -> None:
     from cli.integrations import run
 
     run(json=json)
+
+
+@app.command(epilog='Examples: leadfactory explain joes-diner.example   ·   leadfactory explain "Joe\'s" --json')
+def explain(
+    business: Annotated[str, typer.Argument(help="An id, the domain of the website, or a part of the own name.")],
+    json: Json = False,
+) -> None:
+    """Say why a business got its score and its mail, or why not: its way through every room, and the first gate."""
+    scoring.explain(business, json=json)
 
 
 @app.command("campaign-days", epilog="Example: leadfactory campaign-days --open")

@@ -15,7 +15,7 @@ from leadfactory_assets.policies import NIGHT, cohort_asset, run_stage
     after=("enriched_businesses", "site_audits", "site_insights"),
     kinds={"python"},
     owner="growth",
-    code_version=rules.VERSION,
+    code_version=rules.asset_version(),
 )
 def lead_scores(
     context: dg.AssetExecutionContext, db: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]

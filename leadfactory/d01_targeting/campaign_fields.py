@@ -10,6 +10,7 @@ MAX_QUOTA = 100_000  # businesses a day; the table's own limit
 MAX_BUDGET_CENTS = 100_000_000
 CONSENT_BASES = ("consented", "transactional", "simulated")
 SIMULATED = "simulated"
+TIERS = ("A", "B", "C", "D")
 _HEADER_BREAK = re.compile(r"[\x00-\x1f\x7f]")  # a line break in a sender's name would write mail headers of its own
 _ADDRESS = re.compile(r"[^@\s<>,;:\"]+@[^@\s<>,;:\"]+\.[^@\s<>,;:\".]{2,}")
 
@@ -43,6 +44,8 @@ def problem(field: str, value: Any, *, production: bool) -> str | None:
         case "top_share":
             number = not isinstance(value, bool) and isinstance(value, (int, float))
             return None if number and 0 < value <= 1 else "is out of range: above 0, at most 1"
+        case "min_tier":
+            return None if value in TIERS else f"is no tier: choose one of {', '.join(TIERS)}"
         case "starts_on" | "ends_on":
             ok = isinstance(value, dt.date) and not isinstance(value, dt.datetime)
             return None if ok else "is not a date: write it as YYYY-MM-DD"
