@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -62,9 +63,16 @@ def _by_domain(tx: sa.Connection, text: str) -> Sequence[Any]:
 
 def _by_name(tx: sa.Connection, text: str) -> Sequence[Any]:
     e = enriched_businesses.c
-    part = _matches(tx, e.own_name.icontains(text, autoescape=True))
-    whole = [row for row in part if (row.own_name or "").casefold() == text.casefold()]
+    # The database folds the case of ASCII only, so that other names are compared here.
+    condition = e.own_name.icontains(text, autoescape=True) if text.isascii() else e.own_name.is_not(None)
+    wanted = _folded(text)
+    part = [row for row in _matches(tx, condition) if wanted in _folded(row.own_name or "")]
+    whole = [row for row in part if _folded(row.own_name or "") == wanted]
     return whole if len(whole) == 1 else part
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def _matches(tx: sa.Connection, condition: sa.ColumnElement[bool]) -> Sequence[Any]:

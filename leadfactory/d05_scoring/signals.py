@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from leadfactory.d01_targeting.verticals import Vertical, verticals
-from leadfactory.d03_assessment.catalogue import catalogue
+from leadfactory.d03_assessment.catalogue import catalogue, conversion_weight
 from leadfactory.d05_scoring.leads import Lead
 
 Value = float | bool | str | None
@@ -79,13 +79,19 @@ def _in_season(lead: Lead, reading: Reading) -> Value:
 
 
 def _conversion_cost(lead: Lead, reading: Reading) -> Value:
-    """What the findings cost in customers: severity weight x category weight, summed."""
+    """What the findings cost in customers: severity weight x conversion weight of the costliest of each category, summed.
+
+    The costliest only, so that a catalogue with more kinds of small faults does not make every site look broken.
+    """
     if lead.findings is None:
         return None
-    weights = catalogue().category_weights
-    return round(
-        sum(reading.severity_weights.get(f.severity, 0) * weights.get(f.category, 0) for f in lead.findings), 6
-    )
+    known, worst = catalogue(), dict[str, float]()
+    for each in lead.findings:
+        kind = each.kind in known.kinds
+        weight = conversion_weight(each.kind) if kind else known.category_weights.get(each.category, 0.0)
+        cost = reading.severity_weights.get(each.severity, 0) * weight
+        worst[each.category] = max(worst.get(each.category, 0.0), cost)
+    return round(sum(worst.values()), 6)
 
 
 def _findings(lead: Lead, reading: Reading) -> Value:

@@ -34,7 +34,7 @@ from sandbox import process
 NOW = dt.datetime(2026, 10, 6, 15, tzinfo=dt.UTC)
 CLOCK = Clock(start=NOW)
 UNIT = CampaignDay("eaters", NOW.date())
-QUICK = SiteLimits(first_byte_s=1.0, total_s=3.0)
+QUICK = SiteLimits(first_byte_s=3.0, total_s=8.0)
 
 
 @dataclasses.dataclass(frozen=True)
