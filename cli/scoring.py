@@ -151,7 +151,6 @@ def _show_score(details: Any) -> None:
         console.print(f"              {each['factor']:<13}{escape(each['signal']):<18}{escape(str(value)):<12}{told}")
     impact = details["revenue_impact"]
     if impact is not None:
-        told = impact["in_mail"] or "too little to name"
-        console.print(
-            f"              revenue impact: {told} (an estimate, confidence {impact['confidence']:.2f}; {escape(impact['basis'][0])})"
-        )
+        told = impact["in_mail"] or "estimated at too little to name"
+        basis = escape(impact["basis"][0] if impact["basis"] else "estimate")
+        console.print(f"              revenue impact: {told}, confidence {impact['confidence']:.2f}; {basis}")

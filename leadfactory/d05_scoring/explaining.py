@@ -185,9 +185,9 @@ def _scored(look: _Look, unique: Row) -> Room:
     details = {name: row[name] for name in (
         "score", "tier", "rank", "need", "ability", "reachability", "confidence", "min_tier", "rules_version", "version", "contributions",
     )} | {"sentence": row["sentence"], "revenue_impact": _estimate(row)}  # fmt: skip
-    says = row["sentence"] or f"tier {row['tier']}, score {row['score']}"
     if not row["qualified"]:
         return Room("scored", "stopped", f"does not qualify: {row['reason']}", details)
+    says = f"qualifies: tier {row['tier']}, {row['score']} of 100, place {row['rank']} of its campaign-day"
     return Room("scored", "passed", says, details)
 
 

@@ -6,7 +6,7 @@ import datetime as dt
 import functools
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pydantic
 
@@ -14,7 +14,7 @@ from leadfactory import yaml_config
 from leadfactory.d01_targeting.verticals import verticals
 from leadfactory.d05_scoring import signals
 from leadfactory.d05_scoring.signals import Reading, Signal, Value
-from leadfactory.settings import ROOT
+from leadfactory.d05_scoring.versions import RULES
 
 Tier = Literal["A", "B", "C", "D"]
 TIERS: tuple[Tier, ...] = ("A", "B", "C", "D")
@@ -235,14 +235,5 @@ def load(path: Path | None = None) -> RuleFile:
     rules = yaml_config.load("scoring", RuleFile, path)
     problems = list(_problems(rules))
     if problems:
-        raise yaml_config.ConfigError(f"{path or ROOT / 'config' / 'scoring.yaml'}: {'; '.join(problems)}")
+        raise yaml_config.ConfigError(f"{path or RULES}: {'; '.join(problems)}")
     return rules
-
-
-def declared_version(path: Path | None = None) -> str:
-    """The version that a rule file gives itself, read without judging the rest: a wrong rule fails its asset, not the graph."""
-    try:
-        content: Any = yaml_config.parse((path or ROOT / "config" / "scoring.yaml").read_text())
-        return str(content["version"])
-    except Exception:  # noqa: BLE001 - whatever is wrong, loading the rules says it with file, key and value
-        return "unreadable"

@@ -15,9 +15,9 @@ from leadfactory.d05_scoring.leads import Finding, Lead
 from leadfactory.d05_scoring.revenue import Estimate
 from leadfactory.d05_scoring.rule_file import TIERS, MustHave, RuleFile, Tier
 from leadfactory.d05_scoring.signals import FACTORS, Factor, Value
+from leadfactory.d05_scoring.versions import CODE
 
-__all__ = ["Contribution", "Finding", "Lead", "Score", "asset_version", "config", "judge", "score", "version"]
-VERSION = "2"  # of the code; a rule file has its own
+__all__ = ["Contribution", "Finding", "Lead", "Score", "config", "judge", "score", "version"]
 _SAID = 3  # signals that the sentence names per factor
 _MUST = {
     "contact_email": lambda lead: lead.email not in (None, "none"),
@@ -37,12 +37,7 @@ def config() -> RuleFile:
 
 def version(rules: RuleFile | None = None) -> str:
     """Code and rule file together: what a stored score names as its rules."""
-    return f"{VERSION}.{(rules or config()).version}"
-
-
-def asset_version() -> str:
-    """The same for the asset's code_version; a rule file that cannot be read does not keep the graph from loading."""
-    return f"{VERSION}.{rule_file.declared_version()}"
+    return f"{CODE}.{(rules or config()).version}"
 
 
 @dataclasses.dataclass(frozen=True)

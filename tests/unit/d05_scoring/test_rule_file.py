@@ -10,7 +10,8 @@ import yaml
 
 from leadfactory.d03_assessment.catalogue import catalogue
 from leadfactory.d05_scoring import rule_file
-from leadfactory.d05_scoring.rules import asset_version, score
+from leadfactory.d05_scoring.rules import config, score, version
+from leadfactory.d05_scoring.versions import asset_version, declared
 from leadfactory.settings import ROOT
 from leadfactory.yaml_config import ConfigError
 from tests.unit.d05_scoring.lead_strategies import LEAD
@@ -114,6 +115,7 @@ def test_the_shipped_rules_name_only_what_the_catalogue_has():
 
 
 def test_the_assets_code_version_is_the_rule_files():
+    assert asset_version() == version(config())
     assert asset_version().endswith(f".{SHIPPED['version']}")
 
 
@@ -121,4 +123,4 @@ def test_the_assets_code_version_is_the_rule_files():
 def test_an_unreadable_rule_file_does_not_keep_the_graph_from_loading(tmp_path, text):
     file = tmp_path / "rules.yaml"
     file.write_text(text)
-    assert rule_file.declared_version(file) == "unreadable"
+    assert declared(file) == "unreadable"
