@@ -49,7 +49,7 @@ def leads(tx: sa.Connection, unit: CampaignDay, vertical: str) -> list[Lead]:
     """All unique businesses of ``unit``, each with what is stored of it or why there is nothing to score."""
     rows = tx.execute(_query(unit)).all()
     found = _findings(tx, unit)
-    return [_lead(row, unit, vertical, tuple(found.get(row.business_id, ()))) for row in rows]
+    return [lead_of(row, unit, vertical, tuple(found.get(row.business_id, ()))) for row in rows]
 
 
 def _query(unit: CampaignDay) -> sa.Select[Any]:
@@ -59,7 +59,8 @@ def _query(unit: CampaignDay) -> sa.Select[Any]:
             u.c.business_id,
             u.c.duplicate_of,
             u.c.excluded_reason,
-            _column(u, "chain").label("chain"),
+            u.c.evidence["chain"].label("chain"),
+            _column(s, "chain_hmac").label("chain_hmac"),
             s.c.review_band,
             s.c.source,
             s.c.fetched_at.label("sourced_at"),
@@ -68,6 +69,7 @@ def _query(unit: CampaignDay) -> sa.Select[Any]:
             e.c.site_host,
             e.c.contact_email,
             e.c.contact_email_how,
+            _column(e, "contact_email_check").label("contact_email_check"),
             e.c.own_phone,
             e.c.own_name,
             e.c.match_score,
@@ -81,6 +83,8 @@ def _query(unit: CampaignDay) -> sa.Select[Any]:
             a.c.accessibility,
             a.c.best_practices,
             _column(a, "technologies").label("technologies"),
+            _column(a, "unmeasured").label("unmeasured"),
+            _column(a, "measurement").label("measurement"),
             a.c.fetched_at.label("audited_at"),
         )
         .outerjoin(
@@ -99,7 +103,8 @@ def _column(table: sa.Table, name: str) -> sa.ColumnElement[Any]:
     return _UNKNOWN if found is None else found
 
 
-def _lead(row: Any, unit: CampaignDay, vertical: str, findings: tuple[Finding, ...]) -> Lead:
+def lead_of(row: Any, unit: CampaignDay, vertical: str, findings: tuple[Finding, ...]) -> Lead:
+    """One row of what the rooms have stored, with its findings, as a lead."""
     excluded = "held by an earlier cohort" if row.duplicate_of is not None else row.excluded_reason
     lead = Lead(row.business_id, vertical, unit.day, excluded)
     if excluded is not None:
@@ -110,6 +115,7 @@ def _lead(row: Any, unit: CampaignDay, vertical: str, findings: tuple[Finding, .
     if row.audit_status != "ok":
         why = "not_audited" if row.audit_status is None else f"audit {row.audit_status}: {row.audit_reason}"
         return dataclasses.replace(lead, audit_reason=why)
+    email = _kind_of_address(row)
     moments = {LISTING: row.sourced_at, SITE: row.enriched_at, AUDIT: row.audited_at}
     return dataclasses.replace(
         lead,
@@ -118,9 +124,15 @@ def _lead(row: Any, unit: CampaignDay, vertical: str, findings: tuple[Finding, .
         best_practices=row.best_practices,
         seo=row.seo,
         findings=findings,
-        hours_visible=row.hours_visible if isinstance(row.hours_visible, bool) else None,
-        email=_kind_of_address(row.contact_email, row.site_host),
-        email_evidence=row.contact_email_how if row.contact_email else "none",
+        unmeasured=tuple(sorted(row.unmeasured or ())),
+        hours_visible=_hours_visible(row),
+        email=email,
+        email_evidence=row.contact_email_how if email != "none" else "none",
+        mail_domain=None
+        if row.contact_email_check == "unknown"
+        else row.contact_email_check
+        if email != "none"
+        else "none",
         own_phone=row.own_phone is not None,
         own_name=row.own_name is not None,
         match_score=None if row.match_score is None else float(row.match_score),
@@ -128,7 +140,7 @@ def _lead(row: Any, unit: CampaignDay, vertical: str, findings: tuple[Finding, .
         technologies=_names(row.technologies),
         source=row.source,
         review_band=_band(row),
-        chain=None if row.chain is None else bool(row.chain),
+        chain=True if row.chain is not None else None if row.chain_hmac is None else False,
         read_at={name: moment.isoformat() for name, moment in moments.items() if moment is not None},
     )
 
@@ -140,17 +152,21 @@ def _band(row: Any) -> str | None:
 
 
 def _names(technologies: Any) -> tuple[str, ...] | None:
-    """The names of technologies however they are stored: a list of names or of objects with a name, or an object by name."""
-    if technologies is None:
-        return None
-    each = technologies if isinstance(technologies, (list, dict)) else ()
-    return tuple(sorted(str(item.get("name")) if isinstance(item, dict) else str(item) for item in each))
+    """The ids of the technologies that the assessment recognised; None where it did not look."""
+    return None if technologies is None else tuple(sorted(str(each["id"]) for each in technologies if "id" in each))
 
 
-def _kind_of_address(address: str | None, host: str | None) -> str:
-    if not address:
+def _hours_visible(row: Any) -> bool | None:
+    """As the newest of our own measurements says: the assessment's before the first visit's."""
+    measured = ((row.measurement or {}).get("facts") or {}).get("hours_visible", row.hours_visible)
+    return measured if isinstance(measured, bool) else None
+
+
+def _kind_of_address(row: Any) -> str:
+    """own_domain, free_mail, or none; an address whose domain takes no mail is none."""
+    if not row.contact_email or row.contact_email_check == "refused":
         return "none"
-    own = registrable_domain(address.rpartition("@")[2]) == registrable_domain(host or "")
+    own = registrable_domain(row.contact_email.rpartition("@")[2]) == registrable_domain(row.site_host or "")
     return "own_domain" if own else "free_mail"
 
 

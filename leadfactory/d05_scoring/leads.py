@@ -26,7 +26,8 @@ class Finding(NamedTuple):
 class Lead:
     """One unique business as the rooms before have stored it; None is unknown, never zero.
 
-    ``email`` is none | free_mail | own_domain, ``email_evidence`` how the site shows it. ``excluded``, ``site_reason`` and
+    ``email`` is none | free_mail | own_domain, ``email_evidence`` how the site shows it, ``mail_domain`` whether its domain takes
+    mail; ``unmeasured`` are finding kinds that could not be judged. ``excluded``, ``site_reason`` and
     ``audit_reason`` say why there is nothing to score. ``read_at`` is reading → ISO time.
     """
 
@@ -41,9 +42,11 @@ class Lead:
     best_practices: int | None = None
     seo: int | None = None
     findings: tuple[Finding, ...] | None = None
+    unmeasured: tuple[str, ...] = ()
     hours_visible: bool | None = None
     email: str | None = None
     email_evidence: str | None = None
+    mail_domain: str | None = None
     own_phone: bool | None = None
     own_name: bool | None = None
     match_score: float | None = None
@@ -73,7 +76,9 @@ _MEASURED = ("pagespeed", "lighthouse", AUDIT)
 TERMS: Mapping[str, tuple[str, str, str]] = {
     **dict.fromkeys(("performance", "accessibility", "best_practices", "seo", "findings"), _MEASURED),
     **dict.fromkeys(("hours_visible", "platform", "technologies"), ("website", "measurements", SITE)),
-    **dict.fromkeys(("email", "email_evidence", "own_phone", "own_name"), ("website", "published_fields", SITE)),
+    **dict.fromkeys(
+        ("email", "email_evidence", "mail_domain", "own_phone", "own_name"), ("website", "published_fields", SITE)
+    ),
     "review_band": ("yelp", "review_count", LISTING),
 }
 _FIELDS = {field.name for field in dataclasses.fields(Lead)} - {"business_id", "cohort_on"}
@@ -84,8 +89,9 @@ def from_inputs(business_id: uuid.UUID, stored: Mapping[str, Any]) -> Lead:
     plain = {name: stored[name] for name in _FIELDS if name in stored}
     if plain.get("findings") is not None:
         plain["findings"] = tuple(Finding(*each) for each in plain["findings"])
-    if plain.get("technologies") is not None:
-        plain["technologies"] = tuple(plain["technologies"])
+    for name in ("technologies", "unmeasured"):
+        if plain.get(name) is not None:
+            plain[name] = tuple(plain[name])
     return Lead(business_id=business_id, cohort_on=dt.date.fromisoformat(stored["cohort_on"]), **plain)
 
 

@@ -128,7 +128,8 @@ _ALL = (
     Signal("technologies", "ability", "number", _technologies, "{value} technologies in use"),
     Signal("email", "reachability", "level", _field("email"), "address: {value}", levels=("none", "free_mail", "own_domain")),
     Signal("email_evidence", "reachability", "level", _field("email_evidence"), "address shown as {value}",
-           levels=("none", "text", "json_ld", "mailto")),
+           levels=("none", "decoded", "text", "json_ld", "mailto")),
+    Signal("mail_domain", "reachability", "level", _field("mail_domain"), "mail domain: {value}", levels=("none", "weak", "accepted")),
     Signal("own_phone", "reachability", "flag", _field("own_phone"), "phone on the own site", "no phone on the own site"),
     Signal("own_name", "reachability", "flag", _field("own_name"), "name on the own site", "no name on the own site"),
     Signal("match_score", "reachability", "number", _field("match_score"), "match with the place {value}"),
@@ -161,6 +162,7 @@ def _worst(field: str, wanted: str) -> Callable[[Lead, Reading], Value]:
     def read(lead: Lead, reading: Reading) -> Value:
         if lead.findings is None:
             return None
-        return max((each.severity for each in lead.findings if getattr(each, field) == wanted), default=0)
+        worst = max((each.severity for each in lead.findings if getattr(each, field) == wanted), default=0)
+        return None if worst == 0 and field == "kind" and wanted in lead.unmeasured else worst
 
     return read

@@ -27,7 +27,7 @@ BAD = (
 )  # fmt: skip
 LEAD = Lead(
     uuid.UUID(int=1), "restaurant", DAY, performance=30, seo=60, accessibility=65, best_practices=70, findings=BAD,
-    hours_visible=False, email="own_domain", email_evidence="mailto", own_phone=True, own_name=True, match_score=0.9,
+    hours_visible=False, email="own_domain", email_evidence="mailto", mail_domain="accepted", own_phone=True, own_name=True, match_score=0.9,
     platform="wordpress",
 )  # fmt: skip
 
@@ -46,6 +46,8 @@ lead = st.builds(
     hours_visible=st.none() | st.booleans(),
     email=st.sampled_from(SIGNALS["email"].levels),
     email_evidence=st.none() | st.sampled_from(SIGNALS["email_evidence"].levels),
+    mail_domain=st.none() | st.sampled_from(SIGNALS["mail_domain"].levels),
+    unmeasured=st.lists(st.sampled_from(KINDS), max_size=3, unique=True).map(lambda found: tuple(sorted(found))),
     own_phone=st.none() | st.booleans(),
     own_name=st.none() | st.booleans(),
     match_score=st.none() | st.floats(0, 1),

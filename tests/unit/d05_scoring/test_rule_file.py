@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from typing import Any
 
 import pytest
@@ -91,7 +92,7 @@ def test_a_factor_without_weight_is_refused(rules_with):
 @pytest.mark.parametrize(("value", "points"), [(95, 0), (90, 0.2), (60, 0.2), (50, 0.7), (0, 0.7)])
 def test_a_falling_step_is_reached_from_its_threshold_down(rules_with, value, points):
     rules = rules_with(PERFORMANCE, {"weight": 1, "steps": [[90, 0.2], [50, 0.7]]})
-    found = score(LEAD.__class__(**{**LEAD.__dict__, "performance": value}), rules)
+    found = score(dataclasses.replace(LEAD, performance=value), rules)
     assert next(each.points for each in found.contributions if each.signal == "performance") == points
 
 
@@ -99,6 +100,16 @@ def test_a_finding_kind_may_be_a_signal(rules_with):
     rules = rules_with("need/signals/kind:no_https", {"weight": 1, "steps": [[1, 0.5], [4, 1]]})
     found = next(each for each in score(LEAD, rules).contributions if each.signal == "kind:no_https")
     assert (found.value, found.points) == (4, 1)
+
+
+def test_a_finding_kind_that_could_not_be_judged_is_unknown_not_absent(rules_with):
+    rules = rules_with("need/signals/kind:broken_links", {"weight": 1, "steps": [[1, 0.5], [4, 1]]})
+    not_judged = dataclasses.replace(LEAD, unmeasured=("broken_links",))
+    known, unknown = (
+        next(each for each in score(lead, rules).contributions if each.signal == "kind:broken_links") for lead in (LEAD, not_judged)
+    )  # fmt: skip
+    assert (known.value, known.points, unknown.known) == (0, 0, False)
+    assert score(not_judged, rules).need > score(LEAD, rules).need
 
 
 def test_a_vertical_may_have_another_shape_and_keep_the_weight(rules_with):

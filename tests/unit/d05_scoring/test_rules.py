@@ -21,7 +21,7 @@ WORSE_SITE = {
     "hours_visible": [True, False],
 }
 BETTER_REACH = {
-    "email": list(SIGNALS["email"].levels), "email_evidence": list(SIGNALS["email_evidence"].levels), "own_phone": [False, True],
+    "email": list(SIGNALS["email"].levels), "email_evidence": list(SIGNALS["email_evidence"].levels), "mail_domain": list(SIGNALS["mail_domain"].levels), "own_phone": [False, True],
     "own_name": [False, True], "match_score": [n / 20 for n in range(21)], "chain": [True, False],
 }  # fmt: skip
 RICHER = {"review_band": list(SIGNALS["review_band"].levels), "platform": ["wix", "wordpress", "shopify"]}
