@@ -9,8 +9,24 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import re
+import zoneinfo
 
+# Of the United States and their territories, the one where a day begins last.
+_LAST_TO_BEGIN_A_DAY = zoneinfo.ZoneInfo("Pacific/Pago_Pago")
 _SPEC = re.compile(r"(?P<start>[^@*]+)(?:@(?P<anchor>[^@*]+)\*(?P<speed>\d+(?:\.\d+)?))?")
+
+
+def where(moment: dt.datetime, timezone: str | None) -> dt.datetime:
+    """``moment`` on the clocks of ``timezone``: what a reader there calls its day and year.
+
+    Where the zone is unknown, on those clocks of the United States where days begin last, so that nothing is called older
+    than it is.
+    """
+    try:
+        zone = zoneinfo.ZoneInfo(timezone) if timezone else _LAST_TO_BEGIN_A_DAY
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        zone = _LAST_TO_BEGIN_A_DAY
+    return moment.astimezone(zone)
 
 
 def _moment(text: str) -> dt.datetime:

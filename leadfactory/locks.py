@@ -64,7 +64,11 @@ def campaign_day_lock(db: Database, unit: CampaignDay, group: str, *, wait_s: fl
                 log.info("campaign-day %s (%s) is held by %s; waiting up to %.0f s", unit, group, holder, wait_s)
                 told = True
             time.sleep(POLL_S)
-        yield
+        try:
+            yield
+        finally:  # let go before the caller is told that it is over: closing alone is noticed by the server a moment later
+            with contextlib.suppress(psycopg.OperationalError):  # the server is gone, and the lock with it
+                session.execute("SELECT pg_advisory_unlock(%s)", (number,))
 
 
 def _holder(session: psycopg.Connection, number: int) -> str:

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay
-from leadfactory.clock import Clock
+from leadfactory.clock import Clock, where
 from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
 from leadfactory.d00_gateway.pagespeed import PagespeedClient
 from leadfactory.d03_assessment import findings
@@ -41,6 +41,7 @@ class _Site:
     business_id: uuid.UUID
     url: str
     facts: Mapping[str, Any] | None
+    seen_on: dt.date  # where the business is: the nightly run of 1 January reads pages of 31 December
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +115,7 @@ async def _audited(unit: CampaignDay, site: _Site, pagespeed: PagespeedClient, c
         raw_sha256=answer.raw_sha256,
         **measurements(answer.lighthouse),
     )
-    return _Audited(row, findings.find(answer.lighthouse, site.facts, on=answer.fetched_at.date()))
+    return _Audited(row, findings.find(answer.lighthouse, site.facts, on=site.seen_on))
 
 
 def _row(unit: CampaignDay, site: _Site, fetched_at: dt.datetime, **known: Any) -> dict[str, Any]:
@@ -175,13 +176,18 @@ def _waiting(tx: sa.Connection, unit: CampaignDay) -> tuple[int, int, list[_Site
     e, a = enriched_businesses, site_audits
     same = sa.and_(*(e.c[key] == a.c[key] for key in _KEYS))
     rows = tx.execute(
-        sa.select(e.c.business_id, e.c.site_url, e.c.page_facts, a.c.status, a.c.retryable)
+        sa.select(
+            e.c.business_id, e.c.site_url, e.c.page_facts, e.c.fetched_at, e.c.timezone, a.c.status, a.c.retryable
+        )
         .outerjoin(a, same)
         .where(e.c.campaign == unit.campaign, e.c.cohort_on == unit.day, e.c.status == "ok")
         .order_by(e.c.business_id)
     ).all()
     open_rows = [row for row in rows if row.status is None or row.retryable]
-    sites = [_Site(row.business_id, row.site_url, row.page_facts) for row in open_rows]
+    sites = [
+        _Site(row.business_id, row.site_url, row.page_facts, where(row.fetched_at, row.timezone).date())
+        for row in open_rows
+    ]
     return len(rows), len(rows) - len(sites), sites
 
 

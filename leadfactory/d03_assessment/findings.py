@@ -79,7 +79,7 @@ def find(
     Args:
         lighthouse: a ``lighthouseResult``; lab data of one run.
         facts: our own measurements; a missing key is unknown.
-        on: the day of the measurement, for ages.
+        on: the day on which the page was read, where the business is, for ages.
         field: a ``loadingExperience``; None when there is no field data.
         vertical: of the business; kinds of other verticals do not apply.
     """

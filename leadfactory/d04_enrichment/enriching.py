@@ -63,12 +63,16 @@ async def enrich(
         subjects, expected = _subjects(tx, unit, clock.now())
         stored = _counts(tx, unit).total()
         shut = closed_for_buying(tx, unit, clock.today())
-    if not campaign_days.may_source(unit, clock):
-        shut = f"closed for sourcing: its day is not {clock.today()}"
     notes = []
     if shut is not None:
         notes.append(f"{shut}, {stored} stored rows returned")
         subjects = []
+    elif not campaign_days.may_source(unit, clock):
+        # Midnight falls into runs (16:00 in Los Angeles, in winter): what such a run had not come to is finished while its
+        # listing may be kept; nothing is tried again.
+        subjects = [subject for subject in subjects if subject.listing is not None and not subject.again]
+        finished = f"{len(subjects)} businesses that a run over midnight left are finished, " if subjects else ""
+        notes.append(f"closed for sourcing: its day is not {clock.today()}, {finished}{stored} stored rows returned")
     again = sum(subject.again for subject in subjects)
     reused, calls, spend = stored - again, 0, 0
     if subjects:

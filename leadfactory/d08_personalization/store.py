@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay
+from leadfactory.clock import where
 from leadfactory.d01_targeting.tables import campaigns
 from leadfactory.d03_assessment.insights import facts_of
 from leadfactory.d03_assessment.tables import site_audits
@@ -74,6 +75,7 @@ def waiting(tx: sa.Connection, unit: CampaignDay) -> tuple[int, list[Lead]]:
             scores.c.business_id,
             e.c.site_host,
             e.c.own_name,
+            e.c.timezone,
             a.c.fetched_at,
             drafts.c.version,
             drafts.c.status,
@@ -98,7 +100,7 @@ def waiting(tx: sa.Connection, unit: CampaignDay) -> tuple[int, list[Lead]]:
                 domain=row.site_host.removeprefix("www."),
                 own_name=row.own_name,
                 vertical=campaign.vertical,
-                measured_at=row.fetched_at,
+                measured_at=where(row.fetched_at, row.timezone),
             ),
             sender,
             arms.get(row.business_id, {}),

@@ -1,7 +1,7 @@
 """Scores with their inputs, contributions, sentence and revenue estimate; a campaign's own lowest tier.
 
 Revision ID: 0006_scoring
-Revises: 0002
+Revises: 0003
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0006_scoring"
-down_revision = "0002"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 

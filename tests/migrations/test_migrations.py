@@ -24,12 +24,12 @@ from leadfactory.settings import ROOT
 from leadfactory.tables import metadata
 from tests.postgres import settings_for_tests
 
+# First to last, as the files say.
+REVISIONS = [each.revision for each in ScriptDirectory(str(ROOT / "migrations")).walk_revisions()][::-1]
 CAMPAIGN = """INSERT INTO leadfactory.campaigns (campaign, vertical, daily_quota, starts_on, created_at)
               VALUES ('restaurant-nyc', 'restaurant', 100, '2026-10-06', '2026-10-06 15:00+00')"""
 CONTENT = """INSERT INTO leadfactory.vendor_content (vendor, content_key, content, fetched_at, expires_at)
              VALUES ('yelp', '\\x00', '{}', now(), now() + interval '1 day')"""
-
-WAY = [step.revision for step in ScriptDirectory.from_config(migrate.configuration("")).walk_revisions()][::-1]
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +72,8 @@ def tables_of(server: EmbeddedServer) -> set[str]:
 
 def test_an_empty_database_comes_to_head_and_says_what_was_applied(empty: EmbeddedServer) -> None:
     config = settings_for_tests(empty.home)
-    assert migrate.pending(config) == WAY
-    assert migrate.upgrade(config) == WAY
+    assert migrate.pending(config) == REVISIONS
+    assert migrate.upgrade(config) == REVISIONS
     assert migrate.pending(config) == []
     assert tables_of(empty) == {table.name for table in metadata.sorted_tables} | {"alembic_version"}
 
@@ -102,8 +102,8 @@ def test_a_database_of_the_previous_revision_keeps_its_rows(empty: EmbeddedServe
         tx.execute(CAMPAIGN)
         tx.execute(CONTENT)
     config = settings_for_tests(empty.home)
-    assert migrate.pending(config) == WAY[1:]
-    assert migrate.upgrade(config) == WAY[1:]
+    assert migrate.pending(config) == REVISIONS[1:]
+    assert migrate.upgrade(config) == REVISIONS[1:]
     assert rows(empty, "SELECT campaign, state FROM leadfactory.campaigns") == [("restaurant-nyc", "draft_only")]
     assert rows(empty, "SELECT vendor FROM leadfactory.vendor_content") == [("yelp",)]
 
@@ -121,18 +121,19 @@ def test_the_way_back_leaves_the_previous_revision(empty: EmbeddedServer) -> Non
     to(empty, "head")
     command.downgrade(migrate.configuration(empty.url("owner")), "0001")
     assert not tables_of(empty) & {"run_outcomes", "key_fingerprints", "lake_manifest"}
-    assert migrate.pending(settings_for_tests(empty.home)) == WAY[1:]
+    assert migrate.pending(settings_for_tests(empty.home)) == REVISIONS[1:]
 
 
 @pytest.mark.parametrize(
     ("query", "found"),
     [
         ("SELECT relpersistence FROM pg_class WHERE relname = 'vendor_content' AND relkind = 'r'", [("u",)]),
+        ("SELECT attstattarget FROM pg_attribute WHERE attrelid = 'leadfactory.vendor_content'::regclass AND attname = 'content'", [(0,)]),
         ("SELECT indnullsnotdistinct FROM pg_index WHERE indexrelid = 'leadfactory.uq_quality_verdicts_judged_once'::regclass", [(True,)]),
         ("SELECT obj_description('leadfactory.campaigns'::regclass)", [(metadata.tables["leadfactory.campaigns"].comment,)]),
         ("SELECT tableowner FROM pg_tables WHERE schemaname = 'leadfactory' GROUP BY 1", [("lf_owner",)]),
     ],
-    ids=["vendor content is unlogged", "a verdict without subject is one", "comments", "one owner"],
+    ids=["vendor content is unlogged", "no statistics sample it", "a verdict without subject is one", "comments", "one owner"],
 )  # fmt: skip
 def test_what_comparing_does_not_see(empty: EmbeddedServer, query: str, found: list[tuple]) -> None:
     to(empty, "head")
@@ -144,7 +145,7 @@ def test_two_migrations_at_once_make_one_schema(empty: EmbeddedServer) -> None:
     code += "command.upgrade(migrate.configuration(sys.argv[1]), 'head')"
     both = [subprocess.Popen([sys.executable, "-c", code, empty.url("owner")]) for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]
-    assert rows(empty, "SELECT version_num FROM leadfactory.alembic_version") == [(WAY[-1],)]
+    assert rows(empty, "SELECT version_num FROM leadfactory.alembic_version") == [(REVISIONS[-1],)]
 
 
 def test_a_failed_revision_leaves_nothing_behind(empty: EmbeddedServer) -> None:
@@ -158,7 +159,7 @@ def test_a_failed_revision_leaves_nothing_behind(empty: EmbeddedServer) -> None:
 def test_a_role_that_may_not_migrate_is_told_who_may(empty: EmbeddedServer) -> None:
     config = settings_for_tests(empty.home, LEADFACTORY_DATABASE_URL=empty.url("app"))
     with pytest.raises(
-        DatabaseUnavailable, match=rf"lf_app may not change .* lacks 0001, .*{WAY[-1]}: run `alembic upgrade head`"
+        DatabaseUnavailable, match=rf"lf_app may not change .* lacks {', '.join(REVISIONS)}: run `alembic upgrade head`"
     ):
         migrate.upgrade(config)
 

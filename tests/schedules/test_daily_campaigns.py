@@ -57,6 +57,21 @@ def test_an_unregistered_campaign_does_not_stop_the_good_one(database: Database)
     assert keys(tick(database, "good")) == ["good|2026-10-07"]
 
 
+def test_of_an_unregistered_a_pruned_and_a_good_one_the_good_one_runs_and_tells_of_the_others(
+    database: Database,
+) -> None:
+    for number, name in enumerate(("good", "unregistered", "pruned")):
+        seeded(database, name, f"6060{number + 1}")
+    with dg.instance_for_test() as instance:
+        instance.add_dynamic_partitions("campaign", ["good", "pruned"])
+        instance.delete_dynamic_partition("campaign", "pruned")
+        context = dg.build_schedule_context(instance=instance, scheduled_execution_time=TICK)
+        (request,) = daily_campaigns(context, db=database, clock=Clock())  # type: ignore[misc]
+    assert request.partition_key == "good|2026-10-07"
+    told = request.tags["leadfactory/left_out"]
+    assert [name for name in ("unregistered", "pruned", "good") if f"{name}: " in told] == ["unregistered", "pruned"]
+
+
 @pytest.mark.parametrize("state", ["paused", "closed"])
 def test_a_campaign_that_rests_does_not_run(database: Database, state: str) -> None:
     seeded(database, "resting", "60601", state=state)

@@ -57,6 +57,18 @@ def test_a_campaign_that_just_closed_keeps_its_partition(database: Database) -> 
     assert isinstance(tick(database, "dental-60601"), dg.SkipReason)
 
 
+def test_one_tick_adds_the_unregistered_prunes_the_silent_and_leaves_the_good_one(database: Database) -> None:
+    seeded(database, "good", "60601")
+    seeded(database, "unregistered", "60602")
+    seeded(database, "silent", "60603", state="closed", created_at=NOW - dt.timedelta(days=400))
+    result = tick(database, "good", "silent")
+    assert requested(result) == {
+        "AddDynamicPartitionsRequest": ["unregistered"], "DeleteDynamicPartitionsRequest": ["silent"],
+    }  # fmt: skip
+    assert "added: unregistered" in str(result.skip_reason)
+    assert "pruned: silent" in str(result.skip_reason)
+
+
 def test_the_sensor_requests_no_run(database: Database) -> None:
     seeded(database, "dental-60601", "60601")
     result = tick(database)

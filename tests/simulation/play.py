@@ -100,14 +100,14 @@ def play(world: World, seed: int, *, tell: bool = False) -> list[str]:
             print(f"{number}. {step}")
         try:
             teller.take(step)
-        except Exception as error:  # a stage may give up on a fault, never on its own
+        except Exception as error:  # noqa: BLE001 - a stage may give up on a fault, never on its own
             told.append(f"step {number} ({step}) raised {error.__class__.__name__}: {str(error)[:300]}")
         told += [f"step {number} ({step}): {problem}" for problem in teller.broken()]
         if told:
             return told
     try:
         teller.end(first)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - told like every other break
         return [f"the end raised {error.__class__.__name__}: {str(error)[:300]}"]
     return [f"at the end: {problem}" for problem in (*teller.broken(), *teller.unsettled())]
 
@@ -288,8 +288,8 @@ def main(arguments: list[str] | None = None) -> int:
     begun = time.monotonic()
     with a_world() as world:
         if asked.seed is not None:
-            told = {asked.seed: problems for problems in [play(world, asked.seed, tell=True)] if problems}
-            played = 1
+            problems = play(world, asked.seed, tell=True)
+            told, played = ({asked.seed: problems} if problems else {}), 1
         else:
             told = many(world, range(asked.first, asked.first + asked.seeds), bar=True)
             played = asked.seeds if len(told) < MOST_BROKEN else max(told) - asked.first + 1

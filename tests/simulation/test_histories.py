@@ -14,7 +14,7 @@ import pytest
 from tests.simulation import play
 from tests.simulation.world import World
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 ROOT = Path(__file__).parents[2]
 SEEDS = 2000
 

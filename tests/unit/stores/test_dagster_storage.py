@@ -134,6 +134,29 @@ def test_batched_events_all_arrive(instance: dg.DagsterInstance, environment: py
     assert sum(entry.get_dagster_event().is_step_materialization for entry in stored) == 30
 
 
+def test_planned_events_of_a_range_are_written_together(
+    instance: dg.DagsterInstance, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("DAGSTER_EVENT_BATCH_SIZE", dagster_home.EVENT_BATCH_SIZE)
+    statements: list[str] = []
+    pooled_engine().connect().close()
+    sa.event.listen(
+        pooled_engine(), "before_cursor_execute", lambda conn, cursor, statement, *rest: statements.append(statement)
+    )
+    run = dg.materialize(
+        [leads],
+        instance=instance,
+        tags={"dagster/asset_partition_range_start": "day-00", "dagster/asset_partition_range_end": "day-29"},
+    )
+    planned = [
+        entry.get_dagster_event().partition
+        for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
+    ]
+    assert sorted(str(each) for each in planned) == DAYS.get_partition_keys()
+    assert sum(statement.startswith("INSERT INTO event_logs") for statement in statements) < 30
+    assert instance.get_asset_records([leads.key])[0].asset_entry.last_run_id == run.run_id
+
+
 def test_the_webservers_statement_limit_holds_for_its_pool(instance: dg.DagsterInstance) -> None:
     instance.optimize_for_webserver(statement_timeout=4321, pool_recycle=3600, max_overflow=20)
     with pooled_engine().connect() as connection:

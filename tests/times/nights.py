@@ -1,0 +1,98 @@
+"""Whole campaign-days in this process under a clock that a test turns, and what they left."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime as dt
+import inspect
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from leadfactory import flow, stage
+from leadfactory.campaign_day import CampaignDay
+from leadfactory.clock import Clock
+from leadfactory.d00_gateway import gateway as gateways
+from leadfactory.d00_gateway.gateway import Gateway
+from leadfactory.d01_targeting import campaigns
+from leadfactory.database import Database
+from leadfactory.locks import campaign_day_lock
+from leadfactory.settings import Settings
+from leadfactory.stage_report import StageReport
+from leadfactory.tables import metadata
+from tests.crash.matrix import LEDGERS, NOT_COMPARED, NOT_COMPARED_INSIDE
+
+
+@dataclasses.dataclass(frozen=True)
+class Turning(Clock):
+    """Stands still for its first ``readings`` readings, then at ``then``; counts them in ``read``."""
+
+    then: dt.datetime | None = None
+    readings: int = 10**9
+    read: list[int] = dataclasses.field(default_factory=lambda: [0])
+
+    def now(self) -> dt.datetime:
+        """``start`` or ``then``."""
+        self.read[0] += 1
+        before = self.start if self.read[0] <= self.readings else self.then
+        assert before is not None
+        return before
+
+
+WITH_MOMENTS = {"lake_manifest": {"sha256"}}  # of files in which moments stand
+
+
+def launch(db: Database, name: str, zips: Sequence[str], quota: int, since: dt.datetime) -> None:
+    """A launched campaign of simulated recipients."""
+    places = [campaigns.PlaceSpec("zip", code) for code in zips]
+    with db.begin() as tx:
+        campaigns.seed(tx, vertical="restaurant", places=places, quota=quota, name=name, now=since)
+        campaigns.configure(
+            tx, name, consent_basis="simulated", sender_email="ana@mail.leadfactory.example", sender_name="Ana Ruiz",
+            postal_address="LeadFactory, 500 Example Plaza, Wilmington, DE 19801", budget_cents=5_000, top_share=1.0,
+        )  # fmt: skip
+        campaigns.launch(tx, name, since)
+
+
+def play(names: Sequence[str], unit: CampaignDay, db: Database, config: Settings, clock: Clock) -> Iterator[StageReport]:  # fmt: skip
+    """Stages in turn under ``clock``, the gateway's included; each report as it comes."""
+    gateways._gateways[(id(config), None)] = Gateway(db, clock=clock, settings=config)
+    try:
+        for name in names:
+            group, work = stage.STAGES[name]
+            with campaign_day_lock(db, unit, group):
+                report: Any = work(unit, db, clock, config, flow.quiet)
+                yield asyncio.run(stage._awaited(report)) if inspect.isawaitable(report) else report
+    finally:
+        gateways._gateways.pop((id(config), None), None)
+
+
+def left(db: Database, *, moments: bool = False) -> dict[str, Counter[str]]:
+    """Every row of every table but the ledgers', as text; moments only if asked for, days always."""
+    found: dict[str, Counter[str]] = {}
+    with db.begin() as tx:
+        for table in metadata.sorted_tables:
+            if table.name not in LEDGERS:
+                columns = [
+                    c
+                    for c in table.columns
+                    if c.name not in NOT_COMPARED.get(table.name, set()) | WITH_MOMENTS.get(table.name, set())
+                ]
+                rows = tx.execute(sa.select(*columns)).mappings()
+                found[table.name] = Counter(repr({k: _plain(k, v, moments) for k, v in row.items()}) for row in rows)
+    return found
+
+
+def differing(one: dict[str, Counter[str]], other: dict[str, Counter[str]]) -> dict[str, list[str]]:
+    """Rows that only one of them has, by table."""
+    return {name: sorted((one[name] - other[name]) + (other[name] - one[name])) for name in one if one[name] != other[name]}  # fmt: skip
+
+
+def _plain(column: str, value: Any, moments: bool) -> Any:
+    if isinstance(value, dt.datetime) and not moments:
+        return "a moment"
+    left_out = NOT_COMPARED_INSIDE.get(column)
+    return {k: v for k, v in value.items() if k not in left_out} if left_out and value is not None else value

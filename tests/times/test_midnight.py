@@ -1,0 +1,89 @@
+"""Midnight UTC, of the last day of a year, falls anywhere into a run: the campaign-day keeps its day, its leads and its mails."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from leadfactory import stage
+from leadfactory.campaign_day import CampaignDay
+from leadfactory.database import Database
+from leadfactory.settings import Settings
+from leadfactory.tables import metadata
+from sandbox.process import SandboxProcess
+from tests.postgres import settings_for_tests
+from tests.times.nights import Turning, differing, launch, left, play
+
+# New Year's Eve is a Thursday; midnight UTC is 16:00 in Los Angeles, inside the send window.
+BEFORE = dt.datetime(2026, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
+AFTER = BEFORE + dt.timedelta(seconds=2)
+UNIT = CampaignDay("restaurant-la", BEFORE.date())
+STAGES = (*stage.NIGHT, "sending", "export")
+BOUGHT_FROM = STAGES.index("sourcing")
+
+
+@dataclasses.dataclass(frozen=True)
+class Undisturbed:
+    """What a run before midnight leaves, and how often the clock had been read when each stage began."""
+
+    rows: dict[str, Counter[str]]
+    began: dict[str, int]
+    readings: int
+    counts: dict[str, tuple[int, int]]
+
+
+@pytest.fixture
+def config(sandbox: SandboxProcess, tmp_path: Path, postgres: Any) -> Settings:
+    return settings_for_tests(
+        tmp_path, LEADFACTORY_SANDBOX_URL=sandbox.base_url, LEADFACTORY_DATABASE_URL=postgres.url("app"),
+        WEBSITE_CA_FILE=str(sandbox.ca_file), LEADFACTORY_CLOCK=BEFORE.isoformat(),
+    )  # fmt: skip
+
+
+_undisturbed: list[Undisturbed] = []
+
+
+@pytest.fixture
+def undisturbed(database: Database, owner_database: Database, config: Settings) -> Undisturbed:
+    """Run once for all tests; the tables are empty again."""
+    if not _undisturbed:
+        clock, began, counts = Turning(BEFORE, then=BEFORE), {}, {}
+        launch(database, UNIT.campaign, ["90012"], 6, BEFORE)
+        run = play(STAGES, UNIT, database, config, clock)
+        for name in STAGES:
+            began[name] = clock.read[0]
+            report = next(run)
+            counts[name] = (report.rows_in, report.rows_out)
+        _undisturbed.append(Undisturbed(left(database), began, clock.read[0], counts))
+        names = ", ".join(f"leadfactory.{table.name}" for table in metadata.sorted_tables)
+        with owner_database.begin() as tx:
+            tx.execute(sa.text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+    return _undisturbed[0]
+
+
+def a_run_over_midnight(database: Database, config: Settings, readings: int) -> dict[str, Any]:
+    launch(database, UNIT.campaign, ["90012"], 6, BEFORE)
+    clock = Turning(BEFORE, then=AFTER, readings=readings)
+    reports = dict(zip(STAGES, play(STAGES, UNIT, database, config, clock), strict=True))
+    assert clock.read[0] > readings
+    return reports
+
+
+@pytest.mark.parametrize("inside", [1, -1])
+@pytest.mark.parametrize("name", STAGES[BOUGHT_FROM:-1])
+def test_a_run_over_midnight_leaves_what_one_before_it_leaves(
+    database: Database, config: Settings, undisturbed: Undisturbed, name: str, inside: int
+) -> None:
+    following = [*undisturbed.began.values(), undisturbed.readings][STAGES.index(name) + 1]
+    first = undisturbed.began[name] + (2 if name == "sourcing" else 0)  # later than its look whether the day is over
+    readings = following + inside if inside < 0 else min(first + inside, following)
+    a_run_over_midnight(database, config, readings)
+    assert undisturbed.rows["email_sends"].total() >= 2
+    found = differing(undisturbed.rows, left(database))
+    assert found == {}, "\n".join(row for rows in found.values() for row in rows)
