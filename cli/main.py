@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli import exclusions, targets
+from cli import exclusions, scoring, targets
 from cli.output import CommandError, errors
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.add_typer(exclusions.app, name="exclusions")
 app.add_typer(targets.app, name="targets")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+app.add_typer(scoring.app, name="scoring")
 
 
 @app.command(epilog="Example: leadfactory demo --json")
@@ -92,6 +93,9 @@ def configure_campaign(
     chains: Annotated[
         str | None, typer.Option(help="exclude or include: whether the exclusion list of chains counts for it.")
     ] = None,
+    min_tier: Annotated[
+        str | None, typer.Option(help="Lowest tier that is written to, A to D; the scoring rules' own when never set.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Set what a campaign needs before it may be launched."""
@@ -109,6 +113,7 @@ def configure_campaign(
         starts_on=None if starts_on is None else starts_on.date(),
         ends_on=None if ends_on is None else ends_on.date(),
         chains=chains,
+        min_tier=min_tier,
         json=json,
     )
 
@@ -167,6 +172,15 @@ def verify_integrations(json: Json = False) -> None:
     from cli.integrations import run
 
     run(json=json)
+
+
+@app.command(epilog='Examples: leadfactory explain joes-diner.example   ·   leadfactory explain "Joe\'s" --json')
+def explain(
+    business: Annotated[str, typer.Argument(help="An id, the domain of the website, or a part of the own name.")],
+    json: Json = False,
+) -> None:
+    """Say why a business got its score and its mail, or why not: its way through every room, and the first gate."""
+    scoring.explain(business, json=json)
 
 
 @app.command("campaign-days", epilog="Example: leadfactory campaign-days --open")

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from leadfactory.clock import Clock
-from leadfactory.d05_scoring import rules
+from leadfactory.d05_scoring import versions
 from leadfactory.database import Database
 from leadfactory_assets.checks import expectations, standing
 from leadfactory_assets.policies import NIGHT, cohort_asset, run_stage
@@ -15,7 +15,7 @@ from leadfactory_assets.policies import NIGHT, cohort_asset, run_stage
     after=("enriched_businesses", "site_audits", "site_insights"),
     kinds={"python"},
     owner="growth",
-    code_version=rules.VERSION,
+    code_version=versions.asset_version(),
 )
 def lead_scores(
     context: dg.AssetExecutionContext, db: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]

@@ -11,6 +11,11 @@ MAX_BUDGET_CENTS = 100_000_000
 CONSENT_BASES = ("consented", "transactional", "simulated")
 SIMULATED = "simulated"
 CHAINS = ("exclude", "include")
+TIERS = ("A", "B", "C", "D")
+_CHOICES = {
+    "chains": (CHAINS, "whether the exclusion list of chains counts"),
+    "min_tier": (TIERS, "the lowest tier that is written to"),
+}
 _HEADER_BREAK = re.compile(r"[\x00-\x1f\x7f]")  # a line break in a sender's name would write mail headers of its own
 _ADDRESS = re.compile(r"[^@\s<>,;:\"]+@[^@\s<>,;:\"]+\.[^@\s<>,;:\".]{2,}")
 
@@ -44,12 +49,9 @@ def problem(field: str, value: Any, *, production: bool) -> str | None:
         case "top_share":
             number = not isinstance(value, bool) and isinstance(value, (int, float))
             return None if number and 0 < value <= 1 else "is out of range: above 0, at most 1"
-        case "chains":
-            return (
-                None
-                if value in CHAINS
-                else f"is not one of {', '.join(CHAINS)}: whether the exclusion list of chains counts"
-            )
+        case "chains" | "min_tier":
+            choices, what = _CHOICES[field]
+            return None if value in choices else f"is not one of {', '.join(choices)}: {what}"
         case "starts_on" | "ends_on":
             ok = isinstance(value, dt.date) and not isinstance(value, dt.datetime)
             return None if ok else "is not a date: write it as YYYY-MM-DD"

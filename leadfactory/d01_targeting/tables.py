@@ -14,6 +14,7 @@ campaigns = sa.Table(
     sa.Column("state", sa.Text, nullable=False, server_default="draft_only"),
     sa.Column("daily_quota", sa.Integer, nullable=False, comment="businesses sourced a day"),
     sa.Column("top_share", sa.Numeric(4, 3), nullable=False, server_default="0.100"),
+    sa.Column("min_tier", sa.Text, comment="lowest tier that may be written to; NULL: the scoring rules' own"),
     sa.Column("starts_on", sa.Date, nullable=False),
     sa.Column("ends_on", sa.Date),
     sa.Column("budget_cents", sa.BigInteger),
@@ -32,6 +33,7 @@ campaigns = sa.Table(
     ),
     one_of("chains", "exclude", "include"),
     one_of("state", "draft_only", "launched", "paused", "closed"),
+    one_of("min_tier", "A", "B", "C", "D"),
     sa.CheckConstraint("daily_quota BETWEEN 1 AND 100000", name="daily_quota_range"),
     comment="One row per campaign. draft_only sources, audits and drafts; only launched sends.",
 )

@@ -1,226 +1,201 @@
-"""How a lead is scored, from stored measurements only. Pure: the same inputs give the same score, tier and reasons."""
+"""How a lead is scored, from stored measurements only. Pure: the same inputs and rules give the same score, tier and reasons."""
 
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
-import functools
 import hashlib
 import json
 import math
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
-import pydantic
-
-from leadfactory import yaml_config
 from leadfactory.d03_assessment.catalogue import catalogue
+from leadfactory.d05_scoring import revenue, rule_file, signals
+from leadfactory.d05_scoring.leads import Finding, Lead
+from leadfactory.d05_scoring.revenue import Estimate
+from leadfactory.d05_scoring.rule_file import TIERS, MustHave, RuleFile, Tier
+from leadfactory.d05_scoring.signals import FACTORS, Factor, Value
+from leadfactory.d05_scoring.versions import CODE
 
-VERSION = "1"  # of the code; config/scoring.yaml has its own
-
-
-class _Strict(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
-
-class Signal(_Strict):
-    """Points for one signal of need; ``limit`` is the value it is compared with, where there is one."""
-
-    limit: float | None = None
-    points: float
-    by_vertical: dict[str, float] = {}
-
-    def worth(self, vertical: str) -> float:
-        """The points in a vertical."""
-        return self.by_vertical.get(vertical, self.points)
+__all__ = ["Contribution", "Finding", "Lead", "Score", "config", "judge", "score", "version"]
+_SAID = 3  # signals that the sentence names per factor
+_MUST = {
+    "contact_email": lambda lead: lead.email not in (None, "none"),
+    "own_phone": lambda lead: bool(lead.own_phone),
+    "own_name": lambda lead: bool(lead.own_name),
+}  # fmt: skip
 
 
-class Need(_Strict):
-    """Signals that the website needs work."""
-
-    cap: float
-    performance_below: Signal
-    seo_below: Signal
-    accessibility_below: Signal
-    findings_above: Signal
-    mobile_findings_above: Signal
-    hours_missing: Signal
-    critical_finding: Signal
-
-
-class Conversion(_Strict):
-    """What the findings cost in customers."""
-
-    cap: float
-    factor: float
-    severity_weights: dict[int, float]
-
-
-class Reachability(_Strict):
-    """How sure a letter reaches somebody."""
-
-    cap: float
-    email_on_own_domain: float
-    email_free_mail: float
-    own_phone: float
-    own_name: float
-
-
-class Qualify(_Strict):
-    """What a lead needs besides its rank."""
-
-    score_at_least: int
-    findings_at_least: int
-
-
-class ScoringConfig(_Strict):
-    """config/scoring.yaml."""
-
-    version: str
-    as_of: dt.date
-    need: Need
-    conversion: Conversion
-    reachability: Reachability
-    tiers: dict[str, int]
-    qualify: Qualify
-
-
-@functools.lru_cache(maxsize=1)
-def config() -> ScoringConfig:
+def config() -> RuleFile:
     """The checked content of config/scoring.yaml.
 
     Raises:
         ConfigError: names file, key and value.
     """
-    return yaml_config.load("scoring", ScoringConfig)
+    return rule_file.load()
 
 
-def version() -> str:
-    """Code and configuration together: what a stored score names as its rules."""
-    return f"{VERSION}.{config().version}"
+def version(rules: RuleFile | None = None) -> str:
+    """Code and rule file together: what a stored score names as its rules."""
+    return f"{CODE}.{(rules or config()).version}"
 
 
 @dataclasses.dataclass(frozen=True)
-class Lead:
-    """What is known of one unique business. ``findings`` are (category, severity) pairs; None scores are unknown."""
+class Contribution:
+    """One signal's part in one factor. ``points`` 0 to 1, None when unknown; ``share`` is what it adds to the factor."""
 
-    business_id: uuid.UUID
-    vertical: str
-    excluded: str | None = None
-    site_reason: str | None = None
-    audit_reason: str | None = None
-    performance: int | None = None
-    seo: int | None = None
-    accessibility: int | None = None
-    findings: tuple[tuple[str, int], ...] = ()
-    hours_visible: bool | None = None
-    email: str | None = None
-    email_how: str | None = None
-    own_phone: bool = False
-    own_name: bool = False
+    factor: Factor
+    signal: str
+    value: Value
+    points: float | None
+    weight: float
+    share: float
 
     @property
-    def input_hash(self) -> bytes:
-        """Of everything that the score rests on, and of the rules."""
-        plain = dataclasses.asdict(self) | {"rules": version(), "catalogue": catalogue().version}
-        return hashlib.sha256(json.dumps(plain, default=str, sort_keys=True).encode()).digest()
+    def known(self) -> bool:
+        """Whether it counts in the score, or only against the confidence."""
+        return self.points is not None
+
+    def figures(self) -> dict[str, Any]:
+        """As JSON."""
+        return dataclasses.asdict(self) | {"known": self.known}
 
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """``score`` 0 to 100, or None with a ``reason``; ``reason`` is also why a scored lead does not qualify."""
+    """``score`` 0 to 100, or None with a ``reason``; ``reason`` is also why a scored lead does not qualify.
+
+    ``need``, ``ability``, ``reachability`` and ``confidence`` are 0 to 1; ``sentence`` says the same in words.
+    """
 
     lead: Lead
     score: int | None
     tier: str
-    components: Mapping[str, float]
-    reason: str | None
+    sentence: str
+    need: float | None = None
+    ability: float | None = None
+    reachability: float | None = None
+    confidence: float | None = None
+    contributions: tuple[Contribution, ...] = ()
+    estimate: Estimate | None = None
+    reason: str | None = None
     qualified: bool = False
     rank: int | None = None
 
 
-def score(lead: Lead) -> Score:
+def score(lead: Lead, rules: RuleFile | None = None) -> Score:
     """Scores one lead; one without an audit has no score, which is not a score of zero."""
-    unscored = lead.excluded or lead.site_reason or lead.audit_reason
-    if unscored is not None:
-        return Score(lead, None, "none", {}, unscored)
-    need, conversion, reach = _need(lead), _conversion(lead), _reachability(lead)
-    rules = config()
-    parts = {
-        "need": min(rules.need.cap, sum(need.values())),
-        "conversion": min(rules.conversion.cap, conversion),
-        "reachability": min(rules.reachability.cap, sum(reach.values())),
-    }
-    total = max(0, min(100, math.floor(sum(parts.values()) + 0.5)))
-    tier = next((name for name, low in sorted(rules.tiers.items(), key=lambda t: -t[1]) if total >= low), "D")
-    components = {**need, **reach, **{f"total_{name}": round(points, 1) for name, points in parts.items()}}
-    return Score(lead, total, tier, components, None)
-
-
-def judge(leads: Sequence[Lead], *, top_share: float) -> list[Score]:
-    """Scores, ranks and qualifies the leads of one campaign-day.
-
-    The top share is of all businesses that may be written to at all (neither excluded nor held by an earlier cohort): those
-    whose rank by score lies within it may qualify. Ties are ranked by id, so that nothing depends on chance.
-    """
-    scored = [score(lead) for lead in leads]
-    order = sorted((s for s in scored if s.score is not None), key=lambda s: (-(s.score or 0), str(s.lead.business_id)))
-    rank = {s.lead.business_id: position for position, s in enumerate(order, 1)}
-    within = math.ceil(round(top_share * sum(s.lead.excluded is None for s in scored), 6))
-    return [_qualified(s, rank.get(s.lead.business_id), within) for s in scored]
-
-
-def _qualified(scored: Score, rank: int | None, within: int) -> Score:
-    if scored.score is None or rank is None:
-        return scored
-    wanted, lead = config().qualify, scored.lead
-    reason = None
-    if lead.email is None:
-        reason = "no_contact_email"
-    elif len(lead.findings) < wanted.findings_at_least:
-        reason = f"fewer than {wanted.findings_at_least} findings"
-    elif scored.score < wanted.score_at_least:
-        reason = f"score below {wanted.score_at_least}"
-    elif rank > within:
-        reason = "outside the campaign's top share"
-    return dataclasses.replace(scored, qualified=reason is None, reason=reason, rank=rank)
-
-
-def _need(lead: Lead) -> dict[str, float]:
-    need, vertical = config().need, lead.vertical
-    mobile = sum(category == "mobile" for category, _ in lead.findings)
-    signals = {
-        "performance_below": (need.performance_below, _below(lead.performance, need.performance_below)),
-        "seo_below": (need.seo_below, _below(lead.seo, need.seo_below)),
-        "accessibility_below": (need.accessibility_below, _below(lead.accessibility, need.accessibility_below)),
-        "findings_above": (need.findings_above, len(lead.findings) > (need.findings_above.limit or 0)),
-        "mobile_findings_above": (need.mobile_findings_above, mobile > (need.mobile_findings_above.limit or 0)),
-        "hours_missing": (need.hours_missing, lead.hours_visible is False),
-        "critical_finding": (need.critical_finding, any(severity == 4 for _, severity in lead.findings)),
-    }
-    return {name: signal.worth(vertical) for name, (signal, holds) in signals.items() if holds}
-
-
-def _below(value: int | None, signal: Signal) -> bool:
-    return value is not None and signal.limit is not None and value < signal.limit
-
-
-def _conversion(lead: Lead) -> float:
-    rules, weights = config().conversion, catalogue().category_weights
-    return rules.factor * sum(
-        rules.severity_weights.get(severity, 0) * weights.get(category, 0) / 10 for category, severity in lead.findings
+    rules = rules or config()
+    if lead.unscored is not None:
+        return Score(lead, None, "none", f"Not scored: {lead.unscored}.", reason=lead.unscored)
+    parts = {name: _contributions(lead, name, rules) for name in FACTORS}
+    values = {name: _value(parts[name], rules.factor(name).when_unknown) for name in FACTORS}
+    exponents = {name: rules.factor(name).exponent for name in FACTORS}
+    confidence = sum(exponents[name] * _known_share(parts[name]) for name in FACTORS)
+    exact = 100 * math.prod(values[name] ** exponents[name] for name in FACTORS)
+    total = max(0, min(100, math.floor(round(exact, 6) + 0.5)))
+    tier = rules.tier(total)
+    return Score(
+        lead,
+        total,
+        tier,
+        _sentence(total, tier, values, parts, confidence),
+        need=round(values["need"], 4),
+        ability=round(values["ability"], 4),
+        reachability=round(values["reachability"], 4),
+        confidence=round(confidence, 3),
+        contributions=tuple(each for name in FACTORS for each in parts[name]),
+        estimate=revenue.estimate(lead),
     )
 
 
-def _reachability(lead: Lead) -> dict[str, float]:
-    rules = config().reachability
-    found = {}
-    if lead.email is not None:
-        found[f"email_{lead.email}"] = (
-            rules.email_on_own_domain if lead.email == "own_domain" else rules.email_free_mail
-        )
-    if lead.own_phone:
-        found["own_phone"] = rules.own_phone
-    if lead.own_name:
-        found["own_name"] = rules.own_name
-    return found
+def judge(
+    leads: Sequence[Lead], *, top_share: float, min_tier: Tier | None = None, rules: RuleFile | None = None
+) -> list[Score]:
+    """Scores, ranks and qualifies the leads of one campaign-day.
+
+    The top share is of all businesses that may be written to at all (neither excluded nor held by an earlier cohort): those
+    whose rank by score lies within it may qualify. Ties are ranked by id, so that nothing depends on chance. ``min_tier`` is
+    the campaign's own; without one the rule file's holds.
+    """
+    rules = rules or config()
+    scored = [score(lead, rules) for lead in leads]
+    order = sorted((s for s in scored if s.score is not None), key=lambda s: (-(s.score or 0), str(s.lead.business_id)))
+    rank = {s.lead.business_id: position for position, s in enumerate(order, 1)}
+    within = math.ceil(round(top_share * sum(s.lead.excluded is None for s in scored), 6))
+    lowest: Tier = min_tier or rules.gate.min_tier
+    judged = []
+    for each in scored:
+        place = rank.get(each.lead.business_id)
+        if place is None:
+            judged.append(each)
+            continue
+        reason = _gate(each, rules, lowest)
+        if reason is None and place > within:
+            reason = "outside the campaign's top share"
+        judged.append(dataclasses.replace(each, qualified=reason is None, reason=reason, rank=place))
+    return judged
+
+
+def input_hash(scored: Score, rules: RuleFile | None = None) -> bytes:
+    """Of everything that the score rests on: the inputs but not when they were read, and every version of the rules."""
+    plain = scored.lead.inputs() | {"business_id": str(scored.lead.business_id), "rules": version(rules)}
+    del plain["read_at"]
+    plain |= {"catalogue": catalogue().version, "revenue": revenue.config().version}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).digest()
+
+
+def _gate(scored: Score, rules: RuleFile, lowest: Tier) -> str | None:
+    gate, lead = rules.gate, scored.lead
+    missing: MustHave | None = next((need for need in gate.must_have if not _MUST[need](lead)), None)
+    if missing is not None:
+        return f"no_{missing}"
+    if len(lead.findings or ()) < gate.findings_at_least:
+        return f"fewer than {gate.findings_at_least} findings"
+    if TIERS.index(scored.tier) > TIERS.index(lowest):  # a scored lead has one of the four
+        return f"tier below {lowest}"
+    if (scored.confidence or 0) < gate.confidence_at_least:
+        return f"confidence below {gate.confidence_at_least:g}"
+    return None
+
+
+def _contributions(lead: Lead, factor: Factor, rules: RuleFile) -> tuple[Contribution, ...]:
+    found = []
+    for name, rule in rules.factor(factor).signals.items():
+        signal = signals.find(name)
+        shape, weight = rule.of(lead.vertical)
+        value = signal.read(lead, rules.reading)
+        found.append((name, value, shape.points(signal, value), weight))
+    known = sum(weight for _, _, points, weight in found if points is not None)
+    return tuple(
+        Contribution(factor, name, value, points, weight, round(weight * (points or 0) / known, 4) if known else 0.0)
+        for name, value, points, weight in found
+    )
+
+
+def _value(parts: Sequence[Contribution], when_unknown: float) -> float:
+    known = sum(each.weight for each in parts if each.known)
+    return sum(each.weight * (each.points or 0) for each in parts) / known if known else when_unknown
+
+
+def _known_share(parts: Sequence[Contribution]) -> float:
+    return sum(each.weight for each in parts if each.known) / sum(each.weight for each in parts)
+
+
+def _sentence(
+    total: int, tier: str, values: dict[Factor, float], parts: dict[Factor, tuple[Contribution, ...]], confidence: float
+) -> str:
+    told = "; ".join(
+        f"{'ability to pay' if name == 'ability' else name} {values[name]:.2f} ({_because(parts[name])})"
+        for name in FACTORS
+    )
+    unknown = [each.signal for name in FACTORS for each in parts[name] if not each.known]
+    doubt = f"; unknown: {', '.join(unknown)}" if unknown else ""
+    return f"Tier {tier}, {total} of 100: {told}. Confidence {confidence:.2f}{doubt}."
+
+
+def _because(parts: Sequence[Contribution]) -> str:
+    """The signals that add most, in words; those that add nothing when none adds."""
+    known = sorted((each for each in parts if each.known), key=lambda each: (-each.share, each.signal))
+    telling = [each for each in known if each.share > 0] or known
+    return ", ".join(signals.find(each.signal).words(each.value) for each in telling[:_SAID]) or "nothing known"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import time
 import uuid
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,14 +15,10 @@ from sqlalchemy.dialects.postgresql import insert
 from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
-from leadfactory.d01_targeting.tables import campaigns
-from leadfactory.d02_sourcing.tables import unique_businesses
-from leadfactory.d03_assessment.tables import audit_findings, site_audits
-from leadfactory.d04_enrichment.contacts import registrable_domain
-from leadfactory.d04_enrichment.tables import enriched_businesses
-from leadfactory.d05_scoring import rules
+from leadfactory.d05_scoring import gathering, rules
 from leadfactory.d05_scoring.records import ROW_RULES
-from leadfactory.d05_scoring.rules import Lead, Score
+from leadfactory.d05_scoring.rules import Score
+from leadfactory.d05_scoring.signals import FACTORS
 from leadfactory.d05_scoring.tables import lead_scores
 from leadfactory.d09_delivery.tables import email_sends
 from leadfactory.database import Database
@@ -31,8 +26,7 @@ from leadfactory.quality import rows as row_rules
 from leadfactory.stage_report import StageReport
 
 ASSET = "lead_scores"
-_SAME = ("score", "tier", "qualified", "reason", "rank", "rules_version", "input_hash")
-_KEYS = ("campaign", "cohort_on", "business_id")
+_SAME = ("score", "tier", "qualified", "reason", "rank", "rules_version", "input_hash", "sentence", "min_tier")
 
 
 def score(unit: CampaignDay, *, db: Database, clock: Clock) -> StageReport:
@@ -44,9 +38,13 @@ def score(unit: CampaignDay, *, db: Database, clock: Clock) -> StageReport:
     now = clock.now()
     with db.begin() as tx:
         state = campaign_days.open_day(tx, unit, now)
-        vertical, top_share = _campaign(tx, unit)
-        scores = rules.judge(_leads(tx, unit, vertical), top_share=top_share)
-        good, refused = row_rules.split([_row(unit, each, now) for each in scores], ROW_RULES, key="business_id")
+        campaign = gathering.campaign(tx, unit)
+        leads = gathering.leads(tx, unit, campaign.vertical)
+        scores = rules.judge(leads, top_share=campaign.top_share, min_tier=campaign.min_tier)
+        lowest = campaign.min_tier or rules.config().gate.min_tier
+        good, refused = row_rules.split(
+            [_row(unit, each, lowest, now) for each in scores], ROW_RULES, key="business_id"
+        )
         row_rules.store_refused(tx, ASSET, unit, refused, now)
         kept, changed = _replace(tx, unit, good)
         if changed:
@@ -66,8 +64,8 @@ def score(unit: CampaignDay, *, db: Database, clock: Clock) -> StageReport:
             "qualified": sum(each.qualified for each in scores),
             **{f"tier {name}": tiers[name] for name in sorted(tiers)},
         },
-        chart={f"tier {name}": float(tiers[name]) for name in sorted(tiers)},
-        chart_title="leads by tier",
+        chart=distribution(scores),
+        chart_title="leads by tier and score",
         notes=tuple(f"not qualified: {count} {reason}" for reason, count in why_not.most_common(8)),
     )
 
@@ -122,7 +120,22 @@ def _replace(tx: sa.Connection, unit: CampaignDay, rows: Sequence[dict[str, Any]
     return kept, bool(gone) or kept < len(rows)
 
 
-def _row(unit: CampaignDay, scored: Score, now: dt.datetime) -> dict[str, Any]:
+def distribution(scores: Sequence[Score]) -> dict[str, float]:
+    """Tier and band of ten points → how many leads score so, best first; bands that no lead reached are left out."""
+    bands: Counter[tuple[str, int]] = Counter()
+    for each in scores:
+        bands[each.tier, -1 if each.score is None else min(each.score // 10, 9)] += 1
+    ordered = sorted(bands, key=lambda band: (-band[1], band[0]))
+    return {_band(tier, tens): float(bands[tier, tens]) for tier, tens in ordered}
+
+
+def _band(tier: str, tens: int) -> str:
+    return "not scored" if tens < 0 else f"{tier} {tens * 10}–{100 if tens == 9 else tens * 10 + 9}"
+
+
+def _row(unit: CampaignDay, scored: Score, lowest: str, now: dt.datetime) -> dict[str, Any]:
+    found = scored.estimate
+    factors = {name: getattr(scored, name) for name in (*FACTORS, "confidence")}
     return {
         "campaign": unit.campaign,
         "cohort_on": unit.day,
@@ -132,93 +145,18 @@ def _row(unit: CampaignDay, scored: Score, now: dt.datetime) -> dict[str, Any]:
         "tier": scored.tier,
         "qualified": scored.qualified,
         "reason": scored.reason,
-        "components": dict(scored.components),
+        "components": {name: value for name, value in factors.items() if value is not None},
         "rank": scored.rank,
         "rules_version": rules.version(),
-        "input_hash": scored.lead.input_hash,
+        "input_hash": rules.input_hash(scored),
         "scored_at": now,
+        **factors,
+        "sentence": scored.sentence,
+        "inputs": scored.lead.inputs(),
+        "contributions": [each.figures() for each in scored.contributions],
+        "min_tier": lowest,
+        "revenue_low_cents": None if found is None else found.low_cents,
+        "revenue_high_cents": None if found is None else found.high_cents,
+        "revenue_confidence": None if found is None else found.confidence,
+        "revenue_basis": None if found is None else list(found.basis),
     }
-
-
-def _campaign(tx: sa.Connection, unit: CampaignDay) -> tuple[str, float]:
-    row = tx.execute(
-        sa.select(campaigns.c.vertical, campaigns.c.top_share).where(campaigns.c.campaign == unit.campaign)
-    ).one_or_none()
-    if row is None:
-        raise LookupError(f"campaign {unit.campaign!r} does not exist: create it with seed-campaigns")
-    return row.vertical, float(row.top_share)
-
-
-def _leads(tx: sa.Connection, unit: CampaignDay, vertical: str) -> list[Lead]:
-    u, e, a = unique_businesses, enriched_businesses, site_audits
-    rows = tx.execute(
-        sa.select(
-            u.c.business_id,
-            u.c.duplicate_of,
-            u.c.excluded_reason,
-            e.c.status.label("site_status"),
-            e.c.reason.label("site_reason"),
-            e.c.site_host,
-            e.c.contact_email,
-            e.c.contact_email_how,
-            e.c.own_phone,
-            e.c.own_name,
-            e.c.page_facts["hours_visible"].label("hours_visible"),
-            a.c.status.label("audit_status"),
-            a.c.reason.label("audit_reason"),
-            a.c.performance,
-            a.c.seo,
-            a.c.accessibility,
-        )
-        .outerjoin(e, sa.and_(*(e.c[key] == u.c[key] for key in _KEYS)))
-        .outerjoin(a, sa.and_(*(a.c[key] == u.c[key] for key in _KEYS)))
-        .where(u.c.campaign == unit.campaign, u.c.cohort_on == unit.day)
-        .order_by(u.c.business_id)
-    ).all()
-    found = _findings(tx, unit)
-    return [_lead(row, vertical, tuple(found.get(row.business_id, ()))) for row in rows]
-
-
-def _lead(row: Any, vertical: str, findings: tuple[tuple[str, int], ...]) -> Lead:
-    excluded = "held by an earlier cohort" if row.duplicate_of is not None else row.excluded_reason
-    lead = Lead(row.business_id, vertical, excluded)
-    if excluded is not None:
-        return lead
-    if row.site_status != "ok":
-        why = "not_enriched" if row.site_status is None else f"{row.site_status}: {row.site_reason}"
-        return dataclasses.replace(lead, site_reason=why)
-    if row.audit_status != "ok":
-        why = "not_audited" if row.audit_status is None else f"audit {row.audit_status}: {row.audit_reason}"
-        return dataclasses.replace(lead, audit_reason=why)
-    return dataclasses.replace(
-        lead,
-        performance=row.performance,
-        seo=row.seo,
-        accessibility=row.accessibility,
-        findings=findings,
-        hours_visible=row.hours_visible if isinstance(row.hours_visible, bool) else None,
-        email=_kind_of_address(row.contact_email, row.site_host),
-        email_how=row.contact_email_how,
-        own_phone=row.own_phone is not None,
-        own_name=row.own_name is not None,
-    )
-
-
-def _kind_of_address(address: str | None, host: str | None) -> str | None:
-    if not address:
-        return None
-    own = registrable_domain(address.rpartition("@")[2]) == registrable_domain(host or "")
-    return "own_domain" if own else "free_mail"
-
-
-def _findings(tx: sa.Connection, unit: CampaignDay) -> Mapping[uuid.UUID, list[tuple[str, int]]]:
-    f = audit_findings
-    rows = tx.execute(
-        sa.select(f.c.business_id, f.c.category, f.c.severity)
-        .where(f.c.campaign == unit.campaign, f.c.cohort_on == unit.day)
-        .order_by(f.c.business_id, f.c.kind)
-    )
-    found: dict[uuid.UUID, list[tuple[str, int]]] = defaultdict(list)
-    for row in rows:
-        found[row.business_id].append((row.category, row.severity))
-    return found

@@ -8,6 +8,14 @@ select
     qualified,
     reason,
     rank,
+    need,
+    ability,
+    reachability,
+    confidence,
+    min_tier,
+    revenue_low_cents,
+    revenue_high_cents,
+    revenue_confidence,
     rules_version,
     scored_at
 from {{ source('lake', 'lead_scores') }}

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import uuid
 
+import pytest
 import sqlalchemy as sa
 
+from leadfactory.d01_targeting import campaigns as campaigns_of
 from leadfactory.d01_targeting.tables import campaigns
+from leadfactory.d02_sourcing.tables import sourced_businesses, unique_businesses
 from leadfactory.d05_scoring.scoring import newest, score
 from leadfactory.d05_scoring.tables import lead_scores
 from leadfactory.d09_delivery.tables import email_sends
@@ -88,3 +91,71 @@ async def test_a_planned_send_holds_nothing_back(leads):
         tx.execute(sa.update(campaigns).values(vertical="legal"))
     score(UNIT, db=leads.db, clock=CLOCK)
     assert [row.version for row in leads.rows(sa.select(lead_scores))] == [1]
+
+
+async def test_a_score_is_stored_with_inputs_contributions_sentence_and_estimate(leads):
+    leads.business()
+    await leads.through("score")
+    (row,) = leads.rows(sa.select(lead_scores))
+    assert row.sentence.startswith(f"Tier {row.tier}, {row.score} of 100: need ")
+    assert row.inputs["performance"] == 32
+    assert {each["signal"] for each in row.contributions if not each["known"]} >= {"review_band", "technologies"}
+    assert 0 < row.revenue_low_cents < row.revenue_high_cents
+    assert row.revenue_basis[0].startswith("estimate")
+    assert row.components == {name: float(getattr(row, name)) for name in row.components}
+
+
+async def test_a_lead_without_an_audit_stores_why_and_no_estimate(leads):
+    leads.business(status="no_website", reason="none_known", site_url=None)
+    await leads.through("score")
+    (row,) = leads.rows(sa.select(lead_scores))
+    assert (row.sentence, row.revenue_low_cents, row.need) == ("Not scored: no_website: none_known.", None, None)
+    assert leads.rows(sa.select(lead_scores.c.revenue_basis.is_(None))) == [(True,)]
+
+
+@pytest.mark.parametrize(("min_tier", "qualified"), [("A", False), ("D", True)])
+async def test_a_campaigns_lowest_tier_is_the_gate_and_is_stored(leads, min_tier, qualified):
+    leads.business(page_facts={"phone_visible": False, "hours_visible": True})
+    with leads.db.begin() as tx:
+        campaigns_of.configure(tx, UNIT.campaign, min_tier=min_tier)
+        tx.execute(sa.update(campaigns).values(vertical="beauty"))
+    await leads.through("audit")
+    with leads.db.begin() as tx:
+        tx.execute(sa.text("UPDATE site_audits SET performance = 80, seo = 95, accessibility = 95"))
+    score(UNIT, db=leads.db, clock=CLOCK)
+    (row,) = leads.rows(sa.select(lead_scores))
+    assert (row.min_tier, row.qualified) == (min_tier, qualified)
+    assert row.tier != "A"
+
+
+def test_a_tier_that_does_not_exist_is_refused(leads):
+    with leads.db.begin() as tx, pytest.raises(ValueError, match=r"min_tier='E' is no tier: choose one of A, B, C, D"):
+        campaigns_of.configure(tx, UNIT.campaign, min_tier="E")
+
+
+async def test_a_band_of_reviews_that_nobody_signed_for_does_not_count(leads):
+    leads.business()
+    with leads.db.begin() as tx:
+        sourced_id = tx.scalar(sa.select(unique_businesses.c.sourced_id))
+        listing = {
+            "campaign": UNIT.campaign, "cohort_on": UNIT.day, "sourced_id": sourced_id, "target_id": uuid.uuid4(), "rank": 1,
+            "review_band": ">50", "fetched_at": TUESDAY, "expires_at": TUESDAY,
+        }  # fmt: skip
+        tx.execute(sa.insert(sourced_businesses).values(**listing, source="yelp", yelp_id="y"))
+    await leads.through("score")
+    (yelps,) = leads.rows(sa.select(lead_scores.c.inputs))
+    with leads.db.begin() as tx:
+        tx.execute(sa.update(sourced_businesses).values(source="import"))
+    score(UNIT, db=leads.db, clock=CLOCK)
+    (own,) = leads.rows(sa.select(lead_scores.c.inputs))
+    assert (yelps.inputs["review_band"], own.inputs["review_band"]) == (None, ">50")
+
+
+async def test_the_chart_shows_the_leads_of_each_tier_by_score(leads):
+    leads.business(1)
+    leads.business(2, status="no_website", reason="none_known", site_url=None)
+    await leads.through("audit")
+    report = score(UNIT, db=leads.db, clock=CLOCK)
+    (row,) = leads.rows(sa.select(lead_scores).where(lead_scores.c.score.is_not(None)))
+    tens = row.score // 10 * 10
+    assert report.chart == {f"{row.tier} {tens}–{tens + 9}": 1.0, "not scored": 1.0}
