@@ -138,7 +138,7 @@ class Api:
         return int(start)
 
     def _results(self, search: Search) -> list[GooglePlace]:
-        kept_as = (search.text, search.area, search.restricted)
+        kept_as = (search.text, search.area, search.restricted, search.type if search.category else None)
         if kept_as not in self._found:
             if len(self._found) > 2_000:
                 self._found.clear()
@@ -154,6 +154,10 @@ class Api:
         return places
 
     def _places(self, search: Search) -> list[GooglePlace]:
+        if (
+            search.category is not None and search.restricted is not None
+        ):  # "dentists" in a rectangle: all that are there
+            return list(self._sandbox.world.places_of(search.type or search.category, *search.restricted))
         latitude, longitude, radius = search.area or (None, None, None)
         found = self._sandbox.world.places(search.text, latitude=latitude, longitude=longitude, radius_m=radius)
         if search.restricted:

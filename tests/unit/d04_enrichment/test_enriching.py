@@ -59,11 +59,23 @@ class World:
             running=running, about=lambda business: contextlib.nullcontext(), policies=policies
         )
 
-    async def search_text(self, query, *, latitude=None, longitude=None, radius_m=None, page_size=3):
+    def microusd(self, item):
+        return {"text_search_enterprise": 35_000, "place_details_enterprise": 20_000}[item]
+
+    async def search_ids(self, query, *, latitude=None, longitude=None, radius_m=None, page_size=3):
         self.asked.append(query)
         if isinstance(self.places, Exception):
             raise self.places
-        return self.places
+        return [place["id"] for place in self.places][:page_size]
+
+    async def details(self, place_id):
+        self.asked.append(place_id)
+        if isinstance(self.places, Exception):
+            raise self.places
+        found = [place for place in self.places if place["id"] == place_id]
+        if not found:
+            raise VendorRejected("places", "places/details", "not_found", status=404)
+        return found[0]
 
     async def fetch(self, url):
         self.asked.append(url)
@@ -74,9 +86,9 @@ class World:
 
 
 @pytest.fixture
-def run(database: Database):
+def run(database: Database, names):
     """Enriches one business of a day; the same business at every call."""
-    clock, settings = Clock(start=NOW), Settings(env="test")
+    clock, settings = Clock(start=NOW), Settings(env="test").model_copy(update={"website_resolver": names.address})
     with database.begin() as tx:
         campaigns.seed(
             tx, vertical="restaurant", places=[campaigns.PlaceSpec("zip", "10001")], quota=5, name="shops", now=NOW
@@ -161,7 +173,7 @@ def test_the_contact_page_is_read_only_when_the_home_page_has_no_address(run, ro
     )
     run(world)
     assert (row().contact_email, row().contact_email_url) == ("hello@joes.example", contact)
-    assert world.asked[1:] == ["https://joes.example/", contact]
+    assert world.asked[2:] == ["https://joes.example/", contact]
 
 
 def test_a_contact_page_that_fails_is_noted_and_the_rest_is_kept(run, row):
