@@ -61,25 +61,40 @@ class Contact:
     designer: bool = False
 
 
-def published(tree: LexborHTMLParser, data: Mapping[str, Any]) -> list[Contact]:
+@dataclasses.dataclass(frozen=True)
+class Code:
+    """What a page's scripts, styles and attributes say of addresses: those they hold, and the classes that turn or hide text."""
+
+    decoded: tuple[str, ...]
+    turned: frozenset[str]
+    hidden: frozenset[str]
+
+
+def code_of(tree: LexborHTMLParser) -> Code:
+    """Reads a page while it still has its scripts and styles."""
+    turned, hidden = _styled(tree)
+    return Code(tuple(_decoded(tree)), frozenset(turned), frozenset(hidden))
+
+
+def published(tree: LexborHTMLParser, data: Mapping[str, Any], code: Code) -> list[Contact]:
     """All usable addresses of a page.
 
     Args:
-        tree: the page with its scripts and styles; what visitors do not see is removed from it here.
+        tree: the page without scripts and styles; what its own styles hide is removed from it here.
         data: ``linked_data`` of the page.
+        code: ``code_of`` the page when it was whole.
     """
     found: dict[str, Contact] = {}
-    decoded = list(_decoded(tree))
     for node in tree.css('a[href^="mailto:" i]')[: 4 * MOST]:
         linked = unquote(entities.unescape(node.attributes.get("href") or "")[7:]).split("?")[0]
-        for each in re.split(r"[,;]", linked):
+        for each in re.split(r"[,;]", linked)[:MOST]:
             _add(found, each, "mailto", _around(node))
     for each in _structured(data, 4):
         _add(found, each.removeprefix("mailto:"), "json_ld", "")
-    for text in _visible(tree):
+    for text in _visible(tree, code):
         for address, before in spelt(text):
             _add(found, address, "text", before)
-    for address in decoded:
+    for address in code.decoded:
         _add(found, address, "decoded", "")
     return list(found.values())
 
@@ -138,16 +153,14 @@ def _structured(data: Any, depth: int) -> Iterator[str]:
         yield from _structured(point, depth - 1)
 
 
-def _visible(tree: LexborHTMLParser) -> Iterator[str]:
+def _visible(tree: LexborHTMLParser, code: Code) -> Iterator[str]:
     """The page's text without what its styles hide; what its styles turn around, turned back, comes after it."""
-    turned, hidden = _styled(tree)
     backwards: list[str] = []
-    tree.strip_tags(["script", "style", "noscript", "template"])
     for node in tree.css("[style], [class], bdo")[:5_000]:
         style, classes = node.attributes.get("style") or "", set((node.attributes.get("class") or "").split())
-        if _HIDDEN.search(style) or classes & hidden:
+        if _HIDDEN.search(style) or classes & code.hidden:
             node.decompose()
-        elif _REVERSED.search(style) or classes & turned or (node.attributes.get("dir") or "").lower() == "rtl":
+        elif _REVERSED.search(style) or classes & code.turned or (node.attributes.get("dir") or "").lower() == "rtl":
             backwards.append(node.text(strip=True)[:300][::-1])
     if tree.body is not None:
         yield tree.body.text(separator=" ", strip=True)

@@ -79,7 +79,7 @@ def expected_matches(tile: Tile, still_open: int, seen: Yield, rules: Area) -> f
     if still_open <= 0:
         return 0.0
     there = max(float(still_open), area_km2(tile.box) * rules.places_per_km2)
-    guess = still_open / there
+    guess = min(rules.guess_most, still_open / there)
     share = (seen.matches + guess * rules.guess_weighs) / (seen.results + rules.guess_weighs)
     return min(float(still_open), PAGE_SIZE * min(1.0, share))
 

@@ -54,9 +54,8 @@ async def enrich(
         hashes = KeyedHashes(settings.suppression_key.get_secret_value())
         visitor = Visitor(website, mail, hashes, policy())
         async with places.gateway.running(unit=unit, asset=ASSET) as scope:
-            pages = await _Day(unit, db, clock, places, visitor, progress, len(wanted)).work(wanted)
+            notes += await _Day(unit, db, clock, places, visitor, progress, len(wanted)).work(wanted)
         calls, spend = scope.calls, scope.spend_microusd
-        notes += [f"{pages} pages of areas searched"] if pages else []
     with db.begin() as tx:
         counts = store.counts(tx, unit)
         retried, refused = store.open_rows(tx, unit), row_rules.count_refused(tx, ASSET, unit)
@@ -81,9 +80,12 @@ class _Day:
         self._visitor, self._progress, self._total, self._done = visitor, progress, total, 0
         self._locator = Locator(places, visitor.policy)
         self._at_once = places.gateway.policies.of("website").concurrency
+        self._room = asyncio.Semaphore(
+            self._at_once
+        )  # over all pages: a reader that is overrun mistakes itself for slow sites
 
-    async def work(self, wanted: list[Subject]) -> int:
-        """Finds, visits and stores; gives the number of area pages that were bought."""
+    async def work(self, wanted: list[Subject]) -> list[str]:
+        """Finds, visits and stores; says how many pages of areas were bought and what ended them."""
         with_content = [each for each in wanted if each.listing is not None]
         async with asyncio.TaskGroup() as group:
 
@@ -101,12 +103,16 @@ class _Day:
             lambda rows: store.keep(self._db, self._unit, rows, self._clock.now()),
             at_once=self._at_once,
         )
-        return self._locator.area_pages
+        pages, ended = self._locator.area_pages, self._locator.areas_ended_by
+        notes = [f"{pages} pages of areas searched"] if pages else []
+        return notes + ([f"the search of areas ended: {ended}"] if ended else [])
 
     async def _page(self, page: list[tuple[Subject, Found]]) -> None:
         rows: list[dict[str, Any]] = []
-        await flow.each(page, lambda pair: self._row(*pair), rows.extend, at_once=self._at_once)
-        store.keep(self._db, self._unit, rows, self._clock.now())
+        try:
+            await flow.each(page, lambda pair: self._row(*pair), rows.extend, at_once=self._at_once)
+        finally:  # what was paid for is kept, whatever stopped the rest
+            store.keep(self._db, self._unit, rows, self._clock.now())
 
     async def _alone(self, subject: Subject) -> dict[str, Any]:
         with self._places.gateway.about(subject.business_id):
@@ -114,8 +120,10 @@ class _Day:
             return await self._row(subject, found)
 
     async def _row(self, subject: Subject, found: Found) -> dict[str, Any]:
-        with self._places.gateway.about(subject.business_id):
-            row = store.row(self._unit, await _enriched(subject, found, self._visitor), self._clock.now())
+        async with self._room:
+            with self._places.gateway.about(subject.business_id):
+                what = await _enriched(subject, found, self._visitor)
+        row = store.row(self._unit, what, self._clock.now())
         self._done += 1
         self._progress(ASSET, self._done, self._total)
         return row

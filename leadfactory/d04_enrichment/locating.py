@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from leadfactory.d00_gateway.errors import VendorError, VendorRejected
 from leadfactory.d00_gateway.places import AreaPage, PlacesClient
+from leadfactory.d01_targeting import places as geography
 from leadfactory.d04_enrichment import area_search, place_match
 from leadfactory.d04_enrichment.place_match import Judgement, Match
 from leadfactory.d04_enrichment.policy import Policy
@@ -38,7 +39,7 @@ class Locator:
             places.microusd("place_details_enterprise"), places.microusd("text_search_enterprise"), 1.1
         )
         self._prices = area_search.Prices(places.microusd("text_search_enterprise"), single)
-        self.area_pages = 0
+        self.area_pages, self.areas_ended_by = 0, ""
 
     async def by_area(self, subjects: Sequence[Subject], arrived: Arrived) -> list[Subject]:
         """Buys pages of areas while they pay; ``arrived`` gets the businesses of each page. Those left over come back.
@@ -53,8 +54,10 @@ class Locator:
         try:
             for members in groups.values():
                 await self._target(members, left, arrived)
-        except VendorError:
-            pass  # nothing was lost: what is left is asked for alone, and that error is recorded
+        except (
+            VendorError
+        ) as error:  # nothing was lost: what is left is asked for alone, and its error is recorded with it
+            self.areas_ended_by = error.reason
         return list(left.values())
 
     async def _target(self, members: list[Subject], left: dict[uuid.UUID, Subject], arrived: Arrived) -> None:
@@ -71,7 +74,7 @@ class Locator:
                     if len(open_) < rules.least_businesses or not area_search.worth(expected, self._prices, rules):
                         break
                     answer = await self._places.search_area(
-                        kind.replace("_", " "), tile.box, included_type=kind, page=page
+                        _words(kind, here[0].place), tile.box, included_type=kind, page=page
                     )
                     self.area_pages += 1
                     matched = self._assigned(open_, answer)
@@ -142,3 +145,9 @@ class Locator:
             if match.verdict == "matched":
                 return match
         return place_match.best(subject.wanted, candidates, rules.match)
+
+
+def _words(kind: str, place: geography.Place) -> str:
+    """What is looked for. A ZIP code or a city in the words keeps the neighbours' places behind those of the target."""
+    trade = kind.replace("_", " ")
+    return f"{trade} in {place.location}" if place.kind in {"zip", "city"} else trade

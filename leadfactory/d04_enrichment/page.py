@@ -82,7 +82,7 @@ def read(page: SitePage, *, hint: str | None = None) -> Reading:
     data = own_words.linked_data(tree)
     facts = _head(tree, page) | _technique(tree, page) | _answer(page)
     platform = _platform(tree)
-    whole = markup.parse(page.html)  # with its scripts, in which addresses are joined
+    code = addresses.code_of(tree)
     tree.strip_tags(["script", "style", "noscript", "template"])  # what no visitor reads
     text = tree.body.text(separator=" ", strip=True) if tree.body is not None else ""
     said = own_words.read(tree, text, data, hint)
@@ -90,7 +90,7 @@ def read(page: SitePage, *, hint: str | None = None) -> Reading:
     facts["has_json_ld_business"] = bool(data)
     language = languages.spoken(tree, text)
     urls = _contact_urls(tree, page.final_url)
-    return Reading(said, tuple(addresses.published(whole, data)), platform, facts, urls, language)
+    return Reading(said, tuple(addresses.published(tree, data, code)), platform, facts, urls, language)
 
 
 def _head(tree: LexborHTMLParser, page: SitePage) -> dict[str, Any]:

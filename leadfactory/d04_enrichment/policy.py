@@ -30,6 +30,7 @@ class Area(_Strict):
     margin_m: PositiveFloat
     pages: int = Field(ge=1, le=3)
     places_per_km2: PositiveFloat
+    guess_most: float = Field(gt=0, le=1)
     guess_weighs: PositiveFloat
     pays: float = Field(ge=1)
 

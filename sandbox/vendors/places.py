@@ -157,7 +157,10 @@ class Api:
         if (
             search.category is not None and search.restricted is not None
         ):  # "dentists" in a rectangle: all that are there
-            return list(self._sandbox.world.places_of(search.type or search.category, *search.restricted))
+            found = self._sandbox.world.places_of(search.type or search.category, *search.restricted)
+            return sorted(
+                found, key=lambda place: not _lies_in(place, search.within)
+            )  # the named place's own come first
         latitude, longitude, radius = search.area or (None, None, None)
         found = self._sandbox.world.places(search.text, latitude=latitude, longitude=longitude, radius_m=radius)
         if search.restricted:
@@ -174,6 +177,12 @@ def _wanted(search: Search, business: Any) -> bool:
     if search.price_levels and _LEVELS.get(business.price or "") not in search.price_levels:
         return False
     return not (search.min_rating and (business.rating or 0) < search.min_rating)
+
+
+def _lies_in(place: GooglePlace, where: str) -> bool:
+    """Whether a place's address has the ZIP code or the town that a text names; True when it names none."""
+    at = place.address
+    return not where or where == at.zip_code or where.lower() in {at.city.lower(), f"{at.city}, {at.state}".lower()}
 
 
 def _page_token(search: Search, start: int) -> str:

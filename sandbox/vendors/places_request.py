@@ -39,7 +39,8 @@ class BadRequest(ValueError):
 class Search:
     """An accepted search. ``area`` is (latitude, longitude, radius in metres); ``restricted`` is (south, west, north, east).
 
-    ``category`` is the place type that the text names and nothing else, such as "dentists"; None for a business's name.
+    ``category`` is the place type that the text names, such as "dentists" or "dentists in 10001"; None for a business's name.
+    ``within`` is what follows "in"; empty when nothing does.
     """
 
     text: str
@@ -55,6 +56,7 @@ class Search:
     restricted: tuple[float, float, float, float] | None
     identity: str
     category: str | None = None
+    within: str = ""
 
 
 def checked_search(body: dict[str, Any]) -> Search:
@@ -86,14 +88,15 @@ def checked_search(body: dict[str, Any]) -> Search:
         area=_around(restricted) if restricted else _bias(body["locationBias"]) if "locationBias" in body else None,
         restricted=restricted,
         category=_category(text, body.get("includedType")),
+        within=text.partition(" in ")[2].strip(),
         # What must not change between the pages of one search.
         identity=hex_token(json.dumps({k: v for k, v in body.items() if k != "pageToken"}, sort_keys=True), length=16),
     )
 
 
 def _category(text: str, included: str | None) -> str | None:
-    """The place type that a text is a word for: "Hair salons" and "restaurant" are; "Joe's Pizza" is none."""
-    words = text.lower().replace("_", " ").split()
+    """The place type that a text is a word for: "Hair salons in Austin, TX" is one; "Joe's Pizza" is none."""
+    words = text.lower().partition(" in ")[0].replace("_", " ").split()
     named = "_".join(words)
     known = _CATEGORIES | ({included} if included else set())
     return next((each for each in (named, named.removesuffix("s"), named.removesuffix("es")) if each in known), None)
