@@ -27,8 +27,11 @@ async def test_businesses_of_yelp_are_found_with_the_fields_of_the_mask(gateway,
 
 
 async def test_ids_lead_to_the_details_that_a_search_gives(places):
-    (found,) = await places.search_text("Golden Pizza, 10001", page_size=1)
-    ids = await places.search_ids("Golden Pizza, 10001", page_size=1)
+    box = Box(40.738, -74.01, 40.762, -73.98)
+    known = (await places.search_area("restaurants in 10001", box, included_type="restaurant")).places[0]
+    query = f"{known['displayName']['text']}, 10001"
+    (found,) = await places.search_text(query, page_size=1)
+    ids = await places.search_ids(query, page_size=1)
     assert ids == [found["id"]]
     assert await places.details(ids[0]) == found
 

@@ -37,7 +37,7 @@ from tests.unit.d04_enrichment.conftest import NOW
 
 CLOCK = Clock(start=NOW)
 UNIT = CampaignDay("eaters", NOW.date())
-QUICK = SiteLimits(first_byte_s=1.0, total_s=3.0)  # silent servers answer no later for being waited for
+QUICK = SiteLimits(first_byte_s=2.0, total_s=6.0)  # silent servers answer no later for being waited for
 
 
 @dataclasses.dataclass(frozen=True)
