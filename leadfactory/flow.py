@@ -32,6 +32,11 @@ def in_turn(stored_together: int) -> None:
     _stored_together = stored_together
 
 
+def takes_turns() -> bool:
+    """Whether ``in_turn`` was asked for: nothing may then happen beside anything else."""
+    return _stored_together is not None
+
+
 async def each(
     items: Sequence[Item],
     work: Callable[[Item], Awaitable[Result]],

@@ -1,4 +1,9 @@
-"""The sandbox's DNS: every living site has an address in 198.51.100.0/24 (TEST-NET-2); dead names do not exist."""
+"""The sandbox's DNS: every living site has an address in 198.51.100.0/24 (TEST-NET-2); dead names do not exist.
+
+Mail: most sites' domains have an MX, ``mail.`` of their own host; a few have none and take mail at their address, and a few
+publish a null MX (RFC 7505). The large mailbox providers have one too, and nothing else. Option ``dns_servfail``: answers no
+question about mail.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +13,18 @@ import hashlib
 import dns.exception
 import dns.flags
 import dns.message
+import dns.name
 import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
 from sandbox.state import Sandbox
+from sandbox.world.draws import share
 
 PRIVATE = ("10.0.0.5", "127.0.0.1", "169.254.169.254")  # what a hostile name resolves to
 TTL_S = 60
+NULL_MX_SHARE, NO_MX_SHARE = 0.03, 0.06
+PROVIDERS = frozenset({"gmail.com", "yahoo.com", "outlook.com", "hotmail.com", "aol.com", "icloud.com"})
 
 
 class DnsProtocol(asyncio.DatagramProtocol):
@@ -38,6 +47,11 @@ class DnsProtocol(asyncio.DatagramProtocol):
         answer = dns.message.make_response(query)
         answer.flags |= dns.flags.AA | dns.flags.RA
         question = query.question[0] if query.question else None
+        if question is not None and question.rdtype == dns.rdatatype.MX:
+            self._mail(question.name, answer)
+            if self._transport is not None:
+                self._transport.sendto(answer.to_wire(), addr)
+            return
         address = self.address_of(question.name.to_text(omit_final_dot=True)) if question is not None else None
         if address is None:
             answer.set_rcode(dns.rcode.NXDOMAIN)
@@ -46,8 +60,33 @@ class DnsProtocol(asyncio.DatagramProtocol):
         if self._transport is not None:
             self._transport.sendto(answer.to_wire(), addr)
 
+    def _mail(self, name: dns.name.Name, answer: dns.message.Message) -> None:
+        """Fills the answer to a question about mail."""
+        host = name.to_text(omit_final_dot=True).lower()
+        if self._sandbox.options.get("dns_servfail"):
+            answer.set_rcode(dns.rcode.SERVFAIL)
+            return
+        if host not in PROVIDERS and self.address_of(host) is None:
+            answer.set_rcode(dns.rcode.NXDOMAIN)
+            return
+        exchanger = self.exchanger_of(host)
+        if exchanger is not None:
+            answer.answer.append(dns.rrset.from_text(name, TTL_S, "IN", "MX", exchanger))
+
+    def exchanger_of(self, host: str) -> str | None:
+        """Preference and mail server of a domain that exists: ``0 .`` for one that takes no mail, None where none is named."""
+        if host in PROVIDERS:
+            return f"10 mx.{host}."
+        fate = share("mail", host.removeprefix("www."))
+        if fate < NULL_MX_SHARE:
+            return "0 ."
+        return None if fate < NULL_MX_SHARE + NO_MX_SHARE else f"10 mail.{host}."
+
     def address_of(self, name: str) -> str | None:
         """The address of a host name; None when nobody has it."""
+        if name.lower().removeprefix("mx.") in PROVIDERS:
+            return "198.51.100.25" if name.lower().startswith("mx.") else None
+        name = name.lower().removeprefix("mail.")
         site = self._sandbox.world.site(name)
         if site is None or site.behaviour == "dead_domain":
             return None

@@ -49,7 +49,7 @@ class Matcher:
         reason = self.reason(row.get("site_domain_hmac"), row.get("contact_email_hmac"))
         if reason is None:
             return row
-        content = ("site_", "own_", "contact_", "page_")
+        content = ("site_", "own_", "contact_", "page_", "field_")
         return {name: None if name.startswith(content) else value for name, value in row.items()} | {
             "status": "no_website", "reason": reason, "retryable": False, "platform": None,
         }  # fmt: skip

@@ -1,42 +1,18 @@
-"""E-mail addresses that a business publishes on its own website, and which of them to write to. None is ever guessed."""
+"""Which of the addresses that a site publishes is the one to write to, and what kind of address it is."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
-from urllib.parse import unquote
+from collections.abc import Iterable, Sequence
 
-from email_validator import EmailNotValidError, validate_email
-from selectolax.lexbor import LexborHTMLParser
-
+from leadfactory.d04_enrichment.addresses import Contact
 from leadfactory.d04_enrichment.own_site import registrable_domain
 from leadfactory.d04_enrichment.own_words import TEXT_READ
-from leadfactory.keyed_hashes import FREE_MAIL, normalise_address
+from leadfactory.d04_enrichment.policy import ContactRules, policy
+from leadfactory.keyed_hashes import FREE_MAIL
 
-__all__ = ["Contact", "best", "contacts", "refuses_solicitation", "registrable_domain"]
-MOST = 50  # addresses read from one page; a page with more is a directory
-_EMAIL = re.compile(
-    r"(?<![A-Za-z0-9._%+\-@])[A-Za-z0-9][A-Za-z0-9._%+\-]{0,63}@(?:[A-Za-z0-9\-]{1,63}\.){1,6}[A-Za-z][A-Za-z0-9\-]{1,62}"
-)
-_AT, _DOT = r"\s{0,3}[\[({]\s{0,3}at\s{0,3}[\])}]\s{0,3}", r"\s{0,3}(?:[\[({]\s{0,3}dot\s{0,3}[\])}]|\.)\s{0,3}"
-_SPELT = re.compile(
-    rf"([A-Za-z0-9._%+\-]{{1,64}}){_AT}([A-Za-z0-9\-]{{1,63}}(?:{_DOT}[A-Za-z0-9\-]{{1,63}}){{1,6}})", re.IGNORECASE
-)
-_REFUSED_LOCAL = re.compile(
-    r"^(?:no-?reply|do-?not-?reply|mailer-daemon|postmaster|hostmaster|abuse|privacy|dmca|legal|webmaster|sentry|wordpress"
-    r"|example|your(?:name|email)?|name|email|user|someone|firstname|john\.?doe|jane\.?doe)(?![a-z])",
-    re.IGNORECASE,
-)
-# Addresses of the tools that made the page, and of templates that nobody filled in.
-_REFUSED_DOMAINS = frozenset({
-    "domain.com", "email.com", "example.com", "example.net", "example.org", "godaddy.com", "mysite.com", "schema.org", "sentry.io",
-    "shopify.com", "site.com", "squarespace.com", "sentry-next.wixpress.com", "website.com", "weebly.com", "wix.com", "wixpress.com",
-    "wordpress.com", "yourdomain.com", "yoursite.com",
-})  # fmt: skip
-_ROLES = ("owner", "info", "hello", "contact", "office", "frontdesk", "mail", "team", "admin")
-_PICTURE = re.compile(r"\.(?:png|jpe?g|gif|svg|webp|avif|ico|css|js|woff2?)$", re.IGNORECASE)
+__all__ = ["Choice", "Contact", "best", "choices", "refuses_solicitation", "registrable_domain"]
 _NO_SOLICITING = re.compile(
     r"\b(?:no|not|don['’]t|never|without)\b[^.!?\n]{0,40}\b(?:solicit(?:ing|ation|ations|ors)?|unsolicited|spam|marketing e-?mails?)\b",
     re.IGNORECASE,
@@ -44,51 +20,40 @@ _NO_SOLICITING = re.compile(
 
 
 @dataclasses.dataclass(frozen=True)
-class Contact:
-    """A normalised e-mail address and how the page shows it: mailto, json_ld or text."""
+class Choice:
+    """An address that may be written to: its kind (role, person, free_mail) and the group by which it is ranked."""
 
-    email: str
-    how: str
+    contact: Contact
+    kind: str
+    group: str
 
 
-def contacts(tree: LexborHTMLParser, text: str, data: Mapping[str, Any]) -> list[Contact]:
-    """All usable addresses of a page, in the order in which they are believed: linked, structured, visible, spelt out."""
-    found: dict[str, Contact] = {}
-    for node in tree.css('a[href^="mailto:" i]'):
-        for each in unquote((node.attributes.get("href") or "")[7:]).split("?")[0].split(","):
-            _add(found, each, "mailto")
-    told = data.get("email")
-    for each in told if isinstance(told, list) else [told]:
-        if isinstance(each, str):
-            _add(found, each.removeprefix("mailto:"), "json_ld")
-    text = text[:TEXT_READ]
-    for match in _EMAIL.finditer(text):
-        _add(found, match[0], "text")
-    for match in _SPELT.finditer(text):
-        _add(found, f"{match[1]}@{re.sub(_DOT, '.', match[2], flags=re.IGNORECASE)}", "text")
-    return list(found.values())
+def choices(candidates: Sequence[Contact], hosts: Iterable[str], rules: ContactRules | None = None) -> list[Choice]:
+    """The addresses to write to, best first: by the groups of config/enrichment.yaml, then the role, then the page's order.
+
+    Args:
+        candidates: what ``addresses.published`` found.
+        hosts: the hosts under which the site answered; more than one when it redirects.
+        rules: instead of the configured ones.
+
+    An address on a stranger's domain belongs to an agency or a widget, unless the business's structured data claims it; one
+    beside "website by" belongs to the web designer whatever its domain, unless that is the business's own.
+    """
+    rules = rules or policy().contact
+    own = {registrable_domain(host) for host in hosts}
+    ranked = []
+    for position, contact in enumerate(candidates):
+        choice = _judged(contact, own, rules)
+        if choice is not None and choice.group in rules.order:
+            local = contact.email.rpartition("@")[0]
+            ranked.append(((rules.order.index(choice.group), _role(local, rules), position), choice))
+    return [choice for _, choice in sorted(ranked, key=lambda each: each[0])]
 
 
 def best(candidates: Sequence[Contact], hosts: Iterable[str]) -> Contact | None:
-    """The address to write to: own domain before free mail, a role before a person, then the page's order.
-
-    Args:
-        candidates: ``contacts`` of the page.
-        hosts: the hosts under which the site answered; more than one when it redirects.
-
-    An address on a stranger's domain belongs to an agency or a widget, unless the business's structured data claims it.
-    """
-    own = {registrable_domain(host) for host in hosts}
-
-    def order(position: int, contact: Contact) -> tuple[int, int, int]:
-        local, _, domain = contact.email.rpartition("@")
-        distance = 0 if registrable_domain(domain) in own else (1 if domain in FREE_MAIL else 2)
-        role = next((n for n, name in enumerate(_ROLES) if re.match(rf"{name}(?![a-z])", local)), len(_ROLES))
-        return distance, role, position
-
-    ranked = [(order(position, contact), contact) for position, contact in enumerate(candidates)]
-    usable = [each for each in ranked if each[0][0] < 2 or each[1].how == "json_ld"]
-    return min(usable, key=lambda each: each[0])[1] if usable else None
+    """The first of ``choices``; None when there is none."""
+    found = choices(candidates, hosts)
+    return found[0].contact if found else None
 
 
 def refuses_solicitation(text: str) -> bool:
@@ -96,16 +61,27 @@ def refuses_solicitation(text: str) -> bool:
     return _NO_SOLICITING.search(text[:TEXT_READ]) is not None
 
 
-def _add(found: dict[str, Contact], address: str, how: str) -> None:
-    address = address.strip().strip(".,;:<>\"'()")
-    if len(found) >= MOST or _PICTURE.search(address) or not 5 < len(address) <= 254:
-        return
-    try:
-        normal = normalise_address(address)
-        validate_email(normal, check_deliverability=False, allow_smtputf8=False, test_environment=True)
-    except (ValueError, EmailNotValidError):
-        return
-    local, _, domain = normal.rpartition("@")
-    if _REFUSED_LOCAL.match(local) or domain in _REFUSED_DOMAINS or registrable_domain(domain) in _REFUSED_DOMAINS:
-        return
-    found.setdefault(normal, Contact(normal, how))
+def _judged(contact: Contact, own: set[str], rules: ContactRules) -> Choice | None:
+    local, _, domain = contact.email.rpartition("@")
+    if registrable_domain(domain) in own:
+        role = _role(local, rules) < len(rules.roles) or _is_the_business(local, own)
+        return Choice(contact, "role" if role else "person", "own_role" if role else "own_person")
+    if contact.designer:
+        return None
+    if domain in FREE_MAIL:
+        return Choice(contact, "free_mail", "free_mail")
+    if contact.how == "json_ld":
+        return Choice(contact, "role" if _role(local, rules) < len(rules.roles) else "person", "claimed")
+    return None
+
+
+def _role(local: str, rules: ContactRules) -> int:
+    """The position of a local part among the roles; their number when it is none ("info", "info2", "info-nyc" are "info")."""
+    word = re.split(r"[^a-z]", local, maxsplit=1)[0]
+    return rules.roles.index(word) if word in rules.roles else len(rules.roles)
+
+
+def _is_the_business(local: str, own: set[str]) -> bool:
+    """Whether a local part repeats the domain's own name: joespizza@joespizza.com is nobody's private address."""
+    plain = re.sub(r"[^a-z0-9]", "", local)
+    return any(plain and plain == re.sub(r"[^a-z0-9]", "", domain.partition(".")[0]) for domain in own)

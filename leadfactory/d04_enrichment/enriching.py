@@ -2,55 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
-import datetime as dt
+import asyncio
 import time
-import uuid
-from collections import Counter
 from typing import Any
 
-import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
-
-from leadfactory import campaign_days
+from leadfactory import campaign_days, flow
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
-from leadfactory.d00_gateway import content
-from leadfactory.d00_gateway.errors import VendorError, VendorRejected, VendorUnavailable
+from leadfactory.d00_gateway.errors import VendorUnavailable
 from leadfactory.d00_gateway.places import PlacesClient
-from leadfactory.d00_gateway.website.client import SitePage, WebsiteClient
-from leadfactory.d01_targeting import exclusions
-from leadfactory.d01_targeting import places as geography
-from leadfactory.d01_targeting.tables import campaign_targets
-from leadfactory.d02_sourcing import listings
-from leadfactory.d02_sourcing.tables import sourced_businesses, unique_businesses
+from leadfactory.d00_gateway.website.client import WebsiteClient
 from leadfactory.d03_assessment.closing import closed_for_buying
-from leadfactory.d04_enrichment import contacts, own_site, own_words, page, place_match
-from leadfactory.d04_enrichment.records import ENRICHED_RULES
-from leadfactory.d04_enrichment.tables import enriched_businesses
+from leadfactory.d04_enrichment import place_match, store, subjects
+from leadfactory.d04_enrichment.locating import Found, Locator
+from leadfactory.d04_enrichment.mail_domains import MailDomains
+from leadfactory.d04_enrichment.policy import policy
+from leadfactory.d04_enrichment.subjects import ASSET, Subject
+from leadfactory.d04_enrichment.survivorship import SiteCandidate
+from leadfactory.d04_enrichment.visiting import Visitor
 from leadfactory.database import Database
-from leadfactory.flow import Progress, each, quiet
+from leadfactory.flow import Progress, quiet
 from leadfactory.keyed_hashes import KeyedHashes
 from leadfactory.quality import rows as row_rules
-from leadfactory.quality.tables import rejected_rows
 from leadfactory.settings import Settings
 from leadfactory.stage_report import StageReport
-
-ASSET = "enriched_businesses"
-RETRY_AFTER = dt.timedelta(hours=1)  # a site that was down a minute ago is down; each try asks Google again, for money
-WORTH = dt.timedelta(days=30)  # after which a row is worth refreshing (domain facts: re-enrichment 7 to 30 days)
-
-
-@dataclasses.dataclass(frozen=True)
-class Subject:
-    """A business to enrich: its id, what Yelp says of it while it may be kept, the place where it was looked for,
-    and whether a row of it is stored that may be tried again."""
-
-    business_id: uuid.UUID
-    listing: listings.Listing | None
-    yelp_url: str | None
-    place: geography.Place
-    again: bool = False
 
 
 async def enrich(
@@ -61,50 +36,104 @@ async def enrich(
     began = time.monotonic()
     with db.begin() as tx:
         state = campaign_days.open_day(tx, unit, clock.now())
-        subjects, expected = _subjects(tx, unit, clock.now())
-        stored = _counts(tx, unit).total()
+        wanted, expected = subjects.load(tx, unit, clock.now())
+        stored = store.counts(tx, unit).total()
         shut = closed_for_buying(tx, unit, clock.today())
-    notes = []
+        unchecked = store.unchecked(tx, unit)
+    notes, late = [], not campaign_days.may_source(unit, clock)
     if shut is not None:
         notes.append(f"{shut}, {stored} stored rows returned")
-        subjects = []
-    elif not campaign_days.may_source(unit, clock):
+        wanted = []
+    elif late:
         # Midnight falls into runs (16:00 in Los Angeles, in winter): what such a run had not come to is finished while its
         # listing may be kept; nothing is tried again.
-        subjects = [subject for subject in subjects if subject.listing is not None and not subject.again]
-        finished = f"{len(subjects)} businesses that a run over midnight left are finished, " if subjects else ""
+        wanted = [subject for subject in wanted if subject.listing is not None and not subject.again]
+        finished = f"{len(wanted)} businesses that a run over midnight left are finished, " if wanted else ""
         notes.append(f"closed for sourcing: its day is not {clock.today()}, {finished}{stored} stored rows returned")
-    again = sum(subject.again for subject in subjects)
-    reused, calls, spend = stored - again, 0, 0
-    if subjects:
+    reused, calls, spend = stored - sum(subject.again for subject in wanted), 0, 0
+    mail = MailDomains(settings.website_resolver, policy().mail_check)
+    for business_id, email in () if shut is not None or late else unchecked:
+        await _checked_again(db, unit, mail, business_id, email)
+    if wanted:
         hashes = KeyedHashes(settings.suppression_key.get_secret_value())
+        visitor = Visitor(website, mail, hashes, policy())
         async with places.gateway.running(unit=unit, asset=ASSET) as scope:
-
-            async def work(subject: Subject) -> dict[str, Any]:
-                with places.gateway.about(subject.business_id):
-                    return _row(unit, await _enriched(subject, places, website, hashes), clock.now())
-
-            await each(
-                subjects, work, lambda rows: _store(db, unit, rows, clock.now()),
-                at_once=places.gateway.policies.of("website").concurrency, told=lambda done, total: progress(ASSET, done, total),
-            )  # fmt: skip
+            notes += await _Day(unit, db, clock, places, visitor, progress, len(wanted)).work(wanted)
         calls, spend = scope.calls, scope.spend_microusd
     with db.begin() as tx:
-        counts = _counts(tx, unit)
-        refused = row_rules.count_refused(tx, ASSET, unit)
-        retried = tx.scalar(sa.select(sa.func.count()).where(_of(unit), _RETRIED).select_from(enriched_businesses)) or 0
-        with_mail = tx.scalar(sa.select(sa.func.count(enriched_businesses.c.contact_email)).where(_of(unit))) or 0
+        counts = store.counts(tx, unit)
+        retried, refused = store.open_rows(tx, unit), row_rules.count_refused(tx, ASSET, unit)
+        tallies = {**counts, "with an address": store.with_address(tx, unit), **store.tallies(tx, unit)}
+        histogram = store.confidences(tx, unit)
     return StageReport(
         ASSET, unit, state, rows_in=expected, rows_out=counts.total() - retried, rows_rejected=refused,
         rows_reused=reused, rows_open=retried, calls=calls,
-        spend_microusd=spend, seconds=time.monotonic() - began, counts={**counts, "with an address": with_mail},
-        chart={**counts, "with an address": with_mail}, chart_title="what became of the businesses", notes=tuple(notes),
+        spend_microusd=spend, seconds=time.monotonic() - began, counts=tallies,
+        chart=histogram, chart_title="confidence of the match (businesses by tenth)", notes=tuple(notes),
     )  # fmt: skip
 
 
-async def _enriched(
-    subject: Subject, places: PlacesClient, website: WebsiteClient, hashes: KeyedHashes
-) -> dict[str, Any]:
+class _Day:
+    """One run over a day's businesses: those of an area's page are visited and stored together, the rest in batches."""
+
+    def __init__(
+        self, unit: CampaignDay, db: Database, clock: Clock, places: PlacesClient, visitor: Visitor, progress: Progress,
+        total: int,
+    ) -> None:  # fmt: skip
+        self._unit, self._db, self._clock, self._places = unit, db, clock, places
+        self._visitor, self._progress, self._total, self._done = visitor, progress, total, 0
+        self._locator = Locator(places, visitor.policy)
+        self._at_once = places.gateway.policies.of("website").concurrency
+        self._room = asyncio.Semaphore(
+            self._at_once
+        )  # over all pages: a reader that is overrun mistakes itself for slow sites
+
+    async def work(self, wanted: list[Subject]) -> list[str]:
+        """Finds, visits and stores; says how many pages of areas were bought and what ended them."""
+        with_content = [each for each in wanted if each.listing is not None]
+        async with asyncio.TaskGroup() as group:
+
+            async def arrived(page: list[tuple[Subject, Found]]) -> None:
+                if flow.takes_turns():
+                    await self._page(page)
+                else:  # the next page is asked for while this one's websites are visited
+                    group.create_task(self._page(page))
+
+            left = await self._locator.by_area(with_content, arrived)
+        left += [each for each in wanted if each.listing is None]
+        await flow.each(
+            left,
+            self._alone,
+            lambda rows: store.keep(self._db, self._unit, rows, self._clock.now()),
+            at_once=self._at_once,
+        )
+        pages, ended = self._locator.area_pages, self._locator.areas_ended_by
+        notes = [f"{pages} pages of areas searched"] if pages else []
+        return notes + ([f"the search of areas ended: {ended}"] if ended else [])
+
+    async def _page(self, page: list[tuple[Subject, Found]]) -> None:
+        rows: list[dict[str, Any]] = []
+        try:
+            await flow.each(page, lambda pair: self._row(*pair), rows.extend, at_once=self._at_once)
+        finally:  # what was paid for is kept, whatever stopped the rest
+            store.keep(self._db, self._unit, rows, self._clock.now())
+
+    async def _alone(self, subject: Subject) -> dict[str, Any]:
+        with self._places.gateway.about(subject.business_id):
+            found = await self._locator.alone(subject) if subject.listing is not None else Found(None)
+            return await self._row(subject, found)
+
+    async def _row(self, subject: Subject, found: Found) -> dict[str, Any]:
+        async with self._room:
+            with self._places.gateway.about(subject.business_id):
+                what = await _enriched(subject, found, self._visitor)
+        row = store.row(self._unit, what, self._clock.now())
+        self._done += 1
+        self._progress(ASSET, self._done, self._total)
+        return row
+
+
+async def _enriched(subject: Subject, found: Found, visitor: Visitor) -> dict[str, Any]:
     """The found part of a row; every way it can fail is a status with a reason."""
     base: dict[str, Any] = {
         "business_id": subject.business_id,
@@ -115,190 +144,45 @@ async def _enriched(
         return base | {
             "status": "unavailable", "reason": "source_content_gone", "place_match": "not_asked", "retryable": True,
         }  # fmt: skip  # sourced_businesses fetches it again when it is run again on its day
-    url, named_by = subject.yelp_url, "yelp"
-    try:
-        match = await _matched(subject.listing, places)
-    except VendorUnavailable as error:
-        return base | {
-            "status": "unavailable", "reason": f"places_{error.reason}", "place_match": "unavailable", "retryable": True,
-        }  # fmt: skip
-    except VendorRejected as error:
-        base |= {"place_match": "unavailable"}
-        if url is None:  # not "no website": nobody could be asked
-            return base | {"status": "unavailable", "reason": f"places_{error.reason}"}
+    sites = list(subject.sites)
+    if found.match is None:
+        reason = f"places_{found.error.reason}" if found.error is not None else "places_not_asked"
+        base |= {"place_match": "unavailable", "place_id": subject.place_id}
+        if isinstance(found.error, VendorUnavailable):
+            return base | {"status": "unavailable", "reason": reason, "retryable": True}
+        if not sites:  # not "no website": nobody could be asked
+            return base | {"status": "unavailable", "reason": reason}
     else:
-        base |= {"place_match": match.verdict, "match_score": match.score}
-        if match.place is not None:
-            base["place_id"] = match.place["id"]
-            closed = place_match.closed_reason(match.place)
+        base |= _matched(found.match)
+        place = found.match.place
+        if place is not None and found.match.best is not None:
+            closed = place_match.closed_reason(place)
             if closed:
                 return base | {"status": "no_website", "reason": closed}
-            if match.place.get("websiteUri"):
-                url, named_by = str(match.place["websiteUri"]), "places"
-    if url is None:
+            if place.get("websiteUri"):
+                sites.append(SiteCandidate(str(place["websiteUri"]), "places", found.match.best.confidence))
+    if not sites:
         reason = "none_known" if base.get("place_id") else f"place_{base['place_match']}"
         return base | {"status": "no_website", "reason": reason}
-    base["site_source"] = named_by
-    if not own_site.is_own(url):
-        return base | {"status": "no_website", "reason": "page_on_another_site"}
-    return base | await _visited(url, subject, website, hashes)
+    return base | await visitor.visit(sites, subject)
 
 
-async def _matched(listing: listings.Listing, places: PlacesClient) -> place_match.Match:
-    query = ", ".join(filter(None, (listing.name, listing.street, listing.city, listing.zip_code)))
-    found = await places.search_text(
-        query, latitude=listing.latitude, longitude=listing.longitude, radius_m=2_000, page_size=5
-    )
-    return place_match.best(listing, found)
-
-
-async def _visited(url: str, subject: Subject, website: WebsiteClient, hashes: KeyedHashes) -> dict[str, Any]:
-    """The home page, and the contact page when the home page shows no address."""
-    try:
-        home = await website.fetch(url)
-    except VendorRejected as error:
-        return {"status": "unreachable", "reason": error.reason}
-    except VendorUnavailable as error:
-        return {"status": "unavailable", "reason": f"site_{error.reason}", "retryable": True}
-    if not own_site.is_own(home.final_url):
-        return {"status": "no_website", "reason": "redirects_to_another_site"}
-    reading = page.read(home, hint=subject.listing.name if subject.listing else None)
-    if reading.facts["parked"]:
-        return {"status": "unreachable", "reason": "parked"}
-    facts, refused = dict(reading.facts), reading.facts["no_solicitation"]
-    hosts = {own_site.host_of(url), own_site.host_of(home.final_url)}
-    contact, contact_url = contacts.best(reading.emails, hosts), home.final_url
-    if contact is None and not refused and reading.contact_url is not None:
-        try:
-            second = await website.fetch(reading.contact_url)
-        except VendorError as error:
-            facts["contact_page_reason"] = error.reason
-        else:
-            more = page.read(second)
-            refused = facts["no_solicitation"] = more.facts["no_solicitation"]
-            contact, contact_url = contacts.best(more.emails, hosts), second.final_url
-    found = _published(home, reading, facts, hashes) | _located(reading.said, subject.place)
-    if contact is not None and not refused:
-        found |= {
-            "contact_email": contact.email, "contact_email_url": contact_url, "contact_email_how": contact.how,
-            "contact_email_hmac": hashes.address(contact.email),
+def _matched(match: place_match.Match) -> dict[str, Any]:
+    """What may be kept of a match: Google's id, the confidence, and codes of ours."""
+    told: dict[str, Any] = {"place_match": match.verdict}
+    if match.best is None:
+        return told
+    evidence = [*match.best.evidence, *([f"veto_{match.best.veto}"] if match.best.veto else [])]
+    if match.verdict == "matched":
+        return told | {
+            "place_id": match.best.place["id"], "match_score": match.best.confidence, "match_evidence": evidence
         }  # fmt: skip
-    return found
+    rejected = {"place_id": match.best.place["id"], "confidence": match.best.confidence, "evidence": evidence}
+    return told | {"rejected_candidate": rejected}
 
 
-def _published(home: SitePage, reading: page.Reading, facts: dict[str, Any], hashes: KeyedHashes) -> dict[str, Any]:
-    host, said = own_site.host_of(home.final_url), reading.said
-    return {
-        "status": "ok", "site_url": home.final_url, "site_host": host,
-        "site_domain_hmac": hashes.domain(own_site.registrable_domain(host)),
-        "own_name": said.name, "own_name_url": home.final_url if said.name else None, "own_phone": said.phone,
-        "own_address": said.address, "own_hours": said.hours, "platform": reading.platform, "page_facts": facts,
-        "fetched_at": home.fetched_at,
-    }  # fmt: skip
-
-
-def _located(said: own_words.Said, place: geography.Place) -> dict[str, Any]:
-    """Country, state and time zone: the own address when it lies in the target's states, else the target's.
-
-    A chain's site shows its head office, which says nothing about the branch that was sourced. A site that names another
-    country, or one that we cannot read, is not assumed to be in the US: such a lead is never mailed.
-    """
-    country = "US" if said.country is None else (said.country or None)
-    state = geography.state_of_zip(said.zip_code or "")
-    if state is None or state not in place.states:
-        return {"country": country}
-    return {
-        "country": country,
-        "state": state,
-        "timezone": geography.timezone_of_zip(said.zip_code or "") or place.timezone,
-    }
-
-
-_RETRIED = sa.and_(enriched_businesses.c.status == "unavailable", enriched_businesses.c.retryable)
-_COLUMNS = [column.name for column in enriched_businesses.columns]
-
-
-def _row(unit: CampaignDay, found: dict[str, Any], now: dt.datetime) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(_COLUMNS) | {"retryable": False, "fetched_at": now} | found
-    return row | {"campaign": unit.campaign, "cohort_on": unit.day, "expires_at": row["fetched_at"] + WORTH}
-
-
-def _store(db: Database, unit: CampaignDay, rows: list[dict[str, Any]], now: dt.datetime) -> None:
-    good, refused = row_rules.split(rows, ENRICHED_RULES, key="business_id")
-    with db.begin() as tx:
-        row_rules.store_refused(tx, ASSET, unit, refused, now)
-        good = [*map(exclusions.of_rows(tx, unit.campaign, good).withhold, good)]
-        if good:
-            statement = insert(enriched_businesses)
-            keys = {"campaign", "cohort_on", "business_id"}
-            changed = {name: statement.excluded[name] for name in _COLUMNS if name not in keys}
-            tx.execute(
-                statement.on_conflict_do_update(
-                    index_elements=sorted(keys), set_=changed, where=enriched_businesses.c.status == "unavailable"
-                ),
-                good,
-            )
-        campaign_days.mark_dirty(tx, unit, ASSET)
-
-
-def _subjects(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> tuple[list[Subject], int]:
-    """Those to enrich now, and how many the day has in all."""
-    u, s, t, e = unique_businesses, sourced_businesses, campaign_targets, enriched_businesses
-    wanted = sa.and_(
-        u.c.campaign == unit.campaign,
-        u.c.cohort_on == unit.day,
-        u.c.duplicate_of.is_(None),
-        u.c.excluded_reason.is_(None),
-    )
-    expected = tx.scalar(sa.select(sa.func.count()).select_from(u).where(wanted)) or 0
-    rows = tx.execute(
-        sa.select(
-            u.c.business_id, s.c.sourced_id, s.c.rank, s.c.yelp_id, t.c.kind, t.c.place, e.c.business_id.label("stored")
-        )
-        .join(s, s.c.sourced_id == u.c.sourced_id)
-        .join(t, sa.and_(t.c.campaign == s.c.campaign, t.c.cohort_on == s.c.cohort_on, t.c.target_id == s.c.target_id))
-        .outerjoin(
-            e, sa.and_(e.c.campaign == u.c.campaign, e.c.cohort_on == u.c.cohort_on, e.c.business_id == u.c.business_id)
-        )
-        .where(
-            wanted,
-            sa.or_(e.c.business_id.is_(None), sa.and_(_RETRIED, _due(now))),
-            ~_refused(unit, u.c.business_id),
-        )
-        .order_by(s.c.rank, s.c.sourced_id)
-    ).all()
-    known = content.read(tx, "yelp", [row.yelp_id for row in rows if row.yelp_id], now)
-    subjects = []
-    for row in rows:
-        place = geography.find(geography.PlaceSpec(row.kind, row.place))  # cached
-        said = known.get(row.yelp_id)
-        listing = listings.from_yelp(row.sourced_id, row.rank, said) if said else None
-        url = ((said or {}).get("attributes") or {}).get("business_url")
-        subjects.append(Subject(row.business_id, listing, url or None, place, row.stored is not None))
-    return subjects, expected
-
-
-def _due(now: dt.datetime) -> sa.ColumnElement[bool]:
-    """Whether a row that may be tried again is worth it now: a site rests for a while, a vendor's breaker decides for itself."""
-    site_was_down = enriched_businesses.c.reason.startswith("site_")
-    return sa.or_(~site_was_down, enriched_businesses.c.fetched_at <= now - RETRY_AFTER)
-
-
-def _refused(unit: CampaignDay, business_id: sa.ColumnElement[uuid.UUID]) -> sa.ColumnElement[bool]:
-    """Whether a row rule refused the business before: what was paid for and refused is not bought again."""
-    r = rejected_rows.c
-    same_day = sa.and_(r.asset == ASSET, r.campaign == unit.campaign, r.cohort_on == unit.day)
-    return sa.exists().where(same_day, r.row_key == sa.cast(business_id, sa.Text))
-
-
-def _of(unit: CampaignDay) -> sa.ColumnElement[bool]:
-    return sa.and_(enriched_businesses.c.campaign == unit.campaign, enriched_businesses.c.cohort_on == unit.day)
-
-
-def _counts(tx: sa.Connection, unit: CampaignDay) -> Counter[str]:
-    rows = tx.execute(
-        sa.select(enriched_businesses.c.status, sa.func.count().label("n"))
-        .where(_of(unit))
-        .group_by(enriched_businesses.c.status)
-    )
-    return Counter({row.status: row.n for row in rows})
+async def _checked_again(db: Database, unit: CampaignDay, mail: MailDomains, business_id: Any, email: str) -> None:
+    checked = await mail.check(email)
+    if checked.state != "unknown":
+        with db.begin() as tx:
+            store.checked(tx, unit, business_id, checked.state, checked.reason)

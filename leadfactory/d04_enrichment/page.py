@@ -26,7 +26,7 @@ from urllib.parse import urljoin
 from selectolax.lexbor import LexborHTMLParser
 
 from leadfactory.d00_gateway.website.client import SitePage
-from leadfactory.d04_enrichment import contacts, markup, own_words
+from leadfactory.d04_enrichment import addresses, contacts, languages, markup, own_words
 from leadfactory.d04_enrichment.own_site import host_of, registrable_domain
 
 _YEAR = re.compile(r"(?:©|\(c\)|copyright)\s{0,3}(?:\d{4}\s{0,2}[-–]\s{0,2})?((?:19|20)\d{2})", re.IGNORECASE)
@@ -60,13 +60,20 @@ _LOADED = (("wordpress", "/wp-content/"), ("wordpress", "/wp-includes/"), ("wix"
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """What one page says and what was measured on it; ``contact_url`` is the contact page that it links on its own domain."""
+    """What one page says and what was measured on it; ``contact_urls`` are the contact and imprint pages that it links on its
+    own domain, the likeliest first; ``language`` is an ISO 639-1 code, None when nothing tells."""
 
     said: own_words.Said
     emails: tuple[contacts.Contact, ...]
     platform: str | None
     facts: dict[str, Any]
-    contact_url: str | None
+    contact_urls: tuple[str, ...]
+    language: str | None
+
+    @property
+    def contact_url(self) -> str | None:
+        """The likeliest contact page."""
+        return self.contact_urls[0] if self.contact_urls else None
 
 
 def read(page: SitePage, *, hint: str | None = None) -> Reading:
@@ -75,14 +82,15 @@ def read(page: SitePage, *, hint: str | None = None) -> Reading:
     data = own_words.linked_data(tree)
     facts = _head(tree, page) | _technique(tree, page) | _answer(page)
     platform = _platform(tree)
+    code = addresses.code_of(tree)
     tree.strip_tags(["script", "style", "noscript", "template"])  # what no visitor reads
     text = tree.body.text(separator=" ", strip=True) if tree.body is not None else ""
     said = own_words.read(tree, text, data, hint)
     facts |= _content(tree, text) | _contact_facts(tree, text, said)
     facts["has_json_ld_business"] = bool(data)
-    return Reading(
-        said, tuple(contacts.contacts(tree, text, data)), platform, facts, _contact_url(tree, page.final_url)
-    )
+    language = languages.spoken(tree, text)
+    urls = _contact_urls(tree, page.final_url)
+    return Reading(said, tuple(addresses.published(tree, data, code)), platform, facts, urls, language)
 
 
 def _head(tree: LexborHTMLParser, page: SitePage) -> dict[str, Any]:
@@ -213,21 +221,27 @@ def _platform(tree: LexborHTMLParser) -> str | None:
     return next((name for name, mark in _LOADED if mark in loaded), None)
 
 
-def _contact_url(tree: LexborHTMLParser, base: str) -> str | None:
-    """The page where an address is looked for next: linked as contact, on the same registrable domain."""
-    own = registrable_domain(host_of(base))
-    for node in tree.css("a[href]"):
+# Where addresses are found, by what the link is called, in the languages of American shop fronts; the likeliest first.
+_CONTACT = (
+    ("contact", "contacto", "contáctenos", "contatti", "kontakt", "contato", "get in touch", "reach us", "联系", "聯絡", "お問い合わせ", "연락", "liên hệ"),
+    ("imprint", "impressum", "legal notice", "about", "location", "find us", "visit us", "nosotros", "staff", "team"),
+)  # fmt: skip
+
+
+def _contact_urls(tree: LexborHTMLParser, base: str) -> tuple[str, ...]:
+    """Pages where an address is looked for next: called contact or imprint, on the same registrable domain."""
+    own, here = registrable_domain(host_of(base)), base.split("#")[0]
+    found: dict[str, int] = {}
+    for node in tree.css("a[href]")[:2_000]:
         href = (node.attributes.get("href") or "").strip()
-        if "contact" not in href.lower() and "contact" not in node.text(strip=True).lower():
+        called = f"{href} {node.text(strip=True)[:200]}".lower()
+        rank = next((n for n, names in enumerate(_CONTACT) if any(name in called for name in names)), None)
+        if rank is None:
             continue
         try:
             url = urljoin(base, href).split("#")[0]
         except ValueError:
             continue
-        if (
-            url.startswith(("http://", "https://"))
-            and registrable_domain(host_of(url)) == own
-            and url != base.split("#")[0]
-        ):
-            return url
-    return None
+        if url.startswith(("http://", "https://")) and registrable_domain(host_of(url)) == own and url != here:
+            found[url] = min(rank, found.get(url, rank))
+    return tuple(sorted(found, key=lambda url: found[url]))  # the page's order among equals

@@ -138,7 +138,7 @@ class Api:
         return int(start)
 
     def _results(self, search: Search) -> list[GooglePlace]:
-        kept_as = (search.text, search.area, search.restricted)
+        kept_as = (search.text, search.area, search.restricted, search.type if search.category else None)
         if kept_as not in self._found:
             if len(self._found) > 2_000:
                 self._found.clear()
@@ -154,6 +154,13 @@ class Api:
         return places
 
     def _places(self, search: Search) -> list[GooglePlace]:
+        if (
+            search.category is not None and search.restricted is not None
+        ):  # "dentists" in a rectangle: all that are there
+            found = self._sandbox.world.places_of(search.type or search.category, *search.restricted)
+            return sorted(
+                found, key=lambda place: not _lies_in(place, search.within)
+            )  # the named place's own come first
         latitude, longitude, radius = search.area or (None, None, None)
         found = self._sandbox.world.places(search.text, latitude=latitude, longitude=longitude, radius_m=radius)
         if search.restricted:
@@ -170,6 +177,12 @@ def _wanted(search: Search, business: Any) -> bool:
     if search.price_levels and _LEVELS.get(business.price or "") not in search.price_levels:
         return False
     return not (search.min_rating and (business.rating or 0) < search.min_rating)
+
+
+def _lies_in(place: GooglePlace, where: str) -> bool:
+    """Whether a place's address has the ZIP code or the town that a text names; True when it names none."""
+    at = place.address
+    return not where or where == at.zip_code or where.lower() in {at.city.lower(), f"{at.city}, {at.state}".lower()}
 
 
 def _page_token(search: Search, start: int) -> str:

@@ -22,6 +22,11 @@ _TYPES: dict[str, tuple[type, ...]] = {
 _PRICE_LEVELS = frozenset(
     f"PRICE_LEVEL_{level}" for level in ("INEXPENSIVE", "MODERATE", "EXPENSIVE", "VERY_EXPENSIVE")
 )
+# Types that a text may name, of Table A; any other is known by the request's own includedType.
+_CATEGORIES = words(
+    "accounting beauty_salon car_repair dentist doctor electrician florist gym hair_salon hotel jewelry_store lawyer lodging plumber "
+    "preschool real_estate_agency restaurant roofing_contractor school spa store veterinary_care"
+)
 _MAX_RADIUS_M = 50_000
 _PAGE = 20
 
@@ -32,7 +37,11 @@ class BadRequest(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """An accepted search. ``area`` is (latitude, longitude, radius in metres); ``restricted`` is (south, west, north, east)."""
+    """An accepted search. ``area`` is (latitude, longitude, radius in metres); ``restricted`` is (south, west, north, east).
+
+    ``category`` is the place type that the text names, such as "dentists" or "dentists in 10001"; None for a business's name.
+    ``within`` is what follows "in"; empty when nothing does.
+    """
 
     text: str
     page_size: int
@@ -46,6 +55,8 @@ class Search:
     area: tuple[float, float, float] | None
     restricted: tuple[float, float, float, float] | None
     identity: str
+    category: str | None = None
+    within: str = ""
 
 
 def checked_search(body: dict[str, Any]) -> Search:
@@ -76,9 +87,19 @@ def checked_search(body: dict[str, Any]) -> Search:
         by_distance=_rank(body) == "DISTANCE",
         area=_around(restricted) if restricted else _bias(body["locationBias"]) if "locationBias" in body else None,
         restricted=restricted,
+        category=_category(text, body.get("includedType")),
+        within=text.partition(" in ")[2].strip(),
         # What must not change between the pages of one search.
         identity=hex_token(json.dumps({k: v for k, v in body.items() if k != "pageToken"}, sort_keys=True), length=16),
     )
+
+
+def _category(text: str, included: str | None) -> str | None:
+    """The place type that a text is a word for: "Hair salons in Austin, TX" is one; "Joe's Pizza" is none."""
+    words = text.lower().partition(" in ")[0].replace("_", " ").split()
+    named = "_".join(words)
+    known = _CATEGORIES | ({included} if included else set())
+    return next((each for each in (named, named.removesuffix("s"), named.removesuffix("es")) if each in known), None)
 
 
 def _page_size(body: dict[str, Any]) -> int:

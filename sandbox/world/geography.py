@@ -85,6 +85,16 @@ def near(latitude: float, longitude: float, radius_m: float) -> list[Zip]:
     return inside or [by_distance[0][2]]
 
 
+def around(south: float, west: float, north: float, east: float) -> list[Zip]:
+    """ZIP codes of which a part can lie in a rectangle: businesses are up to 0.012 degrees from the centre."""
+    reach = 0.0121
+    return [
+        z
+        for z in _all()[0].values()
+        if south - reach <= z.latitude <= north + reach and west - reach <= z.longitude <= east + reach
+    ]
+
+
 def distance_m(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:
     """Metres between two points, on a sphere."""
     a, b = math.radians(latitude), math.radians(other_latitude)

@@ -110,6 +110,22 @@ class SeededWorld:
         best = [business for _, _, business in sorted(scored)[:20]]
         return [known for each in best if (known := views.on_google(self.seed, each)) is not None]
 
+    def places_of(self, kind: str, south: float, west: float, north: float, east: float) -> list[GooglePlace]:
+        """All places of a type inside a rectangle, the most prominent first; names play no part."""
+        found = []
+        for zone in geography.around(south, west, north, east):
+            for vertical, words in VERTICALS.items():
+                if kind in words.places:
+                    for business in self.cohort(zone.code, vertical):
+                        known = views.on_google(self.seed, business)
+                        if (
+                            known
+                            and south <= known.address.latitude <= north
+                            and west <= known.address.longitude <= east
+                        ):
+                            found.append(known)
+        return sorted(found, key=lambda each: views.google_rank(self.seed, each))
+
     def _names_in(self, code: str) -> dict[str, list[tuple[Business, set[str], set[str]]]]:
         """Word of a name → the businesses of a ZIP that carry it, with the words of their names and streets."""
         index: dict[str, list[tuple[Business, set[str], set[str]]]] = {}

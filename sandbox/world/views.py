@@ -67,6 +67,11 @@ def yelp_rank(seed: int, listing: YelpListing) -> bytes:
     return digest(seed, "rank", listing.yelp_id)
 
 
+def google_rank(seed: int, place: GooglePlace) -> bytes:
+    """How prominent Google holds a place to be; it does not agree with Yelp's order."""
+    return digest(seed, "prominence", place.place_id)
+
+
 def _respelt(line: str) -> str:
     for short, long in _ENDINGS:
         if line.endswith(short):

@@ -54,3 +54,40 @@ def test_garbage_does_not_stop_the_server(running, resolve, site_like):
         for garbage in (b"", b"\x00", b"\xff" * 40):
             sender.sendto(garbage, ("127.0.0.1", running.port))
     assert addresses(resolve(site_like().host))
+
+
+def exchangers(answer):
+    return [record.to_text() for found in answer.answer for record in found]
+
+
+def test_most_sites_domains_name_a_mail_server_that_has_an_address(resolve, world):
+    hosts = {each.host for each in world.within("10001", "restaurant") if each.host and not each.chain}
+    living = sorted(host for host in hosts if world.site(host).behaviour not in {"dead_domain", "private_address"})
+    told = {host: exchangers(resolve(host, "MX")) for host in living}
+    with_mail = {host: found for host, found in told.items() if found not in ([], ["0 ."])}
+    assert 0.8 < len(with_mail) / len(told) < 1
+    assert [] in told.values()
+    assert ["0 ."] in told.values()
+    host, (server,) = next(iter(with_mail.items()))
+    assert server == f"10 mail.{host}."
+    assert addresses(resolve(f"mail.{host}"))
+
+
+def test_a_dead_domain_has_no_mail_server(resolve, site_like):
+    assert resolve(site_like(behaviour="dead_domain").host, "MX").rcode() == dns.rcode.NXDOMAIN
+
+
+def test_a_mailbox_provider_has_a_mail_server_and_no_site(resolve):
+    assert exchangers(resolve("gmail.com", "MX")) == ["10 mx.gmail.com."]
+    assert addresses(resolve("mx.gmail.com"))
+    assert addresses(resolve("gmail.com")) == []
+
+
+def test_questions_about_mail_can_be_made_to_fail(resolve, site_like, api):
+    host = site_like().host
+    api.post("/_admin/options", json={"dns_servfail": True}).raise_for_status()
+    try:
+        assert resolve(host, "MX").rcode() == dns.rcode.SERVFAIL
+        assert addresses(resolve(host))
+    finally:
+        api.post("/_admin/options", json={"dns_servfail": False}).raise_for_status()

@@ -43,6 +43,10 @@ class Block:
         self.asked.append((text, latitude, longitude, radius_m))
         return [] if "nothing" in text else [self.place(f"P{key}") for key in self._all]
 
+    def places_of(self, kind, south, west, north, east):
+        everything = [self.place(f"P{key}") for key in self._all] if kind == "cafe" else []
+        return [p for p in everything if south <= p.address.latitude <= north and west <= p.address.longitude <= east]
+
     def place(self, place_id):
         b = self._all.get(place_id.removeprefix("P"))
         return b and GooglePlace(place_id, f"Café {b.key}", b.phone, b.host and f"https://{b.host}", b.address, b.key)
@@ -175,3 +179,34 @@ def test_only_reads_that_were_answered_are_in_the_truth_log(client, state):
     search(client)
     search(client, pageSize=99)
     assert [row[:2] for row in state.truth] == [("places", "search")]
+
+
+def ids(response):
+    return [place["id"] for place in response.json().get("places", [])]
+
+
+def test_an_area_search_gives_every_place_of_its_type_inside_and_nothing_else(client, state):
+    asked = {"textQuery": "cafes", "includedType": "cafe", "strictTypeFiltering": True, "locationRestriction": BOX}
+    assert ids(search(client, **asked)) == [f"Pb{i}" for i in range(5)]
+    assert state.world.asked == []  # names play no part
+    assert ids(search(client, **asked | {"includedType": "dentist", "textQuery": "dentists"})) == []
+
+
+def test_the_places_of_the_town_that_the_words_name_come_before_their_neighbours(client, state):
+    moved = state.world._all["b0"]
+    state.world._all["b0"] = dataclasses.replace(moved, address=dataclasses.replace(moved.address, zip_code="10018"))
+    asked = {"textQuery": "cafes in 10001", "includedType": "cafe", "locationRestriction": BOX}
+    assert ids(search(client, **asked)) == ["Pb1", "Pb2", "Pb3", "Pb4", "Pb0"]
+
+
+def test_an_area_search_has_pages_like_any_other(client):
+    wide = {"rectangle": {"low": {"latitude": 40.0, "longitude": -75}, "high": {"latitude": 41.0, "longitude": -73}}}
+    asked = {"textQuery": "cafe", "includedType": "cafe", "locationRestriction": wide}
+    first = search(client, **asked).json()
+    second = search(client, **asked, pageToken=first["nextPageToken"]).json()
+    assert len({place["id"] for place in first["places"] + second["places"]}) == 40
+
+
+def test_a_businesss_name_is_no_area_search(client, state):
+    search(client, textQuery="Joe's Pizza", includedType="cafe", locationRestriction=BOX)
+    assert state.world.asked[-1][0] == "Joe's Pizza"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from leadfactory.d00_gateway.errors import VendorUnavailable
-from leadfactory.d00_gateway.places import PlacesClient
+from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
+from leadfactory.d00_gateway.places import Box, PlacesClient
 from leadfactory.d00_gateway.yelp import YelpClient
 
 
@@ -23,7 +23,33 @@ async def test_businesses_of_yelp_are_found_with_the_fields_of_the_mask(gateway,
         found += await places.search_text(f"{business['name']}, {address}", page_size=1)
     assert len(found) >= 5
     assert any(place.get("websiteUri") for place in found)
-    assert all({"id", "displayName", "formattedAddress", "location"} <= place.keys() for place in found)
+    assert all({"id", "displayName", "addressComponents", "location"} <= place.keys() for place in found)
+
+
+async def test_ids_lead_to_the_details_that_a_search_gives(places):
+    box = Box(40.738, -74.01, 40.762, -73.98)
+    known = (await places.search_area("restaurants in 10001", box, included_type="restaurant")).places[0]
+    query = f"{known['displayName']['text']}, 10001"
+    (found,) = await places.search_text(query, page_size=1)
+    ids = await places.search_ids(query, page_size=1)
+    assert ids == [found["id"]]
+    assert await places.details(ids[0]) == found
+
+
+async def test_an_area_is_read_page_by_page_and_holds_its_type_only(places):
+    box, ids, page = Box(40.738, -74.01, 40.762, -73.98), [], None
+    for _ in range(3):
+        answer = await places.search_area("dentists in 10001", box, included_type="dentist", page=page)
+        ids += [place["id"] for place in answer.places]
+        assert all("dentist" in place["types"] for place in answer.places)
+        page = answer.next_page
+    assert (len(ids), len(set(ids)), page) == (60, 60, None)
+
+
+async def test_an_id_that_nobody_gave_is_refused(places):
+    with pytest.raises(VendorRejected) as caught:
+        await places.details("ChIJnobody")
+    assert caught.value.reason == "not_found"
 
 
 async def test_what_google_does_not_know_is_an_empty_list(places):

@@ -9,6 +9,7 @@ import datetime as dt
 import types
 import uuid
 
+import dns.rcode
 import pytest
 import sqlalchemy as sa
 
@@ -61,11 +62,23 @@ class World:
             running=running, about=lambda business: contextlib.nullcontext(), policies=policies
         )
 
-    async def search_text(self, query, *, latitude=None, longitude=None, radius_m=None, page_size=3):
+    def microusd(self, item):
+        return {"text_search_enterprise": 35_000, "place_details_enterprise": 20_000}[item]
+
+    async def search_ids(self, query, *, latitude=None, longitude=None, radius_m=None, page_size=3):
         self.asked.append(query)
         if isinstance(self.places, Exception):
             raise self.places
-        return self.places
+        return [place["id"] for place in self.places][:page_size]
+
+    async def details(self, place_id):
+        self.asked.append(place_id)
+        if isinstance(self.places, Exception):
+            raise self.places
+        found = [place for place in self.places if place["id"] == place_id]
+        if not found:
+            raise VendorRejected("places", "places/details", "not_found", status=404)
+        return found[0]
 
     async def fetch(self, url):
         self.asked.append(url)
@@ -76,9 +89,9 @@ class World:
 
 
 @pytest.fixture
-def run(database: Database):
+def run(database: Database, names):
     """Enriches one business of a day; the same business at every call."""
-    clock, settings = Clock(start=NOW), Settings(env="test")
+    clock, settings = Clock(start=NOW), Settings(env="test").model_copy(update={"website_resolver": names.address})
     with database.begin() as tx:
         campaigns.seed(
             tx, vertical="restaurant", places=[campaigns.PlaceSpec("zip", "10001")], quota=5, name="shops", now=NOW
@@ -174,7 +187,7 @@ def test_the_contact_page_is_read_only_when_the_home_page_has_no_address(run, ro
     )
     run(world)
     assert (row().contact_email, row().contact_email_url) == ("hello@joes.example", contact)
-    assert world.asked[1:] == ["https://joes.example/", contact]
+    assert world.asked[2:] == ["https://joes.example/", contact]
 
 
 def test_a_contact_page_that_fails_is_noted_and_the_rest_is_kept(run, row):
@@ -270,3 +283,144 @@ def test_a_site_of_another_country_is_not_assumed_to_be_american(run, row, told,
     data = '{"@type":"Store","address":{"streetAddress":"1 King St","addressCountry":"%s"}}' % told  # noqa: UP031
     run(World(pages={"https://joes.example/": f'<title>J</title><script type="application/ld+json">{data}</script>'}))
     assert row().country == country
+
+
+def test_what_was_rejected_is_kept_as_id_confidence_and_codes_only(run, row):
+    far = PLACE | {"id": "far", "displayName": {"text": "Joe's Pizza"}, "location": {"latitude": 37.2, "longitude": -93.3}, "nationalPhoneNumber": "(417) 555-0100"}  # fmt: skip
+    report = run(World(places=[far]))
+    got = row()
+    assert (got.place_match, got.place_id, got.match_score, got.reason) == ("vetoed", None, None, "place_vetoed")
+    assert got.rejected_candidate == {
+        "place_id": "far", "confidence": 0.01, "evidence": ["phone_differs", "name_same", "around", "veto_another_town"]
+    }  # fmt: skip
+    assert report.chart["0.0–0.1"] == 1
+
+
+def test_a_match_is_kept_with_its_confidence_and_evidence(run, row):
+    report = run(World())
+    assert float(row().match_score) > 0.99
+    assert row().match_evidence == ["phone_same", "name_same", "near"]
+    assert report.chart["0.9–1.0"] == 1
+
+
+def test_each_field_says_where_it_comes_from(run, row):
+    run(World())
+    sources = row().field_sources
+    assert sources["contact_email"] == {
+        "source": "own_site", "url": "https://joes.example/", "fetched_at": NOW.isoformat(), "confidence": 0.95
+    }  # fmt: skip
+    assert sources["site_url"]["source"] == "places"
+    assert sources["own_phone"]["confidence"] == 0.98  # the listing says the same
+    assert sources["own_hours"] == {"source": "own_site", "reason": "not_on_the_site"}
+
+
+def test_a_retry_asks_for_the_place_that_is_known(run, row):
+    run(World(pages={"https://joes.example/": VendorUnavailable("website", "page", "timeout")}))
+    assert row().place_id == "place-1"
+    later = World()
+    run(later, on=Clock(start=NOW + dt.timedelta(minutes=61)))
+    assert later.asked == ["place-1", "https://joes.example/"]
+
+
+YELPS = {"attributes": {"business_url": "https://joes-of-yelp.example/"}}
+TWO = {"https://joes.example/": HOME, "https://joes-of-yelp.example/": HOME}
+LIKELY = PLACE | {"nationalPhoneNumber": None}  # a place that is only probably the business
+
+
+def test_a_website_that_was_named_is_not_overwritten_by_a_likely_ones(run, row):
+    run(World(places=[LIKELY], pages=TWO), listing=LISTING | YELPS)
+    assert (row().site_host, row().site_source) == ("joes-of-yelp.example", "yelp")
+
+
+def test_a_website_that_is_gone_gives_way_to_the_other_that_was_named(run, row):
+    run(World(places=[LIKELY], pages={"https://joes.example/": HOME}), listing=LISTING | YELPS)
+    assert (row().status, row().site_host, row().site_source) == ("ok", "joes.example", "places")
+
+
+def test_a_website_that_is_only_down_is_waited_for(run, row):
+    down = VendorUnavailable("website", "page", "timeout")
+    run(
+        World(places=[LIKELY], pages={"https://joes.example/": HOME, "https://joes-of-yelp.example/": down}),
+        listing=LISTING | YELPS,
+    )
+    assert (row().status, row().reason, row().site_source) == ("unavailable", "site_timeout", "yelp")
+
+
+@pytest.mark.parametrize(
+    ("records", "state", "reason", "email"),
+    [
+        ({}, "accepted", "mx", "info@joes.example"),
+        ({("joes.example", "MX"): []}, "weak", "no_mx_but_address", "info@joes.example"),
+        ({("joes.example", "MX"): ["0 ."]}, "refused", "null_mx", None),
+        ({("joes.example", "MX"): [], ("joes.example", "A"): []}, "refused", "no_mail_server", None),
+    ],
+)
+def test_an_address_is_kept_only_when_its_domain_can_take_mail(run, row, names, records, state, reason, email):
+    names.said = records
+    run(World())
+    got = row()
+    assert (got.contact_email_check, got.contact_email_check_reason, got.contact_email) == (state, reason, email)
+    assert (got.contact_email_kind == "role") == (email is not None)
+    if email is None:
+        assert got.field_sources["contact_email"]["reason"] == reason
+
+
+def test_the_next_address_is_taken_when_the_first_ones_domain_takes_no_mail(run, row, names):
+    names.said = {("joes.example", "MX"): ["0 ."]}
+    run(World(pages={"https://joes.example/": HOME + "<p>joes.pizza@gmail.com</p>"}))
+    assert (row().contact_email, row().contact_email_kind) == ("joes.pizza@gmail.com", "free_mail")
+
+
+@pytest.mark.parametrize(
+    ("records", "state", "email"),
+    [({}, "accepted", "info@joes.example"), ({("joes.example", "MX"): ["0 ."]}, "refused", None)],
+)
+def test_a_domain_that_nobody_could_ask_about_is_asked_again_without_a_call(run, row, names, records, state, email):
+    names.codes = {"joes.example": dns.rcode.SERVFAIL}
+    run(World())
+    assert (row().contact_email, row().contact_email_check, row().contact_email_check_reason) == (
+        "info@joes.example",
+        "unknown",
+        "resolver_silent",
+    )
+    names.codes, names.said = {}, records
+    again = World()
+    run(again)
+    assert (row().contact_email_check, row().contact_email, again.asked) == (state, email, [])
+
+
+def test_two_more_pages_are_read_at_most(run, row):
+    links = (
+        "<title>Joe's</title><a href='/about'>About</a><a href='/contact'>Contact</a><a href='/impressum'>Impressum</a>"
+    )
+    world = World(pages={"https://joes.example/": links, "https://joes.example/contact": "<p>Call</p>", "https://joes.example/about": "<p>a@joes.example</p>"})  # fmt: skip
+    run(world)
+    assert world.asked[2:] == [f"https://joes.example/{page}" for page in ("", "contact", "about")]
+    assert (row().contact_email, row().contact_email_url) == ("a@joes.example", "https://joes.example/about")
+
+
+@pytest.mark.parametrize(
+    ("html", "field", "reason"),
+    [
+        ("<title>J</title>", "contact_email", "none_on_the_site"),
+        ("<p>bob@agency.example</p>", "contact_email", "only_strangers_addresses"),
+        (HOME + "<p>No solicitation.</p>", "contact_email", "asks_sellers_not_to_write"),
+        ('<script type="application/ld+json">{"@type":"Store","address":{"streetAddress":"1 A","addressCountry":"CA"}}</script>', "country", "site_names_another_country"),
+        ('<script type="application/ld+json">{"@type":"Store","address":{"streetAddress":"1 A","addressCountry":"Kanada!"}}</script>', "country", "country_unreadable"),
+    ],
+)  # fmt: skip
+def test_what_is_unknown_or_unusable_has_its_reason(run, row, html, field, reason):
+    run(World(pages={"https://joes.example/": html}))
+    assert (row().status, row().field_sources[field]["reason"]) == ("ok", reason)
+
+
+def test_a_site_under_another_countrys_domain_that_shows_nothing_american_is_not_assumed_to_be(run, row):
+    place = PLACE | {"websiteUri": "https://joes.co.uk/"}
+    run(World(places=[place], pages={"https://joes.co.uk/": "<title>Joe's</title>"}))
+    assert (row().country, row().field_sources["country"]["reason"]) == (None, "site_of_another_country")
+
+
+def test_a_page_in_another_language_says_which(run, row):
+    html = "<html lang=en><body>" + "我们提供最好的比萨饼欢迎光临请致电预约营业时间周一至周五" * 2
+    run(World(pages={"https://joes.example/": html}))
+    assert (row().status, row().site_language) == ("ok", "zh")

@@ -16,8 +16,11 @@ from leadfactory.yaml_config import ConfigError
 PERSONAL = re.compile(
     r"email|phone|address|name|url|key|salt|hmac|hash|subject|body|preview|headline|text|wording|sender"
 )
-# The business's own name as its website publishes it with its page; how (never what) an address was published; who worded.
-ALLOWED = {"own_name", "own_name_url", "contact_email_how", "wording"}
+# The business's own name as its website publishes it with its page; how an address was published, of which kind it is and whether
+# it takes mail (never what it is); who worded.
+ALLOWED = {
+    "own_name", "own_name_url", "contact_email_how", "contact_email_kind", "contact_email_check", "contact_email_check_reason", "wording",
+}  # fmt: skip
 EXPORTED = [
     (table, column) for table, rules in {**policy().tables, **policy().registries}.items() for column in rules.export
 ]
