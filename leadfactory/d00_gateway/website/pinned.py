@@ -12,7 +12,7 @@ import httpcore
 import httpx
 
 from leadfactory.d00_gateway.errors import VendorRejected
-from leadfactory.d00_gateway.website import guard
+from leadfactory.d00_gateway.website import certificates, guard
 from leadfactory.d00_gateway.website.limits import Patience, SiteLimits
 from leadfactory.d00_gateway.website.reading import Body, TooLarge
 from leadfactory.d00_gateway.website.resolver import resolve
@@ -25,23 +25,30 @@ class PinnedTransport(httpx.AsyncBaseTransport):
     """One request at a time to a judged host; connections are kept per host name, so no certificate serves two names.
 
     Request extensions: ``patience`` (a Patience), ``cut_at`` (keep that many bytes of a longer body instead of refusing
-    it). Response extensions: ``wire_encoding``, the Content-Encoding it came in, empty for none, and ``location``, which is
-    no header of the response because httpx raises over one that it cannot read.
+    it), ``verified`` (False reads a public page in spite of a bad certificate, which is then a measured fault of the site;
+    nothing secret is ever sent). Response extensions: ``wire_encoding``, the Content-Encoding it came in, empty for none;
+    ``certificate`` (a Certificate or None); ``declared_bytes``, the Content-Length or None; and ``location``, which is no
+    header of the response because httpx raises over one that it cannot read.
     """
 
     def __init__(self, settings: Settings, limits: SiteLimits) -> None:
         self._limits = limits
         sandbox = settings.env != "production" and bool(settings.website_gateway)
-        verify = httpx.create_ssl_context(trust_env=False)
+        verify, lax = httpx.create_ssl_context(trust_env=False), ssl.create_default_context()
+        lax.check_hostname, lax.verify_mode = False, ssl.CERT_NONE
         if sandbox and settings.website_ca_file is not None and settings.website_ca_file.is_file():
             verify.load_verify_locations(settings.website_ca_file)
-        network = _JudgedNetwork(settings.website_resolver, settings.website_gateway if sandbox else "")
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=verify,
+        self._network = _JudgedNetwork(settings.website_resolver, settings.website_gateway if sandbox else "")
+        self._pool = self._pool_with(verify)
+        self._lax_pool = self._pool_with(lax)
+
+    def _pool_with(self, context: ssl.SSLContext) -> httpcore.AsyncConnectionPool:
+        return httpcore.AsyncConnectionPool(
+            ssl_context=context,
             max_connections=32,
             max_keepalive_connections=8,
-            keepalive_expiry=2.0,  # a host is asked two or three times in a row; httpcore looks through all kept ones at each request
-            network_backend=network,
+            keepalive_expiry=2.0,  # a host is asked a few times in a row; httpcore looks through all kept ones at each request
+            network_backend=self._network,
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -64,6 +71,10 @@ class PinnedTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Closes the connections."""
         await self._pool.aclose()
+        await self._lax_pool.aclose()
+
+    def _pool_of(self, request: httpx.Request) -> httpcore.AsyncConnectionPool:
+        return self._pool if request.extensions.get("verified", True) else self._lax_pool
 
     async def _ask(self, request: httpx.Request, host: str) -> httpx.Response:
         port = guard.PORTS[request.url.scheme]
@@ -75,10 +86,13 @@ class PinnedTransport(httpx.AsyncBaseTransport):
             extensions={"timeout": request.extensions.get("timeout", {})},
         )
         async with asyncio.timeout(self._limits.first_byte_s):
-            answer = await self._pool.handle_async_request(asked)
+            answer = await self._pool_of(request).handle_async_request(asked)
         try:
             headers = httpx.Headers(answer.headers)
-            encoding, cut_at = headers.get("content-encoding", ""), request.extensions.get("cut_at")
+            certificate = certificates.of_handshake(_tls_of(answer))
+            declared = headers.get("content-length", "")
+            encoding = "" if request.method == "HEAD" else headers.get("content-encoding", "")
+            cut_at = request.extensions.get("cut_at")
             body = Body(encoding, most=cut_at or self._limits.body_bytes, cut=cut_at is not None)
             async for chunk in answer.aiter_stream():
                 if not body.add(chunk):
@@ -87,12 +101,19 @@ class PinnedTransport(httpx.AsyncBaseTransport):
             raise VendorRejected("website", "page", "too_large", status=answer.status, detail=str(error)) from None
         finally:
             await answer.aclose()
-        extensions = {"wire_encoding": body.encoding, "location": headers.get("location", "")}
+        extensions: dict[str, Any] = {"wire_encoding": body.encoding, "location": headers.get("location", "")}
+        extensions["certificate"] = certificate
+        extensions["declared_bytes"] = int(declared) if declared.isdecimal() and len(declared) < 16 else None
         for name in ("content-encoding", "content-length", "transfer-encoding", "location"):
             headers.pop(name, None)
         return httpx.Response(
             answer.status, headers=headers, content=body.content(), request=request, extensions=extensions
         )
+
+
+def _tls_of(answer: httpcore.Response) -> ssl.SSLObject | None:
+    stream: httpcore.AsyncNetworkStream | None = answer.extensions.get("network_stream")
+    return stream.get_extra_info("ssl_object") if stream is not None else None
 
 
 class _JudgedNetwork(httpcore.AsyncNetworkBackend):

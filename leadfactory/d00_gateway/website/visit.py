@@ -1,0 +1,201 @@
+"""One bounded visit of one website: every request counts against the visit's requests, seconds and bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import httpx
+
+from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
+from leadfactory.d00_gateway.website import guard
+from leadfactory.d00_gateway.website.answers import Certificate, SiteAnswer, SitePage
+from leadfactory.d00_gateway.website.limits import Patience, SiteLimits, VisitLimits
+from leadfactory.d00_gateway.website.reading import looks_like_html, text_of
+from leadfactory.d00_gateway.website.robots import Robots, RobotsFile
+
+REDIRECTS = {301, 302, 303, 307, 308}
+
+
+class Asks(Protocol):
+    """One request of one URL, as WebsiteClient makes it."""
+
+    def __call__(
+        self,
+        url: httpx.URL,
+        endpoint: str,
+        patience: Patience,
+        *,
+        method: str = "GET",
+        cut_at: int | None = None,
+        verified: bool = True,
+        any_status: bool = False,
+    ) -> Awaitable[httpx.Response]: ...
+
+
+class SiteVisit:
+    """Pages and small questions of one site, within ``total``; not thread-safe, for one task.
+
+    Attributes: ``requests`` made so far; ``bytes`` read so far, decoded.
+    """
+
+    def __init__(self, ask: Asks, robots: Robots, limits: SiteLimits, total: VisitLimits) -> None:
+        self._ask, self._robots, self._limits, self._total = ask, robots, limits, total
+        self._left_s = total.seconds
+        self.requests = self.bytes = 0
+
+    async def page(self, url: str, *, verified: bool = True) -> SitePage:
+        """The page at ``url`` after at most five redirects, each of which is judged anew.
+
+        Raises:
+            VendorRejected: ``invalid_url``, ``blocked_address``, ``dns_failure``, ``refused``, ``tls_error``, ``robots``,
+                ``too_many_redirects``, ``too_large``, ``not_html`` or ``http_error`` (4xx, or a redirect to nowhere).
+            VendorUnavailable: ``timeout``, ``connect_failed``, ``connection_lost``, ``dns_unavailable``, ``server_error``
+                (5xx), ``robots_unreachable``, ``malformed_answer``, ``visit_limit`` and what the gateway refuses.
+        """
+        at, hops = parsed(url), list[str]()
+        with self._patience() as patience:
+            while True:
+                guard.judge_url(at)
+                await self._allowed(at, patience, verified)
+                response = await self._one(at, "page", patience, verified=verified)
+                if not 300 <= response.status_code < 400:
+                    return _page(url, at, response, tuple(hops))
+                location = response.extensions.get("location")
+                if response.status_code not in REDIRECTS or not location:
+                    status = response.status_code
+                    raise VendorRejected("website", "page", "http_error", status=status, detail="a redirect to nowhere")
+                hops.append(str(at))
+                if len(hops) > self._limits.redirects:
+                    detail = f"more than {self._limits.redirects}"
+                    raise VendorRejected("website", "page", "too_many_redirects", detail=detail)
+                at = parsed(location, base=at)
+
+    async def question(
+        self, url: str, *, method: str = "HEAD", cut_at: int | None = None, verified: bool = True
+    ) -> SiteAnswer:
+        """One request without following redirects; any status is an answer. ``cut_at`` bounds what is read of a body.
+
+        Raises:
+            VendorRejected, VendorUnavailable: as ``page``, but for statuses and content.
+        """
+        at = parsed(url)
+        guard.judge_url(at)
+        with self._patience() as patience:
+            await self._allowed(at, patience, verified)
+            response = await self._one(
+                at, "probe", patience, method=method, cut_at=cut_at, verified=verified, any_status=True
+            )
+        declared = response.extensions.get("declared_bytes")
+        size = declared if declared is not None else (len(response.content) if method == "GET" else None)
+        return SiteAnswer(
+            str(at), method, response.status_code, dict(response.headers.items()), response.extensions["location"], size,
+            response.content, response.extensions["fetched_at"], response.extensions.get("certificate"),
+        )  # fmt: skip
+
+    async def robots(self, url: str, *, verified: bool = True) -> RobotsFile:
+        """robots.txt of the URL's host, from what was read before where it was.
+
+        Raises:
+            VendorRejected, VendorUnavailable: as ``page``.
+        """
+        at = parsed(url)
+        guard.judge_url(at)
+        with self._patience() as patience:
+            return await self._robots.file(at, self._fetching(patience, verified))
+
+    async def _allowed(self, at: httpx.URL, patience: Patience, verified: bool) -> None:
+        await self._robots.check(at, self._fetching(patience, verified))
+
+    def _fetching(self, patience: Patience, verified: bool) -> Callable[[httpx.URL], Awaitable[httpx.Response]]:
+        return lambda robots: self._one(robots, "robots", patience, verified=verified)
+
+    async def _one(
+        self,
+        at: httpx.URL,
+        endpoint: str,
+        patience: Patience,
+        *,
+        method: str = "GET",
+        cut_at: int | None = None,
+        verified: bool = True,
+        any_status: bool = False,
+    ) -> httpx.Response:
+        self._room(endpoint)
+        self.requests += 1
+        response = await self._ask(
+            at, endpoint, patience, method=method, cut_at=cut_at, verified=verified, any_status=any_status
+        )
+        self.bytes += len(response.content)
+        return response
+
+    def _room(self, endpoint: str) -> None:
+        spent = (
+            f"{self.requests} requests" if self.requests >= self._total.requests
+            else f"{self.bytes} bytes" if self.bytes >= self._total.bytes
+            else f"{self._total.seconds:g} s" if self._left_s <= 0
+            else None
+        )  # fmt: skip
+        if spent is not None:
+            raise VendorUnavailable(
+                "website", endpoint, "visit_limit", detail=f"{spent} are spent", left_the_house=False
+            )
+
+    def _patience(self) -> _Shared:
+        return _Shared(self, self._limits.total_s)
+
+
+class _Shared:
+    """A fetch's patience, taken out of the visit's."""
+
+    def __init__(self, visit: SiteVisit, most_s: float) -> None:
+        self._visit = visit
+        self._given = min(most_s, visit._left_s)
+        self._patience = Patience(self._given)
+
+    def __enter__(self) -> Patience:
+        return self._patience
+
+    def __exit__(self, *_: object) -> None:
+        self._visit._left_s -= self._given - self._patience.left_s
+
+
+def _page(asked: str, at: httpx.URL, response: httpx.Response, hops: tuple[str, ...]) -> SitePage:
+    kind = (response.headers.get_list("content-type") or [""])[-1]  # of several the last counts, as in browsers
+    if not looks_like_html(response.content, kind):
+        detail = f"content type {kind[:80]!r}"
+        raise VendorRejected("website", "page", "not_html", status=response.status_code, detail=detail)
+    certificate: Certificate | None = response.extensions.get("certificate")
+    return SitePage(
+        requested_url=asked,
+        final_url=str(at),
+        status=response.status_code,
+        headers=dict(response.headers.items()),
+        html=text_of(response.content, kind),
+        byte_count=len(response.content),
+        elapsed_ms=int(response.extensions["latency_ms"]),
+        redirects=hops,
+        https=at.scheme == "https",
+        compressed=bool(response.extensions.get("wire_encoding")),
+        fetched_at=response.extensions["fetched_at"],
+        cookies=_cookie_names(response.headers.get_list("set-cookie")),
+        certificate=certificate,
+    )
+
+
+def _cookie_names(told: list[str]) -> tuple[str, ...]:
+    names = (each.partition("=")[0].strip()[:80] for each in told[:50])
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def parsed(text: str, base: httpx.URL | None = None) -> httpx.URL:
+    """A URL without its fragment; VendorRejected(invalid_url) for what is none."""
+    try:
+        if base is not None:
+            return base.join(text.strip()).copy_with(fragment=None)
+        found = httpx.URL(text.strip())
+        if not found.scheme:
+            found = httpx.URL(f"http://{text.strip().lstrip('/')}")
+        return found.copy_with(fragment=None)
+    except (httpx.InvalidURL, ValueError, TypeError):
+        raise VendorRejected("website", "page", "invalid_url", detail="cannot be read as a URL") from None
