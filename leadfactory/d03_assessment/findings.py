@@ -1,7 +1,7 @@
-"""What is wrong with a website, from one Lighthouse result and our own page facts. Pure: the same input, the same findings.
+"""What is wrong with a website, from one Lighthouse result, field data and our own facts. Pure: the same input, the same findings.
 
 Both generations of Lighthouse are read by ``.get``: an audit that is missing, not applicable or failed to run is unknown, and
-an unknown measurement is never a finding.
+an unknown measurement is never a finding; ``unmeasured`` tells which kinds could not be judged, and why.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import decimal
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeGuard, TypeVar
 
-from leadfactory.d03_assessment.catalogue import Kind, Source, catalogue
+from leadfactory.d03_assessment.catalogue import Kind, Need, Source, applies, catalogue, conversion_weight, needs
 
 _UNSCORED = frozenset({"notApplicable", "manual", "error"})
 _FAILED_BELOW = 0.9  # Lighthouse shows an audit green from 0.9 (its own scoring documentation)
@@ -55,21 +55,61 @@ class Finding:
     evidence: Mapping[str, Any]
 
 
-def find(lighthouse: Mapping[str, Any], facts: Mapping[str, Any] | None, *, on: dt.date) -> list[Finding]:
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What was measured of one website. ``lighthouse``: a ``lighthouseResult``, lab data of one run; ``facts``: our own crawl's,
+    a missing key is unknown; ``field``: a ``loadingExperience``, None without field data; ``on``: the day, for ages."""
+
+    lighthouse: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    field: Mapping[str, Any]
+    on: dt.date
+
+
+def find(
+    lighthouse: Mapping[str, Any],
+    facts: Mapping[str, Any] | None,
+    *,
+    on: dt.date,
+    field: Mapping[str, Any] | None = None,
+    vertical: str | None = None,
+) -> list[Finding]:
     """All findings of one website, the weightiest first.
 
     Args:
         lighthouse: a ``lighthouseResult``; lab data of one run.
-        facts: ``page_facts`` of the enriched business; a missing key is unknown.
+        facts: our own measurements; a missing key is unknown.
         on: the day of the measurement, for ages.
+        field: a ``loadingExperience``; None when there is no field data.
+        vertical: of the business; kinds of other verticals do not apply.
     """
+    measured = Measured(lighthouse, facts or {}, field or {}, on)
     found = []
     for name, kind in catalogue().kinds.items():
-        reading = _first_known(kind, lighthouse, facts or {}, on)
+        reading = _first_known(kind, measured) if applies(name, vertical) else None
         finding = None if reading is None or not reading.fault else _judged(name, kind, reading)
         if finding is not None:
             found.append(finding)
     return ranked(found)
+
+
+def unmeasured(
+    lighthouse: Mapping[str, Any],
+    facts: Mapping[str, Any] | None,
+    *,
+    on: dt.date,
+    field: Mapping[str, Any] | None = None,
+    vertical: str | None = None,
+    reasons: Mapping[Need, str] | None = None,
+) -> dict[str, str]:
+    """The kinds that apply and could not be judged, each with its reason: the failed measurement's (``reasons``), else
+    ``not_told``: the measurement ran and does not say, because the audit is not applicable or the fact does not exist here."""
+    measured, told = Measured(lighthouse, facts or {}, field or {}, on), reasons or {}
+    return {
+        name: next((told[need] for need in needs(name) if need in told), "not_told")
+        for name, kind in catalogue().kinds.items()
+        if applies(name, vertical) and _first_known(kind, measured) is None
+    }
 
 
 def weight(category: str, severity: int) -> float:
@@ -79,7 +119,14 @@ def weight(category: str, severity: int) -> float:
 
 def ranked(findings: Sequence[Ranked]) -> list[Ranked]:
     """By weight, then severity, then name: a total order, so that nothing depends on chance."""
-    return sorted(findings, key=lambda each: (-weight(each.category, each.severity), -each.severity, each.kind))
+    return sorted(findings, key=lambda each: (-_weight(each), -each.severity, each.kind))
+
+
+def _weight(finding: _Weighable) -> float:
+    """By the kind's own conversion weight; a stored kind that the catalogue no longer has counts by its category."""
+    if finding.kind in catalogue().kinds:
+        return finding.severity * conversion_weight(finding.kind)
+    return weight(finding.category, finding.severity)
 
 
 def diverse(findings: Sequence[Ranked], most: int) -> list[Ranked]:
@@ -109,20 +156,33 @@ def _judged(name: str, kind: Kind, reading: Reading) -> Finding | None:
     return Finding(name, kind.category, level, measured, kind.unit, edge, reading.source, reading.evidence)
 
 
-def _first_known(kind: Kind, lighthouse: Mapping[str, Any], facts: Mapping[str, Any], on: dt.date) -> Reading | None:
+def _first_known(kind: Kind, measured: Measured) -> Reading | None:
     for source in kind.sources:
-        if any(facts.get(fact) is not wanted for fact, wanted in source.when.items()):
+        if any(measured.facts.get(fact) is not wanted for fact, wanted in source.when.items()):
             continue
-        reading = (
-            _of_category(source.category, lighthouse)
-            if source.category is not None
-            else _of_fact(source, facts, on)
-            if source.fact is not None
-            else _of_audits(source, lighthouse)
-        )
+        reading = _read(source, measured)
         if reading is not None:
             return reading
     return None
+
+
+def _read(source: Source, measured: Measured) -> Reading | None:
+    if source.category is not None:
+        return _of_category(source.category, measured.lighthouse)
+    if source.field is not None:
+        return _of_field(source.field, source.scale, measured.field)
+    if source.fact is not None:
+        return _of_fact(source, measured.facts, measured.on)
+    return _of_audits(source, measured.lighthouse)
+
+
+def _of_field(metric: str, scale: float, field: Mapping[str, Any]) -> Reading | None:
+    told = (field.get("metrics") or {}).get(metric) or {}
+    value = told.get("percentile")
+    if not _is_number(value) or value < 0:
+        return None
+    evidence = {"percentile": value, "origin_fallback": field.get("origin_fallback") is True}
+    return Reading(True, _exact(value * scale), f"field:{metric}", evidence)
 
 
 def _of_category(name: str, lighthouse: Mapping[str, Any]) -> Reading | None:

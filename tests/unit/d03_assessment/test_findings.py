@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from decimal import Decimal
 
 import pytest
+import yaml
 
 from leadfactory import guard
-from leadfactory.d03_assessment.catalogue import Catalogue, Kind, Source, catalogue, words
-from leadfactory.d03_assessment.findings import diverse, find
+from leadfactory.d01_targeting.verticals import verticals
+from leadfactory.d03_assessment.catalogue import (
+    Catalogue,
+    Kind,
+    Source,
+    catalogue,
+    conversion_weight,
+    effort,
+    fix,
+    needs,
+    words,
+)
+from leadfactory.d03_assessment.findings import diverse, find, unmeasured
+from leadfactory.settings import ROOT
+from leadfactory.yaml_config import ConfigError
 
 ON = dt.date(2026, 10, 6)
 KINDS = catalogue().kinds
@@ -19,16 +34,16 @@ def result(audits: dict | None = None, **scores: float | None) -> dict:
     return {"audits": audits or {}, "categories": {name: {"score": score} for name, score in scores.items()}}
 
 
-def kinds(lighthouse: dict, facts: dict | None = None) -> dict[str, int]:
-    return {each.kind: each.severity for each in find(lighthouse, facts, on=ON)}
+def kinds(lighthouse: dict, facts: dict | None = None, **more) -> dict[str, int]:
+    return {each.kind: each.severity for each in find(lighthouse, facts, on=ON, **more)}
 
 
 def numeric(value: float | None, mode: str = "numeric") -> dict:
     return {"score": 0, "scoreDisplayMode": mode, "numericValue": value}
 
 
-def test_there_are_at_least_25_kinds():
-    assert len(KINDS) >= 25
+def test_there_are_at_least_68_kinds():
+    assert len(KINDS) >= 68
 
 
 def _numeric_edges():
@@ -49,7 +64,7 @@ def _score_edges():
     return [
         (n, k.sources[0].category, edge, level)
         for n, k in KINDS.items()
-        if k.worse == "below"
+        if k.sources[0].category is not None
         for level, edge in k.severity.items()
     ]
 
@@ -64,13 +79,96 @@ def _boolean_facts():
     for name, kind in KINDS.items():
         for source in kind.sources:
             if source.read in {"true", "false"}:
-                yield name, source.fact, source.read == "true"
+                yield name, source, source.read == "true"
 
 
-@pytest.mark.parametrize(("kind", "fact", "fault"), list(_boolean_facts()))
-def test_a_yes_no_fact_is_found_only_when_it_shows_the_fault(kind, fact, fault):
-    assert kind in kinds(result(), {fact: fault})
-    assert kind not in kinds(result(), {fact: not fault})
+@pytest.mark.parametrize(("kind", "source", "fault"), list(_boolean_facts()))
+def test_a_yes_no_fact_is_found_only_when_it_shows_the_fault(kind, source, fault):
+    vertical = next(iter(KINDS[kind].verticals), None)
+    assert kind in kinds(result(), {**source.when, source.fact: fault}, vertical=vertical)
+    assert kind not in kinds(result(), {**source.when, source.fact: not fault}, vertical=vertical)
+
+
+def _counted_edges():
+    for name, kind in KINDS.items():
+        for source in kind.sources:
+            if source.read == "number":
+                for level, edge in kind.severity.items():
+                    yield name, source, edge, level
+
+
+@pytest.mark.parametrize(("kind", "source", "edge", "level"), list(_counted_edges()))
+def test_a_counted_fact_reaches_its_level_exactly_at_the_edge(kind, source, edge, level):
+    inside, outside = (edge - 1, edge) if KINDS[kind].worse == "below" else (edge, edge - 1)
+    assert kinds(result(), {**source.when, source.fact: inside}).get(kind) == level
+    assert kinds(result(), {**source.when, source.fact: outside}).get(kind, 0) < level
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "kind", "level"),
+    [
+        ("LARGEST_CONTENTFUL_PAINT_MS", 2499, "field_slow_main_content", None),
+        ("LARGEST_CONTENTFUL_PAINT_MS", 2500, "field_slow_main_content", 2),
+        ("INTERACTION_TO_NEXT_PAINT", 500, "field_unresponsive", 3),
+        ("CUMULATIVE_LAYOUT_SHIFT_SCORE", 9, "field_layout_jumps", None),
+        ("CUMULATIVE_LAYOUT_SHIFT_SCORE", 10, "field_layout_jumps", 2),
+        ("CUMULATIVE_LAYOUT_SHIFT_SCORE", -1, "field_layout_jumps", None),
+    ],
+)
+def test_field_data_is_judged_apart_from_the_lab(metric, value, kind, level):
+    found = kinds(result(), field={"metrics": {metric: {"percentile": value}}})
+    assert found == ({} if level is None else {kind: level})
+
+
+def test_what_could_not_be_measured_is_told_with_the_reason():
+    left = unmeasured(result(), {"has_title": True}, on=ON, reasons={"lighthouse": "timeout", "field": "no_field_data"})
+    assert "no_title" not in left
+    assert (left["slow_main_content"], left["field_unresponsive"]) == ("timeout", "no_field_data")
+    assert left["no_hours"] == "not_told"
+    assert "no_menu" not in left
+
+
+def test_a_kind_of_one_vertical_is_judged_there_only():
+    facts = {"has_ordering": False}
+    assert "no_online_ordering" in kinds(result(), facts, vertical="restaurant")
+    assert "no_online_ordering" not in kinds(result(), facts, vertical="dental")
+    assert "no_online_ordering" not in kinds(result(), facts)
+
+
+def test_a_fix_names_the_place_on_the_platform_where_it_is_known():
+    assert "Reading" in fix("hidden_from_search", "wordpress")
+    assert fix("hidden_from_search", "joomla") == fix("hidden_from_search") == KINDS["hidden_from_search"].fix
+
+
+def test_effort_is_the_work_by_who_does_it():
+    assert (effort("no_title").level, effort("no_title").who) == ("low", "owner")
+    assert (effort("outdated_jquery").points, effort("outdated_jquery").level) == (9.1, "high")
+
+
+def test_a_kind_may_weigh_more_than_its_category():
+    assert conversion_weight("under_construction") > conversion_weight("generic_links") == 0.2
+
+
+def test_a_kind_tells_which_measurements_it_needs():
+    assert needs("images_without_text") == ("home", "lighthouse")
+    assert needs("field_unresponsive") == ("field",)
+
+
+def test_verticals_of_kinds_are_verticals_that_exist():
+    assert {each for kind in KINDS.values() for each in kind.verticals} <= set(verticals())
+
+
+def test_every_rule_that_a_definition_points_to_is_written_down():
+    rules = (ROOT / "tests" / "fixtures" / "sites" / "README.md").read_text().lower()
+    named = {name for kind in KINDS.values() for name in re.findall(r'rule "([a-z ]+)"', kind.definition)}
+    assert len(named) > 8
+    assert {name for name in named if f"**{name}.**" not in rules} == set()
+
+
+def test_every_fact_of_the_catalogue_is_used():
+    used = {source.fact for kind in KINDS.values() for source in kind.sources}
+    used |= {fact for kind in KINDS.values() for source in kind.sources for fact in source.when}
+    assert set(catalogue().facts) == used - {None}
 
 
 def test_nothing_known_is_nothing_wrong():
@@ -150,11 +248,12 @@ def test_the_top_findings_are_of_different_categories_while_there_are_enough():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_our_own_words_pass_our_own_guard(kind):
-    said, why, fix = words(kind, 7 if KINDS[kind].severity else None)
+    said, why, mend = words(kind, 7 if KINDS[kind].severity else None)
     numbers = [guard.Number("7", KINDS[kind].unit, "finding"), guard.Number("7.0", KINDS[kind].unit, "finding"),
                guard.Number("7.00", KINDS[kind].unit, "finding"), guard.Number("100", "score", "scale")]  # fmt: skip
     rules = guard.Rules(guard.lexicon().absolute_claims, most_characters=240)
-    for text in (said, why, fix, words(kind, None)[0], words(kind, 1)[0] if KINDS[kind].says_one else said):
+    one = words(kind, 1)[0] if KINDS[kind].says_one else said
+    for text in (said, why, mend, words(kind, None)[0], one, *KINDS[kind].fix_on.values()):
         assert guard.problems(text, numbers, rules) == []
         assert guard.lexicon().spam(text) < 10
 
@@ -176,10 +275,17 @@ def test_measurements_are_shown_rounded_half_up():
         {"severity": {1: 5}, "unit": "s"},
         {"plain": 2},
         {"plain": 2, "says_plain": "about 7 things"},
+        {"plain": 5, "says_plain": "it is broken"},
+        {"plain": 2, "says_plain": "it is broken", "fix_on": {"geocities": "press here"}},
+        {"plain": 2, "says_plain": "it is broken", "quick": True},
     ],
 )
 def test_a_kind_that_could_not_be_spoken_of_is_refused(broken):
-    base = {"category": "seo", "sources": [{"fact": "x", "read": "true"}], "why": "why", "fix": "fix"}
+    base = {
+        "category": "seo", "sources": [{"fact": "x", "read": "true"}], "why": "why", "fix": "fix",
+        "definition": "what is measured, where and on which side the good value lies", "effort": {"work": "js", "who": "developer"},
+    }  # fmt: skip
+    assert Kind.model_validate(base | {"plain": 2, "says_plain": "it is broken"})
     with pytest.raises(ValueError):
         Kind.model_validate(base | broken)
 
@@ -194,3 +300,20 @@ def test_every_category_has_a_weight():
     content["category_weights"].pop("seo")
     with pytest.raises(ValueError, match="lacks seo"):
         Catalogue.model_validate(content)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"fact": "has_titel", "read": "true"}, "no_title.*has_titel"),
+        ({"fact": "has_title", "read": "number"}, "no_title.*has_title.*bool.*number"),
+        ({"fact": "has_title", "read": "true", "when": {"h1_count": True}}, "no_title.*h1_count"),
+    ],
+)
+def test_a_source_that_no_fact_fits_is_refused_with_its_file_kind_and_value(tmp_path, changed, said):
+    content = yaml.safe_load((ROOT / "config" / "findings.yaml").read_text())
+    content["kinds"]["no_title"]["sources"] = [changed]
+    file = tmp_path / "findings.yaml"
+    file.write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigError, match=f"findings.yaml.*{said}"):
+        catalogue(file)
