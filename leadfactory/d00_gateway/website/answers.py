@@ -8,16 +8,10 @@ import datetime as dt
 
 @dataclasses.dataclass(frozen=True)
 class Certificate:
-    """The certificate of one handshake.
+    """The verified certificate of one handshake; ``issuer`` is its organisation or common name, None where not told."""
 
-    ``valid`` is our own verification against the public authorities and the host's name; ``error`` says why it failed.
-    ``not_after`` and ``issuer`` (the issuing organisation or common name) are None where they could not be read.
-    """
-
-    valid: bool
-    not_after: dt.datetime | None = None
-    issuer: str | None = None
-    error: str | None = None
+    not_after: dt.datetime | None
+    issuer: str | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +20,7 @@ class SitePage:
 
     ``headers`` have lower-case names; ``redirects`` are the URLs that led elsewhere, in order; ``byte_count`` is decoded;
     ``elapsed_ms`` is the last hop's; ``compressed`` whether it came compressed. ``cookies`` are names only.
-    ``certificate`` is None for a page over plain http. ``cut`` whether the page was longer than what was read.
+    ``insecure_cookies`` counts those without Secure. ``certificate`` is None for a page over plain http.
     """
 
     requested_url: str
@@ -41,6 +35,7 @@ class SitePage:
     compressed: bool
     fetched_at: dt.datetime
     cookies: tuple[str, ...] = ()
+    insecure_cookies: int = 0
     certificate: Certificate | None = None
 
 

@@ -71,7 +71,6 @@ class WebsiteClient:
         *,
         method: str = "GET",
         cut_at: int | None = None,
-        verified: bool = True,
         any_status: bool = False,
     ) -> httpx.Response:
         """One answer of one host, while nothing else of this client asks that host."""
@@ -88,7 +87,7 @@ class WebsiteClient:
 
         retried = endpoint != "probe"  # a small question is not worth a second attempt
         spec = CallSpec(endpoint, fault_of=fault_of, deadline_s=self._limits.total_s, safe_to_retry=retried)
-        extensions: dict[str, object] = {"patience": patience, "verified": verified}
+        extensions: dict[str, object] = {"patience": patience}
         if endpoint == "robots":
             cut_at = PARSED_BYTES
         if cut_at is not None:

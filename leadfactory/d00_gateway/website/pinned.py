@@ -25,30 +25,24 @@ class PinnedTransport(httpx.AsyncBaseTransport):
     """One request at a time to a judged host; connections are kept per host name, so no certificate serves two names.
 
     Request extensions: ``patience`` (a Patience), ``cut_at`` (keep that many bytes of a longer body instead of refusing
-    it), ``verified`` (False reads a public page in spite of a bad certificate, which is then a measured fault of the site;
-    nothing secret is ever sent). Response extensions: ``wire_encoding``, the Content-Encoding it came in, empty for none;
-    ``certificate`` (a Certificate or None); ``declared_bytes``, the Content-Length or None; and ``location``, which is no
+    it). Response extensions: ``wire_encoding``, the Content-Encoding it came in, empty for none; ``certificate`` (a
+    Certificate or None); ``declared_bytes``, the Content-Length or None; and ``location``, which is no
     header of the response because httpx raises over one that it cannot read.
     """
 
     def __init__(self, settings: Settings, limits: SiteLimits) -> None:
         self._limits = limits
         sandbox = settings.env != "production" and bool(settings.website_gateway)
-        verify, lax = httpx.create_ssl_context(trust_env=False), ssl.create_default_context()
-        lax.check_hostname, lax.verify_mode = False, ssl.CERT_NONE
+        verify = httpx.create_ssl_context(trust_env=False)
         if sandbox and settings.website_ca_file is not None and settings.website_ca_file.is_file():
             verify.load_verify_locations(settings.website_ca_file)
-        self._network = _JudgedNetwork(settings.website_resolver, settings.website_gateway if sandbox else "")
-        self._pool = self._pool_with(verify)
-        self._lax_pool = self._pool_with(lax)
-
-    def _pool_with(self, context: ssl.SSLContext) -> httpcore.AsyncConnectionPool:
-        return httpcore.AsyncConnectionPool(
-            ssl_context=context,
+        network = _JudgedNetwork(settings.website_resolver, settings.website_gateway if sandbox else "")
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=verify,
             max_connections=32,
             max_keepalive_connections=8,
             keepalive_expiry=2.0,  # a host is asked a few times in a row; httpcore looks through all kept ones at each request
-            network_backend=self._network,
+            network_backend=network,
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -71,10 +65,6 @@ class PinnedTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Closes the connections."""
         await self._pool.aclose()
-        await self._lax_pool.aclose()
-
-    def _pool_of(self, request: httpx.Request) -> httpcore.AsyncConnectionPool:
-        return self._pool if request.extensions.get("verified", True) else self._lax_pool
 
     async def _ask(self, request: httpx.Request, host: str) -> httpx.Response:
         port = guard.PORTS[request.url.scheme]
@@ -86,7 +76,7 @@ class PinnedTransport(httpx.AsyncBaseTransport):
             extensions={"timeout": request.extensions.get("timeout", {})},
         )
         async with asyncio.timeout(self._limits.first_byte_s):
-            answer = await self._pool_of(request).handle_async_request(asked)
+            answer = await self._pool.handle_async_request(asked)
         try:
             headers = httpx.Headers(answer.headers)
             certificate = certificates.of_handshake(_tls_of(answer))
@@ -165,6 +155,8 @@ def _translated() -> Iterator[None]:
         for cause in causes:
             if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
                 told = getattr(cause, "verify_message", "") or cause.reason or "handshake failed"
+                if isinstance(cause, ssl.SSLCertVerificationError):
+                    told = f"{certificates.UNVERIFIED}: {told}"
                 raise VendorRejected("website", "page", "tls_error", detail=str(told)) from None
         if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
             raise VendorRejected("website", "page", "refused", detail="nothing listens at the site's address") from None

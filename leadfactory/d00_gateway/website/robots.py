@@ -20,11 +20,13 @@ Fetch = Callable[[httpx.URL], Awaitable[httpx.Response]]
 
 @dataclasses.dataclass(frozen=True)
 class RobotsFile:
-    """A host's robots.txt: ``rules`` is None when it has none that can be read; ``status`` of the answer."""
+    """A host's robots.txt: ``rules`` is None when it has none that can be read; ``status`` of the answer; ``broken`` when it
+    answers 200 with what begins like HTML."""
 
     url: str
     status: int
     rules: Protego | None
+    broken: bool = False
 
     @property
     def sitemaps(self) -> tuple[str, ...]:
@@ -79,7 +81,9 @@ class Robots:
             response = await fetch(at)
             location = response.extensions.get("location")
             if not (300 <= response.status_code < 400 and location):
-                return RobotsFile(str(at), response.status_code, self._rules_of(response))
+                begins = response.content[:1_000].decode("utf-8-sig", errors="replace").lstrip()[:1]
+                broken = response.status_code == 200 and begins == "<"
+                return RobotsFile(str(at), response.status_code, self._rules_of(response), broken)
             try:
                 at = at.join(location)
             except (httpx.InvalidURL, ValueError):

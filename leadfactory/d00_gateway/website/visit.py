@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -14,7 +15,16 @@ from leadfactory.d00_gateway.website.limits import Patience, SiteLimits, VisitLi
 from leadfactory.d00_gateway.website.reading import looks_like_html, text_of
 from leadfactory.d00_gateway.website.robots import Robots, RobotsFile
 
+_SECURE = re.compile(r";\s*secure\s*(?:;|$)", re.IGNORECASE)
 REDIRECTS = {301, 302, 303, 307, 308}
+
+
+Stays = Callable[[str], bool]
+
+
+def anywhere(host: str) -> bool:
+    """Any host will do."""
+    return True
 
 
 class Asks(Protocol):
@@ -28,7 +38,6 @@ class Asks(Protocol):
         *,
         method: str = "GET",
         cut_at: int | None = None,
-        verified: bool = True,
         any_status: bool = False,
     ) -> Awaitable[httpx.Response]: ...
 
@@ -44,21 +53,26 @@ class SiteVisit:
         self._left_s = total.seconds
         self.requests = self.bytes = 0
 
-    async def page(self, url: str, *, verified: bool = True) -> SitePage:
+    async def page(self, url: str, *, hops: list[str] | None = None, stays: Stays = anywhere) -> SitePage:
         """The page at ``url`` after at most five redirects, each of which is judged anew.
+
+        Args:
+            url: absolute; without a scheme it is taken as http.
+            hops: filled with the URLs that led elsewhere, also when an error is raised.
+            stays: whether a redirect to this host may be followed.
 
         Raises:
             VendorRejected: ``invalid_url``, ``blocked_address``, ``dns_failure``, ``refused``, ``tls_error``, ``robots``,
-                ``too_many_redirects``, ``too_large``, ``not_html`` or ``http_error`` (4xx, or a redirect to nowhere).
+                ``too_many_redirects``, ``too_large``, ``not_html``, ``other_host`` or ``http_error`` (4xx, a redirect to nowhere).
             VendorUnavailable: ``timeout``, ``connect_failed``, ``connection_lost``, ``dns_unavailable``, ``server_error``
                 (5xx), ``robots_unreachable``, ``malformed_answer``, ``visit_limit`` and what the gateway refuses.
         """
-        at, hops = parsed(url), list[str]()
+        at, hops = parsed(url), hops if hops is not None else []
         with self._patience() as patience:
             while True:
                 guard.judge_url(at)
-                await self._allowed(at, patience, verified)
-                response = await self._one(at, "page", patience, verified=verified)
+                await self._allowed(at, patience)
+                response = await self._one(at, "page", patience)
                 if not 300 <= response.status_code < 400:
                     return _page(url, at, response, tuple(hops))
                 location = response.extensions.get("location")
@@ -70,22 +84,49 @@ class SiteVisit:
                     detail = f"more than {self._limits.redirects}"
                     raise VendorRejected("website", "page", "too_many_redirects", detail=detail)
                 at = parsed(location, base=at)
+                if not stays(at.host):
+                    raise VendorRejected("website", "page", "other_host", detail="redirects to another host")
 
     async def question(
-        self, url: str, *, method: str = "HEAD", cut_at: int | None = None, verified: bool = True
+        self,
+        url: str,
+        *,
+        method: str = "HEAD",
+        cut_at: int | None = None,
+        stays: Stays | None = None,
+        allowed: bool = False,
     ) -> SiteAnswer:
-        """One request without following redirects; any status is an answer. ``cut_at`` bounds what is read of a body.
+        """One small question; any status is an answer.
+
+        Args:
+            url: absolute.
+            method: HEAD or GET.
+            cut_at: bytes that are read of a body; more is left on the wire.
+            stays: redirects to these hosts are followed; None follows none and tells the status.
+            allowed: the caller knows that robots.txt allows it (or the question is about robots.txt itself).
 
         Raises:
             VendorRejected, VendorUnavailable: as ``page``, but for statuses and content.
         """
-        at = parsed(url)
-        guard.judge_url(at)
+        at, hops = parsed(url), 0
         with self._patience() as patience:
-            await self._allowed(at, patience, verified)
-            response = await self._one(
-                at, "probe", patience, method=method, cut_at=cut_at, verified=verified, any_status=True
-            )
+            while True:
+                guard.judge_url(at)
+                if not allowed:
+                    await self._allowed(at, patience)
+                response = await self._one(at, "probe", patience, method=method, cut_at=cut_at, any_status=True)
+                location = response.extensions.get("location")
+                if (
+                    stays is None
+                    or response.status_code not in REDIRECTS
+                    or not location
+                    or hops >= self._limits.redirects
+                ):
+                    break
+                target = parsed(location, base=at)
+                if not stays(target.host):
+                    break
+                at, hops = target, hops + 1
         declared = response.extensions.get("declared_bytes")
         size = declared if declared is not None else (len(response.content) if method == "GET" else None)
         return SiteAnswer(
@@ -93,7 +134,7 @@ class SiteVisit:
             response.content, response.extensions["fetched_at"], response.extensions.get("certificate"),
         )  # fmt: skip
 
-    async def robots(self, url: str, *, verified: bool = True) -> RobotsFile:
+    async def robots(self, url: str) -> RobotsFile:
         """robots.txt of the URL's host, from what was read before where it was.
 
         Raises:
@@ -102,13 +143,13 @@ class SiteVisit:
         at = parsed(url)
         guard.judge_url(at)
         with self._patience() as patience:
-            return await self._robots.file(at, self._fetching(patience, verified))
+            return await self._robots.file(at, self._fetching(patience))
 
-    async def _allowed(self, at: httpx.URL, patience: Patience, verified: bool) -> None:
-        await self._robots.check(at, self._fetching(patience, verified))
+    async def _allowed(self, at: httpx.URL, patience: Patience) -> None:
+        await self._robots.check(at, self._fetching(patience))
 
-    def _fetching(self, patience: Patience, verified: bool) -> Callable[[httpx.URL], Awaitable[httpx.Response]]:
-        return lambda robots: self._one(robots, "robots", patience, verified=verified)
+    def _fetching(self, patience: Patience) -> Callable[[httpx.URL], Awaitable[httpx.Response]]:
+        return lambda robots: self._one(robots, "robots", patience)
 
     async def _one(
         self,
@@ -118,14 +159,11 @@ class SiteVisit:
         *,
         method: str = "GET",
         cut_at: int | None = None,
-        verified: bool = True,
         any_status: bool = False,
     ) -> httpx.Response:
         self._room(endpoint)
         self.requests += 1
-        response = await self._ask(
-            at, endpoint, patience, method=method, cut_at=cut_at, verified=verified, any_status=any_status
-        )
+        response = await self._ask(at, endpoint, patience, method=method, cut_at=cut_at, any_status=any_status)
         self.bytes += len(response.content)
         return response
 
@@ -179,6 +217,7 @@ def _page(asked: str, at: httpx.URL, response: httpx.Response, hops: tuple[str, 
         compressed=bool(response.extensions.get("wire_encoding")),
         fetched_at=response.extensions["fetched_at"],
         cookies=_cookie_names(response.headers.get_list("set-cookie")),
+        insecure_cookies=sum(1 for told in response.headers.get_list("set-cookie") if not _SECURE.search(told)),
         certificate=certificate,
     )
 
