@@ -33,7 +33,13 @@ WEIGHTS = {0: 3, 1: 3, 2: 4, 3: 4, 4: 7, 5: 10, 6: 9, 7: 8, 8: 22, 9: 30}
 MOST_BROKEN = 5
 VENDORS = ("yelp", "places", "pagespeed", "openai", "sendgrid", "*")
 FAULTS = ("5xx", "lost", "malformed", "reset")
-STEPS = (dt.timedelta(minutes=10), dt.timedelta(hours=3), dt.timedelta(hours=9), dt.timedelta(hours=25), dt.timedelta(hours=-2))
+STEPS = (
+    dt.timedelta(minutes=10),
+    dt.timedelta(hours=3),
+    dt.timedelta(hours=9),
+    dt.timedelta(hours=25),
+    dt.timedelta(hours=-2),
+)
 SPEND = """SELECT vendor, occurred_on, campaign, business_id, cost_microusd, reserved_microusd, status, cache_hit, units, reason
            FROM vendor_calls"""
 
@@ -69,7 +75,12 @@ def history(seed: int) -> tuple[int, list[Step]]:
                 steps.append(Step("run", CHAIN[at], kill_at=dice.choice((1, 2, 3, 4, 5, 6, 8, 10, 13, 17, 22))))
             case "fault":
                 steps.append(
-                    Step("fault", vendor=dice.choice(VENDORS), kind=dice.choice(FAULTS), rate=dice.choice((0.3, 0.7, 1.0)))
+                    Step(
+                        "fault",
+                        vendor=dice.choice(VENDORS),
+                        kind=dice.choice(FAULTS),
+                        rate=dice.choice((0.3, 0.7, 1.0)),
+                    )
                 )
             case "clock":
                 steps.append(Step("clock", by=dice.choice(STEPS)))
@@ -124,7 +135,10 @@ class Teller:
                 if step.by > dt.timedelta():
                     self.world.an_hour()
             case "beside":  # a second run while the first holds the campaign-day
-                with campaign_day_lock(self.world.db, UNIT, STAGES[step.stage][0]), contextlib.suppress(CampaignDayBusy):
+                with (
+                    campaign_day_lock(self.world.db, UNIT, STAGES[step.stage][0]),
+                    contextlib.suppress(CampaignDayBusy),
+                ):
                     self.world.live(step.stage)
                     raise AssertionError(f"{step.stage} ran beside another run of its campaign-day")
             case _:
@@ -174,7 +188,9 @@ class Teller:
                 yield f"a call of {call['vendor']} ended {call['status']} without a reason"
 
     def _mails(self) -> Iterator[str]:
-        states = {str(row["send_id"]): row["state"] for row in self.world.rows("SELECT send_id, state FROM email_sends")}
+        states = {
+            str(row["send_id"]): row["state"] for row in self.world.rows("SELECT send_id, state FROM email_sends")
+        }
         for send_id, count in self.world.mails().items():
             if count > 1:
                 yield f"mail {send_id} left {count} times"
@@ -207,7 +223,9 @@ class Teller:
         found = self.world.rows("SELECT count(*) AS n FROM sourced_businesses")[0]["n"]
         if found != LEADS and self.world.now.date() == UNIT.day:  # a day that is over buys nothing more
             yield f"{found} businesses are sourced, not {LEADS}"
-        unknown = self.world.rows("SELECT count(*) AS n FROM email_sends WHERE state = 'unknown' AND reason IS NULL")[0]["n"]
+        unknown = self.world.rows("SELECT count(*) AS n FROM email_sends WHERE state = 'unknown' AND reason IS NULL")[
+            0
+        ]["n"]
         if unknown:
             yield f"{unknown} sends are unknown without a reason"
         listed = self.world.rows("""SELECT u.business_id FROM unique_businesses u
@@ -228,7 +246,7 @@ def many(world: World, seeds: Iterable[int], *, bar: bool = False) -> dict[int, 
     import tqdm
 
     found: dict[int, list[str]] = {}
-    for seed in tqdm.tqdm(seeds, disable=not bar, unit="seed", mininterval=1):
+    for seed in tqdm.tqdm(seeds, disable=None if bar else True, unit="seed", mininterval=1):  # None: on a terminal only
         told = play(world, seed)
         if told:
             found[seed] = told
@@ -277,7 +295,11 @@ def main(arguments: list[str] | None = None) -> int:
             played = asked.seeds if len(told) < MOST_BROKEN else max(told) - asked.first + 1
     for seed, problems in told.items():
         print(f"seed {seed} (again: python -m tests.simulation.play --seed {seed})", *problems, sep="\n  ")
-    print(json.dumps({"first": asked.first, "played": played, "broken": sorted(told), "seconds": round(time.monotonic() - begun)}))
+    print(
+        json.dumps(
+            {"first": asked.first, "played": played, "broken": sorted(told), "seconds": round(time.monotonic() - begun)}
+        )
+    )
     return 1 if told else 0
 
 

@@ -11,6 +11,7 @@ import inspect
 import shutil
 import sys
 import threading
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,7 +112,12 @@ class World:
         self.home.mkdir()
         with self.db.begin() as tx:
             campaigns.seed(
-                tx, vertical="restaurant", places=[campaigns.PlaceSpec("zip", "10001")], quota=LEADS, name=UNIT.campaign, now=START
+                tx,
+                vertical="restaurant",
+                places=[campaigns.PlaceSpec("zip", "10001")],
+                quota=LEADS,
+                name=UNIT.campaign,
+                now=START,
             )
             campaigns.configure(
                 tx, UNIT.campaign, consent_basis="simulated", sender_email="ana@mail.leadfactory.example",
@@ -143,9 +149,7 @@ class World:
         back = "".join(f"DELETE FROM {SCHEMA}.{table.name};" for table in TABLES)
         for table in TABLES:
             columns = self._columns[table.name]
-            back += (
-                f"INSERT INTO {SCHEMA}.{table.name} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM at_{number}.{table.name};"
-            )
+            back += f"INSERT INTO {SCHEMA}.{table.name} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM at_{number}.{table.name};"
         back += "".join(f"SELECT setval('{name}', 1000, false);" for name in self._sequences)
         self._admin.execute(back)
         shutil.rmtree(self.home)
@@ -226,7 +230,9 @@ class World:
             task._log_destroy_pending = False  # type: ignore[attr-defined]
         made._bound.clear()
         unraisable, sys.unraisablehook = sys.unraisablehook, lambda _: None
-        gc.collect()  # what the dead life still held ends here: the loop is not running, and each commit of it is a crash point
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a coroutine that the dead life never awaited
+            gc.collect()  # what the dead life still held ends here: the loop is not running, and each commit of it is a crash point
         sys.unraisablehook = unraisable
         self.db.engine.dispose()
 
