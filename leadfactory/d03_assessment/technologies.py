@@ -19,6 +19,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from leadfactory import yaml_config
 from leadfactory.d00_gateway.website.answers import SitePage
+from leadfactory.d03_assessment.catalogue import Platform
 
 Category = Literal[
     "cms", "shop", "booking", "ordering", "analytics", "ads", "chat", "payment", "mail", "consent", "hosting", "cdn", "server",
@@ -37,7 +38,7 @@ class _Strict(pydantic.BaseModel):
 class Changes(_Strict):
     """What the factory does with the knowledge."""
 
-    platform: str | None = None
+    platform: Platform | None = None
     serves: Function | None = None
     pays: bool = False
     maturity: Literal["modern", "dated"] | None = None

@@ -60,6 +60,11 @@ class Robots:
         if not (await self.file(url, fetch)).allows(str(url), self._agent):
             raise VendorRejected("website", "page", "robots", detail="robots.txt disallows it")
 
+    def known(self, url: httpx.URL) -> RobotsFile | None:
+        """robots.txt of the URL's origin if it was read before; asks nobody."""
+        found = self._files.get(f"{url.scheme}://{url.host}")
+        return found[1] if found is not None else None
+
     async def file(self, url: httpx.URL, fetch: Fetch) -> RobotsFile:
         """robots.txt of the URL's origin, read at most once in ``remembered_s``.
 

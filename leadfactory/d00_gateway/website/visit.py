@@ -45,13 +45,14 @@ class Asks(Protocol):
 class SiteVisit:
     """Pages and small questions of one site, within ``total``; not thread-safe, for one task.
 
-    Attributes: ``requests`` made so far; ``bytes`` read so far, decoded.
+    Attributes: ``requests`` made so far; ``bytes`` read so far, decoded; ``certificates`` seen, by host.
     """
 
     def __init__(self, ask: Asks, robots: Robots, limits: SiteLimits, total: VisitLimits) -> None:
         self._ask, self._robots, self._limits, self._total = ask, robots, limits, total
         self._left_s = total.seconds
         self.requests = self.bytes = 0
+        self.certificates: dict[str, Certificate] = {}
 
     async def page(self, url: str, *, hops: list[str] | None = None, stays: Stays = anywhere) -> SitePage:
         """The page at ``url`` after at most five redirects, each of which is judged anew.
@@ -134,16 +135,9 @@ class SiteVisit:
             response.content, response.extensions["fetched_at"], response.extensions.get("certificate"),
         )  # fmt: skip
 
-    async def robots(self, url: str) -> RobotsFile:
-        """robots.txt of the URL's host, from what was read before where it was.
-
-        Raises:
-            VendorRejected, VendorUnavailable: as ``page``.
-        """
-        at = parsed(url)
-        guard.judge_url(at)
-        with self._patience() as patience:
-            return await self._robots.file(at, self._fetching(patience))
+    def robots(self, url: str) -> RobotsFile | None:
+        """robots.txt of the URL's host as it was read for a page before; None when it could not be had. Asks nobody."""
+        return self._robots.known(parsed(url))
 
     async def _allowed(self, at: httpx.URL, patience: Patience) -> None:
         await self._robots.check(at, self._fetching(patience))
@@ -165,6 +159,9 @@ class SiteVisit:
         self.requests += 1
         response = await self._ask(at, endpoint, patience, method=method, cut_at=cut_at, any_status=any_status)
         self.bytes += len(response.content)
+        certificate: Certificate | None = response.extensions.get("certificate")
+        if certificate is not None:
+            self.certificates[at.host.lower()] = certificate
         return response
 
     def _room(self, endpoint: str) -> None:
@@ -203,7 +200,6 @@ def _page(asked: str, at: httpx.URL, response: httpx.Response, hops: tuple[str, 
     if not looks_like_html(response.content, kind):
         detail = f"content type {kind[:80]!r}"
         raise VendorRejected("website", "page", "not_html", status=response.status_code, detail=detail)
-    certificate: Certificate | None = response.extensions.get("certificate")
     return SitePage(
         requested_url=asked,
         final_url=str(at),
@@ -218,7 +214,7 @@ def _page(asked: str, at: httpx.URL, response: httpx.Response, hops: tuple[str, 
         fetched_at=response.extensions["fetched_at"],
         cookies=_cookie_names(response.headers.get_list("set-cookie")),
         insecure_cookies=sum(1 for told in response.headers.get_list("set-cookie") if not _SECURE.search(told)),
-        certificate=certificate,
+        certificate=response.extensions.get("certificate"),
     )
 
 
