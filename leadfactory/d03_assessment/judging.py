@@ -60,8 +60,8 @@ def judge(
     facts = crawl.facts if crawl is not None else (older_facts or {})
     reasons: dict[Need, str] = {}
     if lab.reason is not None:
-        reasons |= {"lighthouse": NO_LIGHTHOUSE, "field": NO_LIGHTHOUSE}
-    elif lab.field is None:
+        reasons["lighthouse"] = NO_LIGHTHOUSE
+    if lab.field is None:
         reasons["field"] = NO_FIELD_DATA
     if crawl is None:
         reasons |= {"home": NOT_CRAWLED, "pages": NOT_CRAWLED, "site": NOT_CRAWLED}

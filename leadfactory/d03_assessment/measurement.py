@@ -12,6 +12,16 @@ from leadfactory.d03_assessment.evidence import where
 VERSION = "1"  # of this shape in the audit's row
 
 
+@dataclasses.dataclass
+class Notes:
+    """What a crawl knows so far: facts, reasons for those that are missing, where they were read, examples."""
+
+    facts: dict[str, Any] = dataclasses.field(default_factory=dict)
+    absent: dict[str, str] = dataclasses.field(default_factory=dict)
+    sources: dict[str, str] = dataclasses.field(default_factory=dict)
+    examples: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+
+
 @dataclasses.dataclass(frozen=True)
 class ReadPage:
     """A key page: its role, address, status and why it was not read (None when it was)."""

@@ -51,9 +51,9 @@ class Changes(_Strict):
 
 
 class Release(_Strict):
-    """Where a version is read (generator, loads, inline or a header's name) and the pattern whose first group it is."""
+    """Where a version is read (software: the headers Server and X-Powered-By) and the pattern whose first group it is."""
 
-    where: str = pydantic.Field(alias="in")
+    where: Literal["generator", "loads", "inline", "software"] = pydantic.Field(alias="in")
     pattern: str
 
     @pydantic.field_validator("pattern")
@@ -230,8 +230,9 @@ def _line_at(text: str, at: int) -> str:
 def _version(technology: Technology, marks: Marks) -> str | None:
     if technology.release is None:
         return None
-    texts = {"generator": marks.generator, "loads": marks.loads, "inline": marks.inline}
-    text = texts.get(technology.release.where, marks.headers.get(technology.release.where, ""))
+    software = f"{marks.headers.get('server', '')} {marks.headers.get('x-powered-by', '')}"
+    texts = {"generator": marks.generator, "loads": marks.loads, "inline": marks.inline, "software": software}
+    text = texts[technology.release.where]
     found = _compiled(technology.release.pattern).search(text)
     return found[1] if found else None
 

@@ -72,7 +72,8 @@ async def _measure(folder: Path, database: Database, ca_file: Path) -> Result:
             # A certificate is checked on the clock on the wall, so its days are counted from there too.
             measured = await crawl(WebsiteClient(gateway, settings, HASTE), site.base_url, now=dt.datetime.now(dt.UTC))
     lighthouse = golden_sites.lighthouse_of(site)
-    lab = NO_LAB if lighthouse is None else Lab(lighthouse, golden_sites.field_of(site), site.base_url, noon)
+    failed = NO_LAB.reason if lighthouse is None else None
+    lab = Lab(lighthouse or {}, golden_sites.field_of(site), site.base_url, noon, failed)
     judged = judge(measured, lab, on=site.today, vertical=site.content.get("vertical"))
     return Result(site, measured, judged, server.strangers, len(server.requests))
 
