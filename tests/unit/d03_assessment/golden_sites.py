@@ -185,6 +185,7 @@ class GoldenServer(asyncio.DatagramProtocol):
             dict[str, ssl.SSLContext](),
             set[asyncio.Task[None]](),
         )
+        self._default: ssl.SSLContext | None = None
         self.port = 0
 
     @contextlib.asynccontextmanager
@@ -238,7 +239,9 @@ class GoldenServer(asyncio.DatagramProtocol):
             connection.close()
             return
         tls = first == b"\x16"
-        context = self._default_context() if tls else None
+        if tls and self._default is None:
+            self._default = self._default_context()
+        context = self._default if tls else None
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             reader = asyncio.StreamReader()
             protocol = asyncio.StreamReaderProtocol(reader)

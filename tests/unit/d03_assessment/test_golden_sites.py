@@ -28,7 +28,7 @@ from tests.unit.d00_gateway.conftest import policies_of
 from tests.unit.d03_assessment import golden_sites
 
 FOLDERS = golden_sites.every_site()
-HASTE = SiteLimits(first_byte_s=0.4, total_s=4)
+HASTE = SiteLimits(first_byte_s=3, total_s=10)  # a busy machine still answers in time
 KINDS = catalogue().kinds
 
 
@@ -50,7 +50,7 @@ class Result:
         }
 
 
-async def _measure(folder: Path, database: Database, ca_file: Path) -> Result:
+async def _measure(folder: Path, gateway: Gateway, ca_file: Path) -> Result:
     site = golden_sites.load(folder)
     server = golden_sites.GoldenServer(site.hosts)
     async with server.running():
@@ -59,18 +59,9 @@ async def _measure(folder: Path, database: Database, ca_file: Path) -> Result:
             env="test", website_resolver=f"127.0.0.1:{server.port}", website_gateway=f"127.0.0.1:{server.port}",
             website_ca_file=ca_file, public_url="https://lf.example",
         )  # fmt: skip
-        noon = dt.datetime.combine(site.today, dt.time(12), dt.UTC)
-        policies = policies_of(
-            "website",
-            json_answers=False,
-            caches=False,
-            timeout_s=20,
-            retry={"attempts": 2, "base_s": 0.01, "cap_s": 0.02},
-        )
-        gateway = Gateway(database, clock=Clock(start=noon), settings=settings, policies=policies)
-        async with gateway.running():
-            # A certificate is checked on the clock on the wall, so its days are counted from there too.
-            measured = await crawl(WebsiteClient(gateway, settings, HASTE), site.base_url, now=dt.datetime.now(dt.UTC))
+        # A certificate is checked on the clock on the wall, so its days are counted from there too.
+        measured = await crawl(WebsiteClient(gateway, settings, HASTE), site.base_url, now=dt.datetime.now(dt.UTC))
+    noon = dt.datetime.combine(site.today, dt.time(12), dt.UTC)
     lighthouse = golden_sites.lighthouse_of(site)
     failed = NO_LAB.reason if lighthouse is None else None
     lab = Lab(lighthouse or {}, golden_sites.field_of(site), site.base_url, noon, failed)
@@ -82,9 +73,19 @@ async def _measure(folder: Path, database: Database, ca_file: Path) -> Result:
 def results(postgres, tmp_path_factory) -> Mapping[str, Result]:
     """All sites, measured once."""
     database, at = Database(postgres.url("app")), tmp_path_factory.mktemp("golden")
+    retry = {"attempts": 2, "base_s": 0.01, "cap_s": 0.02}
+    policies = policies_of("website", json_answers=False, caches=False, timeout_s=20, retry=retry)
+    gateway = Gateway(database, clock=Clock(), settings=Settings(env="test"), policies=policies)
 
     async def all_of_them() -> list[Result]:
-        return [await _measure(folder, database, at / f"{folder.name}.pem") for folder in FOLDERS]
+        few = asyncio.Semaphore(6)
+
+        async def one(folder: Path) -> Result:
+            async with few:
+                return await _measure(folder, gateway, at / f"{folder.name}.pem")
+
+        async with gateway.running():
+            return await asyncio.gather(*map(one, FOLDERS))
 
     try:
         return {result.site.slug: result for result in asyncio.run(all_of_them())}
