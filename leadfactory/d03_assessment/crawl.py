@@ -191,8 +191,9 @@ class _Crawl:
             self.notes.absent |= {
                 name: reason for name, fact in known.items() if fact.of != "site" and name not in self.notes.facts
             }
+        examples = {fact: told for fact, told in self.notes.examples.items() if told}
         absent = {name: why for name, why in self.notes.absent.items() if name not in self.notes.facts}
         return SiteMeasurement(
-            self.start, url, self.now, reason, self.notes.facts, absent, self.notes.sources, self.notes.examples, tuple(self.read_pages),
+            self.start, url, self.now, reason, self.notes.facts, absent, self.notes.sources, examples, tuple(self.read_pages),
             tuple(technologies.plain(found)), technologies.platform_of(found), self.visit.requests, self.visit.bytes,
         )  # fmt: skip

@@ -186,7 +186,8 @@ class GoldenServer(asyncio.DatagramProtocol):
             set[asyncio.Task[None]](),
         )
         self._default: ssl.SSLContext | None = None
-        self.port = 0
+        self.port = self.sent = 0
+        self.addresses: dict[str, str] = {}
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[GoldenServer]:
@@ -215,7 +216,9 @@ class GoldenServer(asyncio.DatagramProtocol):
         name = query.question[0].name.to_text(omit_final_dot=True).lower()
         answer = dns.message.make_response(query)
         if name in self.hosts:
-            answer.answer.append(dns.rrset.from_text(query.question[0].name, 0, "IN", "A", ADDRESS))
+            answer.answer.append(
+                dns.rrset.from_text(query.question[0].name, 0, "IN", "A", self.addresses.get(name, ADDRESS))
+            )
         else:
             self.strangers.add(name)
             answer.set_rcode(dns.rcode.NXDOMAIN)
@@ -283,6 +286,10 @@ class GoldenServer(asyncio.DatagramProtocol):
                 method, path, _ = head[0].split(" ", 2)
                 headers = {line.partition(":")[0].lower(): line.partition(":")[2].strip() for line in head[1:] if line}
                 self.requests.append((method, f"{scheme}://{headers['host']}", path))
+                host = self.hosts[headers["host"].lower()]
+                if (fault := host.resources.get(path, {}).get("fault")) in {"flood", "drip"}:
+                    await self._endless(writer, fast=fault == "flood")
+                    return
                 answer = await self._answer(scheme, headers, path)
                 if answer is None:
                     writer.transport.abort()
@@ -297,6 +304,16 @@ class GoldenServer(asyncio.DatagramProtocol):
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
+
+    async def _endless(self, writer: asyncio.StreamWriter, *, fast: bool) -> None:
+        """A page of 300 MB as fast as it goes, or one that comes a byte at a time."""
+        head = b"HTTP/1.1 200 X\r\ncontent-type: text/html\r\ncontent-length: 300000000\r\n\r\n<html><body>"
+        writer.write(head)
+        while not writer.transport.is_closing() and self.sent < 300_000_000:
+            writer.write(b"x" * 65_536 if fast else b"x")
+            await writer.drain()
+            await asyncio.sleep(0 if fast else 0.02)
+            self.sent += 65_536 if fast else 1
 
     async def _answer(
         self, scheme: str, asked: Mapping[str, str], path: str
