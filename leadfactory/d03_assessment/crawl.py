@@ -125,7 +125,6 @@ class _Crawl:
         self.notes.facts["tls_valid"] = True
         if seen.not_after is not None:
             self.notes.facts["tls_days_left"] = (seen.not_after - self.now) // dt.timedelta(days=1)
-            self.notes.examples["tls_days_left"] = [seen.not_after.isoformat()]
 
     def _bad_certificate(self, error: VendorError) -> None:
         self.notes.facts["tls_valid"] = False
