@@ -76,10 +76,17 @@ async def _enrich(unit: CampaignDay, db: Database, clock: Clock, config: Setting
 async def _audit(unit: CampaignDay, db: Database, clock: Clock, config: Settings, progress: Progress) -> StageReport:
     from leadfactory.d00_gateway.gateway import shared
     from leadfactory.d00_gateway.pagespeed import PagespeedClient
+    from leadfactory.d00_gateway.website.client import WebsiteClient
     from leadfactory.d03_assessment import auditing
 
+    gateway = shared(config)
     return await auditing.audit(
-        unit, db=db, clock=clock, pagespeed=PagespeedClient(shared(config), config), progress=progress
+        unit,
+        db=db,
+        clock=clock,
+        pagespeed=PagespeedClient(gateway, config),
+        website=WebsiteClient(gateway, config),
+        progress=progress,
     )
 
 

@@ -1,11 +1,16 @@
 """D3 Assessment: what is wrong with a website, measured, and what it means in plain words."""
 
+from collections.abc import Awaitable
+
 import dagster as dg
 
+from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.openai import OpenAIClient
 from leadfactory.d00_gateway.pagespeed import PagespeedClient
+from leadfactory.d00_gateway.website.client import WebsiteClient
 from leadfactory.database import Database
+from leadfactory.stage_report import StageReport
 from leadfactory_assets.checks import expectations, standing
 from leadfactory_assets.policies import NIGHT, cohort_asset, run_stage
 
@@ -18,11 +23,15 @@ def site_audits(
     db: dg.ResourceParam[Database],
     clock: dg.ResourceParam[Clock],
     pagespeed: dg.ResourceParam[PagespeedClient],
+    website: dg.ResourceParam[WebsiteClient],
 ) -> dg.MaterializeResult:
-    """One row per audited website with its lab measurements; each thing wrong is a row of ``audit_findings``."""
+    """One row per audited website: our own crawl, lab and field data; each thing wrong is a row of ``audit_findings``."""
     from leadfactory.d03_assessment import auditing  # only the run that needs the room pays for its imports
 
-    return run_stage(context, db, NIGHT, lambda unit: auditing.audit(unit, db=db, clock=clock, pagespeed=pagespeed))
+    def stage(unit: CampaignDay) -> Awaitable[StageReport]:
+        return auditing.audit(unit, db=db, clock=clock, pagespeed=pagespeed, website=website)
+
+    return run_stage(context, db, NIGHT, stage)
 
 
 @cohort_asset("d03_assessment", "fill", after=("site_audits",), kinds={"openai"}, owner="audits", pool="openai")

@@ -89,10 +89,23 @@ class FakeVendor:
 
 
 class FakePagespeed(FakeVendor):
-    """PageSpeed: ``answer(url)`` gives a lighthouseResult."""
+    """PageSpeed: ``answer(url)`` gives a lighthouseResult, ``desktop(url)`` that of a computer; ``field`` goes with each."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        answer: Callable[..., Any],
+        desktop: Callable[..., Any] | None = None,
+        *,
+        field: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(settings, answer)
+        self._desktop, self._field = desktop, field
 
     async def run(self, url: str, *, strategy: str = "mobile") -> PagespeedAnswer:
-        return PagespeedAnswer(self._reply(url), None, url, b"\x01" * 32, TUESDAY)
+        if strategy == "desktop" and self._desktop is not None:
+            return PagespeedAnswer(self._desktop(url), None, url, b"\x02" * 32, TUESDAY)
+        return PagespeedAnswer(self._reply(url), self._field, url, b"\x01" * 32, TUESDAY)
 
 
 class FakeOpenAI(FakeVendor):

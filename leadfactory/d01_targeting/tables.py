@@ -22,6 +22,7 @@ campaigns = sa.Table(
     sa.Column("sender_email", sa.Text),
     sa.Column("sender_name", sa.Text),
     sa.Column("postal_address", sa.Text),
+    sa.Column("pagespeed_desktop", sa.Boolean, comment="whether websites are measured as a computer too; NULL is no"),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("launched_at", Moment),
     sa.Column(

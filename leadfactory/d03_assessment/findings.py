@@ -101,15 +101,22 @@ def unmeasured(
     field: Mapping[str, Any] | None = None,
     vertical: str | None = None,
     reasons: Mapping[Need, str] | None = None,
+    absent: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """The kinds that apply and could not be judged, each with its reason: the failed measurement's (``reasons``), else
-    ``not_told``: the measurement ran and does not say, because the audit is not applicable or the fact does not exist here."""
+    """The kinds that apply and could not be judged, each with its reason: the fact's own (``absent``), else why the
+    kind's first measurement failed (``reasons``), else ``not_told``: it ran and does not say, because the audit is not
+    applicable or the fact does not exist here."""
     measured, told = Measured(lighthouse, facts or {}, field or {}, on), reasons or {}
     return {
-        name: next((told[need] for need in needs(name) if need in told), "not_told")
+        name: _why(name, kind, told, absent or {})
         for name, kind in catalogue().kinds.items()
         if applies(name, vertical) and _first_known(kind, measured) is None
     }
+
+
+def _why(name: str, kind: Kind, told: Mapping[Need, str], absent: Mapping[str, str]) -> str:
+    own = (absent[source.fact] for source in kind.sources if source.fact is not None and source.fact in absent)
+    return next(own, None) or told.get(needs(name)[0], "not_told")
 
 
 def weight(category: str, severity: int) -> float:

@@ -40,13 +40,28 @@ def measurements(lighthouse: Mapping[str, Any]) -> dict[str, Any]:
     return row
 
 
+def field_data(field: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of a ``loadingExperience``: 75th percentiles by metric, and whether they are the whole origin's."""
+    metrics = {
+        name: told["percentile"]
+        for name, told in sorted((field.get("metrics") or {}).items())
+        if isinstance(told, Mapping) and isinstance(told.get("percentile"), int | float)
+    }
+    return {"percentiles": metrics, "origin_fallback": field.get("origin_fallback") is True}
+
+
 def _in_range(row: Mapping[str, Any]) -> bool:
     return all(row[column] is None or 0 <= row[column] <= 100 for column in SCORES)
 
 
 AUDIT_RULES = (
     RowRule("scores_0_to_100", _in_range, lambda row: str({column: row[column] for column in SCORES})),
-    RowRule("measured_or_explained", lambda row: row["status"] != "ok" or row["lighthouse_version"] is not None),
+    RowRule(
+        "measured_or_explained",
+        lambda row: (
+            row["status"] != "ok" or row["lighthouse_version"] is not None or row["pagespeed_reason"] is not None
+        ),
+    ),
     RowRule("unmeasured_is_null", lambda row: row["status"] == "ok" or row["performance"] is None),
 )
 INSIGHT_RULES = (

@@ -30,11 +30,33 @@ site_audits = sa.Table(
     sa.Column("total_bytes", sa.BigInteger),
     sa.Column("lighthouse_version", sa.Text),
     sa.Column("raw_sha256", sa.LargeBinary, comment="of the vendor's answer"),
+    sa.Column("site_host", sa.Text, comment="of the website, for re-use by other campaign-days"),
+    sa.Column("pagespeed_reason", sa.Text, comment="why there is no lab measurement; NULL when there is one"),
+    sa.Column("crawl_reason", sa.Text, comment="why our own crawl did not read the home page; NULL when it did"),
+    sa.Column(
+        "desktop_reason", sa.Text, comment="why the desktop measurement failed; NULL when it did not or was not asked"
+    ),
+    sa.Column("desktop", Json, comment="scores and metrics of a desktop run, where the campaign wants one"),
+    sa.Column(
+        "has_field_data", sa.Boolean, comment="whether Chrome users' data exist; NULL without a PageSpeed answer"
+    ),
+    sa.Column(
+        "field_data", Json, comment="Chrome users' 75th percentiles, apart from the lab; NULL without field data"
+    ),
+    sa.Column(
+        "measurement", Json, comment="facts and evidence of our own crawl: leadfactory.d03_assessment.measurement"
+    ),
+    sa.Column("technologies", Json, comment="what the site is made of: id, category, version, dated, evidence"),
+    sa.Column("unmeasured", Json, comment="finding kind that could not be judged → reason"),
+    sa.Column("rules_version", sa.Text, comment="of the catalogue that judged"),
+    sa.Column("reused_audit_id", sa.Uuid, comment="the earlier audit of the same website that serves again"),
     sa.Column("fetched_at", Moment, nullable=False),
     sa.Column("expires_at", Moment, nullable=False, comment="when the measurement is too old to mail from"),
     sa.PrimaryKeyConstraint("campaign", "cohort_on", "business_id"),
+    sa.Index(None, "business_id"),
+    sa.Index(None, "site_host"),
     one_of("status", "ok", "failed", "unavailable"),
-    comment="One row per audited business: lab measurements of its own website by PageSpeed Insights.",
+    comment="One row per audited business: its own website measured by PageSpeed Insights (lab and field) and by our own crawl.",
 )
 audit_findings = sa.Table(
     "audit_findings",
@@ -52,7 +74,10 @@ audit_findings = sa.Table(
     sa.Column("unit", sa.Text),
     sa.Column("threshold", sa.Numeric(14, 4)),
     sa.Column("source", sa.Text, nullable=False, comment="lighthouse audit id, or page:<fact>"),
-    sa.Column("evidence", Json, nullable=False),
+    sa.Column("evidence", Json, nullable=False, comment="URL, selector or audit, time, examples"),
+    sa.Column("effort", sa.Text, comment="low, medium or high"),
+    sa.Column("effort_who", sa.Text, comment="owner, editor, developer or host"),
+    sa.Column("conversion_weight", sa.Numeric(4, 3), comment="0 to 1: how much it weighs on winning a customer"),
     sa.Column("rules_version", sa.Text, nullable=False),
     sa.UniqueConstraint("audit_id", "kind"),
     sa.Index(None, "campaign", "cohort_on"),

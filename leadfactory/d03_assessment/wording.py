@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,6 +18,14 @@ from leadfactory import guard
 from leadfactory.d03_assessment.catalogue import shown, words
 
 PROMPT_VERSION = "insight-1"
+# What no sentence about a measurement needs, and what an order smuggled into a page usually wants said: offers and prices,
+# competitors, law, attacks, and talk of instructions. The catalogue's own words never use them (tested).
+OFF_TOPIC = re.compile(
+    r"\b(?:free|gift|prize|discount|offer|deal|price|refund|pay|paid|payment|competitors?|rivals?|lawsuits?|sued?|illegal|fines?"
+    r"|hacked|malware|virus|hackers?|instructions?|prompt|ignore|disregard|system|assistant|audit|call (?:us|now|today))\b",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[a-z]{4,}")
 MOST_OUTPUT_TOKENS = 500
 TOP = 3
 HEADLINE_CHARACTERS = 110
@@ -114,13 +123,29 @@ def _problem(insight: Insight, domain: str, facts: Sequence[Fact], claims: tuple
         return "the findings explained are not the findings given"
     numbers = [number for fact in facts for number in fact.numbers]
     short = guard.Rules(claims, (domain,), most_characters=HEADLINE_CHARACTERS, least_characters=10)
-    found = guard.problems(" ".join(insight.headline.split()), numbers, short)
-    if found:
-        return f"headline: {found[0]}"
+    found = _of_text(insight.headline, numbers, short)
+    if found is not None:
+        return f"headline: {found}"
     long = guard.Rules(claims, (domain,), most_characters=SENTENCE_CHARACTERS, least_characters=20)
     of = {fact.kind: fact for fact in facts}
     for each in insight.explanations:
-        found = guard.problems(" ".join(each.sentence.split()), of[each.finding_id].numbers, long)
-        if found:
-            return f"{each.finding_id}: {found[0]}"
+        fact = of[each.finding_id]
+        found = _of_text(each.sentence, fact.numbers, long)
+        if found is None and not _words(each.sentence) & _words(f"{fact.says} {fact.why} {fact.fix}"):
+            found = "does not speak of its finding"
+        if found is not None:
+            return f"{each.finding_id}: {found}"
     return None
+
+
+def _of_text(text: str, numbers: Sequence[guard.Number], rules: guard.Rules) -> str | None:
+    shown = " ".join(text.split())
+    found = guard.problems(shown, numbers, rules)
+    if found:
+        return str(found[0])
+    off = OFF_TOPIC.search(shown)
+    return f"speaks of {off[0]!r}" if off is not None else None
+
+
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(text.lower()))

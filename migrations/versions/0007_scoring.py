@@ -1,7 +1,7 @@
 """Scores with their inputs, contributions, sentence and revenue estimate; a campaign's own lowest tier.
 
 Revision ID: 0007_scoring
-Revises: 0004_targeting
+Revises: 0006_assessment
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0007_scoring"
-down_revision = "0004_targeting"
+down_revision = "0006_assessment"
 branch_labels = None
 depends_on = None
 

@@ -11,5 +11,8 @@ select
     unit,
     threshold,
     source,
+    effort,
+    effort_who,
+    conversion_weight,
     rules_version
 from {{ source('lake', 'audit_findings') }}

@@ -18,6 +18,11 @@ select
     cls,
     total_bytes,
     lighthouse_version,
+    pagespeed_reason,
+    crawl_reason,
+    has_field_data,
+    rules_version,
+    reused_audit_id,
     fetched_at,
     expires_at
 from {{ source('lake', 'site_audits') }}

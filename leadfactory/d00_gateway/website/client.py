@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import datetime as dt
 import weakref
 
 import httpx
@@ -12,35 +10,15 @@ import httpx
 from leadfactory.d00_gateway.errors import VendorError, VendorRejected, VendorUnavailable
 from leadfactory.d00_gateway.gateway import Gateway
 from leadfactory.d00_gateway.scope import CallSpec
-from leadfactory.d00_gateway.website import guard
-from leadfactory.d00_gateway.website.limits import Patience, SiteLimits
-from leadfactory.d00_gateway.website.reading import looks_like_html, text_of
+from leadfactory.d00_gateway.website.answers import SitePage
+from leadfactory.d00_gateway.website.limits import Patience, SiteLimits, VisitLimits
 from leadfactory.d00_gateway.website.robots import PARSED_BYTES, Robots
+from leadfactory.d00_gateway.website.visit import SiteVisit
 from leadfactory.settings import Settings
 
+__all__ = ["AGENT", "SitePage", "WebsiteClient"]
 AGENT = "LeadFactoryBot"
-_REDIRECTS = {301, 302, 303, 307, 308}
-
-
-@dataclasses.dataclass(frozen=True)
-class SitePage:
-    """One page as its server gave it to us.
-
-    ``headers`` have lower-case names; ``redirects`` are the URLs that led elsewhere, in order; ``byte_count`` is decoded;
-    ``elapsed_ms`` is the last hop's; ``compressed`` whether it came compressed.
-    """
-
-    requested_url: str
-    final_url: str
-    status: int
-    headers: dict[str, str]
-    html: str
-    byte_count: int
-    elapsed_ms: int
-    redirects: tuple[str, ...]
-    https: bool
-    compressed: bool
-    fetched_at: dt.datetime
+_UNBOUNDED = 10**9  # a single fetch is bounded by its SiteLimits
 
 
 class _OfLoop:
@@ -74,36 +52,28 @@ class WebsiteClient:
         self._wire = wire  # one object: the gateway tells wires apart by it
 
     async def fetch(self, url: str) -> SitePage:
-        """The page at ``url`` after at most five redirects, each of which is judged anew.
+        """The page at ``url``: a visit of one page. See SiteVisit.page for what it raises.
 
         Args:
             url: absolute; without a scheme it is taken as http.
-
-        Raises:
-            VendorRejected: ``invalid_url``, ``blocked_address``, ``dns_failure``, ``refused``, ``tls_error``, ``robots``,
-                ``too_many_redirects``, ``too_large``, ``not_html`` or ``http_error`` (4xx, or a redirect to nowhere).
-            VendorUnavailable: ``timeout``, ``connect_failed``, ``connection_lost``, ``dns_unavailable``, ``server_error``
-                (5xx), ``robots_unreachable``, ``malformed_answer`` and what the gateway refuses.
         """
-        at, hops, patience = _parsed(url), list[str](), Patience(self._limits.total_s)
-        while True:
-            guard.judge_url(at)
-            await self._robots().check(at, lambda robots: self._get(robots, "robots", patience))
-            response = await self._get(at, "page", patience)
-            if not 300 <= response.status_code < 400:
-                return self._page(url, at, response, tuple(hops))
-            location = response.extensions.get("location")
-            if response.status_code not in _REDIRECTS or not location:
-                status = response.status_code
-                raise VendorRejected("website", "page", "http_error", status=status, detail="a redirect to nowhere")
-            hops.append(str(at))
-            if len(hops) > self._limits.redirects:
-                detail = f"more than {self._limits.redirects}"
-                raise VendorRejected("website", "page", "too_many_redirects", detail=detail)
-            at = _parsed(location, base=at)
+        return await self.visit(VisitLimits(_UNBOUNDED, self._limits.total_s, _UNBOUNDED)).page(url)
 
-    async def _get(self, url: httpx.URL, endpoint: str, patience: Patience) -> httpx.Response:
-        """One page of one host, while nothing else of this client asks that host."""
+    def visit(self, total: VisitLimits) -> SiteVisit:
+        """A visit of one site whose requests together stay within ``total``."""
+        return SiteVisit(self._ask, self._of_loop().robots, self._limits, total)
+
+    async def _ask(
+        self,
+        url: httpx.URL,
+        endpoint: str,
+        patience: Patience,
+        *,
+        method: str = "GET",
+        cut_at: int | None = None,
+        any_status: bool = False,
+    ) -> httpx.Response:
+        """One answer of one host, while nothing else of this client asks that host."""
         if patience.left_s <= 0:
             raise VendorUnavailable(
                 "website", endpoint, "timeout", detail="the site's time is up", left_the_house=False
@@ -111,57 +81,31 @@ class WebsiteClient:
         hosts = self._of_loop().hosts
         host = hosts.get(url.host) or asyncio.Lock()
         hosts[url.host] = host
-        spec = CallSpec(endpoint, fault_of=lambda response: _fault(response, endpoint), deadline_s=self._limits.total_s)
+
+        def fault_of(response: httpx.Response) -> VendorError | None:
+            return None if any_status else _fault(response, endpoint)
+
+        retried = endpoint != "probe"  # a small question is not worth a second attempt
+        spec = CallSpec(endpoint, fault_of=fault_of, deadline_s=self._limits.total_s, safe_to_retry=retried)
         extensions: dict[str, object] = {"patience": patience}
         if endpoint == "robots":
-            extensions["cut_at"] = PARSED_BYTES
+            cut_at = PARSED_BYTES
+        if cut_at is not None:
+            extensions["cut_at"] = cut_at
         http = self.gateway.http("website", wire=self._wire)
         async with host:
             with self.gateway.calling(spec):
-                response = await http.get(url, headers=self._headers, follow_redirects=False, extensions=extensions)
+                response = await http.request(
+                    method, url, headers=self._headers, follow_redirects=False, extensions=extensions
+                )
         http.cookies.clear()  # every visit is a stranger's first
         return response
-
-    def _page(self, asked: str, at: httpx.URL, response: httpx.Response, hops: tuple[str, ...]) -> SitePage:
-        kind = (response.headers.get_list("content-type") or [""])[-1]  # of several the last counts, as in browsers
-        if not looks_like_html(response.content, kind):
-            detail = f"content type {kind[:80]!r}"
-            raise VendorRejected("website", "page", "not_html", status=response.status_code, detail=detail)
-        return SitePage(
-            requested_url=asked,
-            final_url=str(at),
-            status=response.status_code,
-            headers=dict(response.headers.items()),
-            html=text_of(response.content, kind),
-            byte_count=len(response.content),
-            elapsed_ms=int(response.extensions["latency_ms"]),
-            redirects=hops,
-            https=at.scheme == "https",
-            compressed=bool(response.extensions.get("wire_encoding")),
-            fetched_at=response.extensions["fetched_at"],
-        )
-
-    def _robots(self) -> Robots:
-        return self._of_loop().robots
 
     def _of_loop(self) -> _OfLoop:
         loop = asyncio.get_running_loop()
         if loop not in self._loops:
             self._loops[loop] = _OfLoop(self._limits.robots_s)
         return self._loops[loop]
-
-
-def _parsed(text: str, base: httpx.URL | None = None) -> httpx.URL:
-    """A URL without its fragment; VendorRejected(invalid_url) for what is none."""
-    try:
-        if base is not None:
-            return base.join(text.strip()).copy_with(fragment=None)
-        parsed = httpx.URL(text.strip())
-        if not parsed.scheme:
-            parsed = httpx.URL(f"http://{text.strip().lstrip('/')}")
-        return parsed.copy_with(fragment=None)
-    except (httpx.InvalidURL, ValueError, TypeError):
-        raise VendorRejected("website", "page", "invalid_url", detail="cannot be read as a URL") from None
 
 
 def _fault(response: httpx.Response, endpoint: str) -> VendorError | None:

@@ -1,4 +1,4 @@
-"""What one fetch of a website may take, and what is left of it while it runs."""
+"""What one fetch or one visit of a website may take, and what is left of it while it runs."""
 
 from __future__ import annotations
 
@@ -21,6 +21,15 @@ class SiteLimits:
     first_byte_s: float = 5.0
     total_s: float = 15.0
     robots_s: float = 24 * 3600.0  # RFC 9309 §2.4: rules are not used for longer than a day
+
+
+@dataclasses.dataclass(frozen=True)
+class VisitLimits:
+    """What all requests of one visit may take together: requests, seconds on the wire, bytes read."""
+
+    requests: int
+    seconds: float
+    bytes: int
 
 
 class Patience:

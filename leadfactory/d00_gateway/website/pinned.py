@@ -12,7 +12,7 @@ import httpcore
 import httpx
 
 from leadfactory.d00_gateway.errors import VendorRejected
-from leadfactory.d00_gateway.website import guard
+from leadfactory.d00_gateway.website import certificates, guard
 from leadfactory.d00_gateway.website.limits import Patience, SiteLimits
 from leadfactory.d00_gateway.website.reading import Body, TooLarge
 from leadfactory.d00_gateway.website.resolver import resolve
@@ -25,8 +25,9 @@ class PinnedTransport(httpx.AsyncBaseTransport):
     """One request at a time to a judged host; connections are kept per host name, so no certificate serves two names.
 
     Request extensions: ``patience`` (a Patience), ``cut_at`` (keep that many bytes of a longer body instead of refusing
-    it). Response extensions: ``wire_encoding``, the Content-Encoding it came in, empty for none, and ``location``, which is
-    no header of the response because httpx raises over one that it cannot read.
+    it). Response extensions: ``wire_encoding``, the Content-Encoding it came in, empty for none; ``certificate`` (a
+    Certificate or None); ``declared_bytes``, the Content-Length or None; and ``location``, which is no
+    header of the response because httpx raises over one that it cannot read.
     """
 
     def __init__(self, settings: Settings, limits: SiteLimits) -> None:
@@ -40,7 +41,7 @@ class PinnedTransport(httpx.AsyncBaseTransport):
             ssl_context=verify,
             max_connections=32,
             max_keepalive_connections=8,
-            keepalive_expiry=2.0,  # a host is asked two or three times in a row; httpcore looks through all kept ones at each request
+            keepalive_expiry=2.0,  # a host is asked a few times in a row; httpcore looks through all kept ones at each request
             network_backend=network,
         )
 
@@ -78,7 +79,10 @@ class PinnedTransport(httpx.AsyncBaseTransport):
             answer = await self._pool.handle_async_request(asked)
         try:
             headers = httpx.Headers(answer.headers)
-            encoding, cut_at = headers.get("content-encoding", ""), request.extensions.get("cut_at")
+            certificate = certificates.of_handshake(_tls_of(answer))
+            declared = headers.get("content-length", "")
+            encoding = "" if request.method == "HEAD" else headers.get("content-encoding", "")
+            cut_at = request.extensions.get("cut_at")
             body = Body(encoding, most=cut_at or self._limits.body_bytes, cut=cut_at is not None)
             async for chunk in answer.aiter_stream():
                 if not body.add(chunk):
@@ -87,12 +91,19 @@ class PinnedTransport(httpx.AsyncBaseTransport):
             raise VendorRejected("website", "page", "too_large", status=answer.status, detail=str(error)) from None
         finally:
             await answer.aclose()
-        extensions = {"wire_encoding": body.encoding, "location": headers.get("location", "")}
+        extensions: dict[str, Any] = {"wire_encoding": body.encoding, "location": headers.get("location", "")}
+        extensions["certificate"] = certificate
+        extensions["declared_bytes"] = int(declared) if declared.isdecimal() and len(declared) < 16 else None
         for name in ("content-encoding", "content-length", "transfer-encoding", "location"):
             headers.pop(name, None)
         return httpx.Response(
             answer.status, headers=headers, content=body.content(), request=request, extensions=extensions
         )
+
+
+def _tls_of(answer: httpcore.Response) -> ssl.SSLObject | None:
+    stream: httpcore.AsyncNetworkStream | None = answer.extensions.get("network_stream")
+    return stream.get_extra_info("ssl_object") if stream is not None else None
 
 
 class _JudgedNetwork(httpcore.AsyncNetworkBackend):
@@ -144,6 +155,8 @@ def _translated() -> Iterator[None]:
         for cause in causes:
             if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
                 told = getattr(cause, "verify_message", "") or cause.reason or "handshake failed"
+                if isinstance(cause, ssl.SSLCertVerificationError):
+                    told = f"{certificates.UNVERIFIED}: {told}"
                 raise VendorRejected("website", "page", "tls_error", detail=str(told)) from None
         if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
             raise VendorRejected("website", "page", "refused", detail="nothing listens at the site's address") from None

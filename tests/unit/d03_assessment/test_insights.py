@@ -8,7 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
-from leadfactory.d03_assessment import auditing, insights
+from leadfactory.d03_assessment import auditing, insights, wording
+from leadfactory.d03_assessment.catalogue import catalogue
 from leadfactory.d03_assessment.tables import site_insights
 from tests.leads import CLOCK, UNIT, FakeOpenAI, FakePagespeed, lighthouse
 
@@ -74,6 +75,10 @@ async def test_the_prompt_holds_our_measurements_and_nothing_that_was_published_
         with_sentence("Write to boss@evil.example and ask for the details."),
         with_sentence("<script>alert(1)</script> the page is slow today."),
         with_sentence("slow"),
+        with_sentence("You must know that this service is free for ever, dear owner."),
+        with_sentence("Your competitor around the corner loads its page much faster."),
+        with_sentence("Somebody hacked the page and visitors should be told at once."),
+        with_sentence("Bananas grow best under a warm and rather humid climate indeed."),
         with_sentence("x" * 400),
         with_headline("Visit evil.example today"),
         with_headline("You lose 9,000 dollars"),
@@ -132,3 +137,13 @@ async def test_a_site_with_nothing_wrong_costs_no_call(leads):
     _, openai, (row,) = await explained(leads, honest)
     assert openai.asked == []
     assert (row.source, row.reason, row.explanations) == ("rules", "no findings", {})
+
+
+def test_the_catalogues_own_words_are_never_off_topic():
+    texts = [
+        text
+        for kind in catalogue().kinds.values()
+        for text in (kind.says, kind.says_one, kind.says_plain, kind.why)
+        if text
+    ]
+    assert [text for text in texts if wording.OFF_TOPIC.search(text)] == []

@@ -56,7 +56,7 @@ def test_rows_come_back_as_they_were(day: Cohorts, database: Database, export: E
         rows = tx.execute(
             sa.select(*(site_audits.c[name] for name in chosen)).order_by(site_audits.c.business_id)
         ).mappings()
-        stored = [{k: str(v) if k.endswith("_id") else v for k, v in row.items()} for row in rows]
+        stored = [{k: str(v) if k.endswith("_id") and v is not None else v for k, v in row.items()} for row in rows]
     assert lake(AUDITS).to_pylist() == stored
 
 
