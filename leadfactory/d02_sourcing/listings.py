@@ -1,4 +1,8 @@
-"""A listing as matching sees it, from a vendor's JSON; and the normal forms of phones, names and addresses."""
+"""A listing as matching sees it, from a vendor's JSON; and the normal forms of phones, names and addresses.
+
+``normalise_address`` and ``name_words`` are hashed and so frozen (keyed_hashes.NORMALISATION); matching reads ``named`` and
+``door`` instead, whose words may grow in config/matching.yaml.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,9 @@ from typing import Any
 
 import phonenumbers
 
+from leadfactory.d02_sourcing import doors, names
+from leadfactory.d02_sourcing.matching_rules import rules
+from leadfactory.d04_enrichment.own_site import host_of, is_own, registrable_domain
 from leadfactory.keyed_hashes import normalise_name
 
 _STREET = {
@@ -21,6 +28,8 @@ _STREET = {
     "first": "1st", "second": "2nd", "third": "3rd", "fourth": "4th", "fifth": "5th", "sixth": "6th", "seventh": "7th",
     "eighth": "8th", "ninth": "9th", "tenth": "10th",
 }  # fmt: skip
+_PUNCTUATION = str.maketrans("", "", " ().-")
+_PLAIN_US = re.compile(r"(?:\+?1)?([2-9][0-9]{9})")
 _UNIT = {"suite", "ste", "unit", "apt", "apartment", "floor", "fl", "flr", "room", "rm", "bldg", "building", "no"}
 # Words that say how a business is incorporated or who works in it, not which one it is.
 _NAME_NOISE = {"the", "llc", "llp", "inc", "co", "corp", "ltd", "pllc", "pc", "pa", "dds", "dmd", "md", "and", "of"}
@@ -41,6 +50,22 @@ class Listing:
     longitude: float | None = None
     open: bool = True
     state: str | None = None
+    domain: str | None = None
+
+    @functools.cached_property
+    def named(self) -> names.Name:
+        """The name taken apart for comparison."""
+        return names.parse(self.name, self.city)
+
+    @functools.cached_property
+    def door(self) -> doors.Door | None:
+        """The address taken apart for comparison."""
+        return doors.parse(self.street, self.zip_code, self.city, self.state)
+
+    @functools.cached_property
+    def toll_free(self) -> bool:
+        """Whether the number is one of those that a chain gives for all its places."""
+        return self.phone is not None and self.phone[2:5] in rules().toll_free and self.phone.startswith("+1")
 
     @functools.cached_property
     def name_words(self) -> frozenset[str]:
@@ -70,6 +95,9 @@ def e164(text: str | None) -> str | None:
     """A US phone number in E.164 form; None when there is none or it cannot be one."""
     if not text:
         return None
+    plain = _PLAIN_US.fullmatch(text.translate(_PUNCTUATION))  # what nearly all are; libphonenumber says the same, slower
+    if plain:
+        return f"+1{plain[1]}"
     try:
         number = phonenumbers.parse(text, "US")
     except phonenumbers.NumberParseException:
@@ -106,7 +134,17 @@ def from_yelp(sourced_id: uuid.UUID, rank: int, business: Mapping[str, Any]) -> 
         longitude=point.get("longitude"),
         open=closed_reason(business) is None,
         state=at.get("state") or None,
+        domain=own_domain((business.get("attributes") or {}).get("business_url")),
     )
+
+
+def own_domain(url: str | None) -> str | None:
+    """The registrable domain of a business's own website; None for a page on a network or a host of many businesses."""
+    if not url or not is_own(url):
+        return None
+    domain = registrable_domain(host_of(url))
+    shared = rules().shared_hosts
+    return None if not domain or domain in shared or domain.partition(".")[2] in shared else domain
 
 
 def closed_reason(business: Mapping[str, Any]) -> str | None:

@@ -18,6 +18,7 @@ from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway import content
 from leadfactory.d02_sourcing import listings, matching, registry
+from leadfactory.d02_sourcing.matching_rules import rules
 from leadfactory.d02_sourcing.tables import businesses, sourced_businesses, unique_businesses
 from leadfactory.database import Database
 from leadfactory.settings import Settings
@@ -91,7 +92,7 @@ def _groups_by_hash(rows: Sequence[Row]) -> list[_Group]:
     links: dict[tuple[uuid.UUID, uuid.UUID], tuple[str, ...]] = {
         (one["sourced_id"], other["sourced_id"]): (agreed,)
         for block in together.values()
-        if len(block) <= matching.LARGEST_BLOCK
+        if len(block) <= rules().thresholds.largest_block
         for position, one in enumerate(block)
         for other in block[position + 1 :]
         if (agreed := registry.hashes_agree(one, other)) is not None
