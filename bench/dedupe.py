@@ -14,8 +14,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from bench import results
+from leadfactory.d02_sourcing.grouping import groups
 from leadfactory.d02_sourcing.listings import Listing, e164
-from leadfactory.d02_sourcing.matching import compare, groups
+from leadfactory.d02_sourcing.matching import compare
 from sandbox.model import YelpListing
 from sandbox.world import geography, views
 from sandbox.world.seeded import SeededWorld
@@ -92,7 +93,9 @@ def main() -> None:
     used, done, total = all_pairs(listings, asked.sample_s)
     naive = used / done * total
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(f"{len(found):,} listings deduplicated in {seconds:.1f} s (goal {GOAL_S:.0f} s), peak {peak} MB, {len(made):,} businesses")
+    print(
+        f"{len(found):,} listings deduplicated in {seconds:.1f} s (goal {GOAL_S:.0f} s), peak {peak} MB, {len(made):,} businesses"
+    )
     print(f"the world's own {len(twins):,} duplicates: recall {recall:.4f}, precision {precision:.4f}")
     print(f"all {total:,} pairs of each ZIP code: {naive:,.0f} s, scaled from {done:,} pairs in {used:.1f} s")
     print(f"ratio {seconds / naive:.4f}")

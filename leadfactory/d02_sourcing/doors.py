@@ -10,9 +10,13 @@ from leadfactory.d02_sourcing.matching_rules import rules
 from leadfactory.d02_sourcing.names import _one_word, abbreviates
 from leadfactory.keyed_hashes import normalise_name
 
-_BOX = re.compile(r"\bp\.?\s*o\.?\s*box\s*#?\s*(\w+)", re.IGNORECASE)
+_BOX = re.compile(r"\b(?:p\.?\s*o\.?|lock|caller|rr\s*\d+|hc\s*\d+)\s*(?:box|bx)\s*#?\s*(\w+)", re.IGNORECASE)
 _RANGE = re.compile(r"^(\d+)\s*[-–]\s*(\d+)([a-z]?)\b")
+_GLUED = re.compile(r"^(\d+)\s*[-–]\s*([a-z])\b")
 _NUMBER = re.compile(r"^(\d+)([a-z]?)$")
+_SIDE = re.compile(r"\b([ns])\.?\s?([ew])\b\.?(?!')")
+_MISREAD = re.compile(r"^[0-9][0-9oil]*$")
+_READ_AS = str.maketrans("oil", "011")
 _HALF = re.compile(r"\b1/2\b|½")
 _ORDINAL = re.compile(r"^(\d+)(?:st|nd|rd|th)$")
 
@@ -45,9 +49,12 @@ def parse(street: str | None, zip_code: str | None, city: str | None = None, sta
     if box:
         return Door(empty, None, empty, empty, empty, None, code, town, region, box[1].lower())
     line = _HALF.sub(" half ", street.casefold()).replace("#", " # ")
+    line = _GLUED.sub(r"\1\2", line.strip())
+    line = re.sub(r"(?<=[\s#])([a-z])\s*-\s*(\d+)\b", r"\1\2", line)  # suite "C-170"
     span = _RANGE.match(line.strip())
     if span:
         line = line.strip()[span.end() :]
+    line = _SIDE.sub(r"\1\2", line)
     words = normalise_name(line.replace("#", " numbersign ")).split()
     unit, words = _unit(["#" if word == "numbersign" else word for word in words])
     unit, words = _trailing_unit(unit, words)
@@ -59,6 +66,8 @@ def parse(street: str | None, zip_code: str | None, city: str | None = None, sta
         reach = (low, high) if high > low and high - low < 200 else None
         unit = unit or (span[3] or None)
     elif words:
+        if _MISREAD.match(words[0]):
+            words[0] = words[0].translate(_READ_AS)  # "2I4", "1O"
         spelt = rules().numbers.get(words[0], words[0]) if len(words) > 1 else words[0]
         found = _NUMBER.match(spelt)
         if found:
@@ -80,22 +89,52 @@ def same_door(one: Door | None, other: Door | None) -> bool | None:
     place = _one_place(one, other)
     if place is False:
         return False
+    if not one.numbers or not other.numbers:
+        return None  # "I-40 Exit 79", "Largo Plaza": no number to compare
     street = _one_street(one, other)
     if not street:
         return street
-    if not one.numbers or not other.numbers:
-        return None
-    if one.unit and other.unit and one.unit != other.unit:
+    if one.unit and other.unit and not _one_unit(one.unit, other.unit):
         return False
     return True if place else None
 
 
 def units_differ(one: Door | None, other: Door | None) -> bool:
     """Whether the house is the same and only the suites are not."""
-    if one is None or other is None or not (one.unit and other.unit and one.unit != other.unit):
+    if one is None or other is None or not (one.unit and other.unit):
         return False
     bare = dataclasses.replace(one, unit=None), dataclasses.replace(other, unit=None)
     return same_door(*bare) is True
+
+
+def same_number(one: Door | None, other: Door | None) -> bool:
+    """Whether house number and town agree and only the road's name does not: "US 1" and "Federal Highway" are one."""
+    if (
+        one is None
+        or other is None
+        or not one.numbers
+        or not other.numbers
+        or (one.sides and other.sides and one.sides != other.sides)
+    ):
+        return False
+    named = [{word for word in door.words if word.isdecimal()} for door in (one, other)]
+    if named[0] and named[1] and named[0] != named[1]:
+        return False  # 30th is not 31st
+    return _one_number(one, other) and _one_place(one, other) is True
+
+
+def one_street(one: Door | None, other: Door | None) -> bool:
+    """Whether two addresses lie on the same street of a town."""
+    return one is not None and other is not None and _one_street(one, other) is True and _one_place(one, other) is True
+
+
+def _one_unit(one: str, other: str) -> bool:
+    """``c170`` and ``170`` are one suite, ``a`` and ``b`` two."""
+    if one == other:
+        return True
+    mine, theirs = re.sub(r"[^0-9]", "", one), re.sub(r"[^0-9]", "", other)
+    lettered = one[:1].isalpha() and other[:1].isalpha()
+    return bool(mine) and mine == theirs and not lettered
 
 
 def number_mistyped(one: Door | None, other: Door | None) -> bool:
@@ -103,7 +142,9 @@ def number_mistyped(one: Door | None, other: Door | None) -> bool:
     if one is None or other is None or not one.numbers or not other.numbers or not _one_street(one, other):
         return False
     mine, theirs = min(one.numbers), min(other.numbers)
-    slip = sorted(mine) == sorted(theirs) or mine.startswith(theirs) or theirs.startswith(mine)
+    short, long = sorted((mine, theirs), key=len)
+    dropped = any(long[:spot] + long[spot + 1 :] == short for spot in range(len(long)))
+    slip = sorted(mine) == sorted(theirs) or dropped
     return slip and abs(len(mine) - len(theirs)) <= 1 and _one_place(one, other) is True
 
 
@@ -130,7 +171,9 @@ def _one_street(one: Door, other: Door) -> bool | None:
     left, right = set(one.words - other.words), set(other.words - one.words)
     my_kinds, their_kinds = set(one.kinds - other.kinds), set(other.kinds - one.kinds)
     for word in sorted(left):
-        twin = next((each for each in sorted(right | their_kinds) if _one_word(word, each) or abbreviates(word, each)), None)
+        twin = next(
+            (each for each in sorted(right | their_kinds) if _one_word(word, each) or abbreviates(word, each)), None
+        )
         if twin is not None:
             left.discard(word)
             right.discard(twin)
@@ -147,9 +190,7 @@ def _one_street(one: Door, other: Door) -> bool | None:
         joined = "".join(one.words) if len(one.words) == 1 else "".join(other.words)
         if not all(word in joined for word in rest):
             return False if one.words and other.words else None
-    if one.kinds and other.kinds and my_kinds and their_kinds:
-        return False
-    return True
+    return not (one.kinds and other.kinds and my_kinds and their_kinds)
 
 
 def _one_number(one: Door, other: Door) -> bool:
@@ -173,7 +214,11 @@ def _unit(words: list[str]) -> tuple[str | None, list[str]]:
             continue
         while following and following[0] in known:
             following = following[1:]
-        if following and (following[0][:1].isdigit() or len(following[0]) == 1 or word in {"suite", "ste", "unit", "apt", "#"}):
+        if following and (
+            following[0][:1].isdigit()
+            or len(following[0]) == 1
+            or word in {"suite", "ste", "unit", "apt", "#", "space"}
+        ):
             unit = following[0].lstrip("0") or "0"
             return unit, words[:position] + following[1:]
     return None, words
@@ -182,7 +227,16 @@ def _unit(words: list[str]) -> tuple[str | None, list[str]]:
 def _trailing_unit(unit: str | None, words: list[str]) -> tuple[str | None, list[str]]:
     """What follows the kind of street and ends in a number is a suite, whatever it is called ("… Street Ofc 14")."""
     known = rules()
-    if unit is None and len(words) > 4 and words[-1][0].isdigit() and words[-3] in known.street_suffixes and words[-2] not in known.roads:
+    behind = [word for word in words[:-1] if word not in known.directions]
+    if (
+        unit is None
+        and len(behind) > 2
+        and re.fullmatch(r"[a-z]?\d+", words[-1])
+        and behind[-1] in known.street_suffixes
+    ):
+        return words[-1], words[:-1]
+    named = len(words) > 4 and words[-3] in known.street_suffixes and words[-2] not in known.roads
+    if unit is None and named and words[-1][0].isdigit():
         return words[-1], words[:-2]
     return unit, words
 
@@ -203,8 +257,15 @@ def _placed(
             kinds.add(known.street_suffixes[word])
         else:
             own.append(_ordinary(word))
-    if len(own) > 1 and any(word.isdecimal() for word in own) and any(word in known.roads for word in own):
-        own = [word for word in own if word not in known.roads] or own
+    if sides and own and not kinds and all(word in known.street_suffixes for word in own):
+        kinds = {known.street_suffixes[word] for word in own}  # "South St", "S St": the side is the street's name
+        own, sides = sorted(sides), set()
+    if (
+        len(own) > 1
+        and any(word.isdecimal() for word in own)
+        and any(word in known.roads or len(word) == 2 for word in own)
+    ):
+        own = [word for word in own if word not in known.roads and not (len(word) == 2 and word.isalpha())] or own
         kinds.discard("road")
     return Door(numbers, span, frozenset(own), frozenset(kinds), frozenset(sides), unit, *place)
 

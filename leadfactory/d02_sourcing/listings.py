@@ -12,6 +12,7 @@ import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import phonenumbers
 
@@ -30,6 +31,9 @@ _STREET = {
 }  # fmt: skip
 _PUNCTUATION = str.maketrans("", "", " ().-")
 _PLAIN_US = re.compile(r"(?:\+?1)?([2-9][0-9]{9})")
+_ONE_NUMBER = 17  # letters of "+1 (212) 555-0101"; a longer field may hold an extension or a second number
+_SEVERAL = re.compile(r"[,;/|]|\bor\b")
+_EXTENSION = re.compile(r"(?:\bext(?:ension)?\.?|x)\s*(\d{1,6})\b", re.IGNORECASE)
 _UNIT = {"suite", "ste", "unit", "apt", "apartment", "floor", "fl", "flr", "room", "rm", "bldg", "building", "no"}
 # Words that say how a business is incorporated or who works in it, not which one it is.
 _NAME_NOISE = {"the", "llc", "llp", "inc", "co", "corp", "ltd", "pllc", "pc", "pa", "dds", "dmd", "md", "and", "of"}
@@ -51,6 +55,10 @@ class Listing:
     open: bool = True
     state: str | None = None
     domain: str | None = None
+    site_path: str = ""
+    extension: str | None = None
+    other_phones: frozenset[str] = frozenset()
+    categories: frozenset[str] = frozenset()
 
     @functools.cached_property
     def named(self) -> names.Name:
@@ -95,7 +103,9 @@ def e164(text: str | None) -> str | None:
     """A US phone number in E.164 form; None when there is none or it cannot be one."""
     if not text:
         return None
-    plain = _PLAIN_US.fullmatch(text.translate(_PUNCTUATION))  # what nearly all are; libphonenumber says the same, slower
+    plain = _PLAIN_US.fullmatch(
+        text.translate(_PUNCTUATION)
+    )  # what nearly all are; libphonenumber says the same, slower
     if plain:
         return f"+1{plain[1]}"
     try:
@@ -105,6 +115,16 @@ def e164(text: str | None) -> str | None:
     if not phonenumbers.is_possible_number(number):
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def phones(text: str | None) -> tuple[str | None, frozenset[str], str | None]:
+    """The first number of a field in E.164 form, the others that it holds, and the extension ("555-0101 x12, 555-0102")."""
+    first = e164(text)
+    if not text or (first is not None and len(text) <= _ONE_NUMBER):
+        return first, frozenset(), None
+    found = [number for part in _SEVERAL.split(text) if (number := e164(part))]
+    extension = _EXTENSION.search(text)
+    return (found[0] if found else first), frozenset(found[1:]), extension[1] if extension else None
 
 
 def normalise_address(street: str | None, zip_code: str | None) -> str | None:
@@ -122,6 +142,7 @@ def from_yelp(sourced_id: uuid.UUID, rank: int, business: Mapping[str, Any]) -> 
     """A listing from Yelp's JSON; what is absent or empty is None."""
     at = business.get("location") or {}
     point = business.get("coordinates") or {}
+    website = (business.get("attributes") or {}).get("business_url")
     return Listing(
         sourced_id=sourced_id,
         rank=rank,
@@ -134,8 +155,15 @@ def from_yelp(sourced_id: uuid.UUID, rank: int, business: Mapping[str, Any]) -> 
         longitude=point.get("longitude"),
         open=closed_reason(business) is None,
         state=at.get("state") or None,
-        domain=own_domain((business.get("attributes") or {}).get("business_url")),
+        domain=own_domain(website),
+        site_path=path_of(website),
+        categories=frozenset(each["alias"] for each in business.get("categories") or () if each.get("alias")),
     )
+
+
+def path_of(url: str | None) -> str:
+    """The path of a website's address without its trailing slash: a chain's branches have a page each."""
+    return urlsplit(url if "//" in url else f"//{url}").path.rstrip("/").lower() if url else ""
 
 
 def own_domain(url: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Which listings are one business. Agreement confirms, disagreement vetoes; the outcome does not depend on order.
+"""Whether two listings are one business. Agreement confirms, disagreement vetoes.
 
 Thresholds and words are in config/matching.yaml.
 """
@@ -7,16 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import uuid
-from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 from leadfactory.d02_sourcing import doors, names
 from leadfactory.d02_sourcing.listings import Listing
 from leadfactory.d02_sourcing.matching_rules import rules
-
-Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,150 +24,190 @@ class Verdict:
 
 def compare(one: Listing, other: Listing) -> Verdict:
     """Judges a pair; symmetric, and never ``same`` when in doubt."""
-    phones = None if one.phone is None or other.phone is None else one.phone == other.phone
-    domains = None if one.domain is None or other.domain is None else one.domain == other.domain
-    doored = doors.same_door(one.door, other.door)
-    if phones is False and doored is False:
+    seen = _Pair.of(one, other)
+    if seen.phones is False and seen.doored is False:
         return Verdict("different", ("phone", "door"))
-    apart = distance_m(one, other)
-    limits = rules().thresholds
-    alike = names.likeness(one.named, other.named)
-    if doored is False:
-        if phones is True and alike == names.SAME and _slip_of_the_pen(one, other, apart):
-            return Verdict("same", ("phone", "name", "distance" if apart is not None else "door_nearly"))
-        return Verdict("different", ("door",))
-    if doored is None and apart is not None and apart > limits.far_m:
+    if seen.doored is False:
+        return _two_doors(seen)
+    if seen.doored is None and seen.apart is not None and seen.apart > rules().thresholds.far_m and not _moved(seen):
         return Verdict("different", ("distance",))
-    near = apart is not None and apart <= limits.near_m
-    agree = [
-        word
-        for word, yes in (("phone", phones is True), ("door", doored is True), ("domain", domains is True), ("name", alike == names.SAME))
-        if yes
-    ]
-    if doored is True:
-        told = _behind_one_door(one, other, phones, domains, alike)
-    else:
-        told = _door_unknown(one, other, phones, domains, alike, near)
+    told = _behind_one_door(seen) if seen.doored else _door_unknown(seen)
     if told == "same":
-        more = (*(("distance",) if near and doored is None else ()), *(("name_inside",) if alike == names.INSIDE else ()))
-        return Verdict("same", (*agree, *more))
+        return Verdict("same", seen.agreed)
     return Verdict(told, ("phone",) if told == "different" else ())
 
 
-def _behind_one_door(one: Listing, other: Listing, phones: bool | None, domains: bool | None, alike: str) -> str:
+@dataclasses.dataclass(frozen=True)
+class _Pair:
+    """What a pair agrees on: True, False, or None where one side does not say. ``alike`` is ``names.likeness``; metres."""
+
+    one: Listing
+    other: Listing
+    phones: bool | None
+    domains: bool | None
+    doored: bool | None
+    apart: float | None
+    alike: str
+    clash: bool
+
+    @classmethod
+    def of(cls, one: Listing, other: Listing) -> _Pair:
+        """The pair as it is read."""
+        alike = names.likeness(one.named, other.named)
+        clash = names.trades_clash(one.named, other.named) or (
+            one.named.plain != other.named.plain
+            and names.comparable(one.named, other.named)
+            and names.categories_clash(one.categories, other.categories)
+        )
+        domains = None if one.domain is None or other.domain is None else one.domain == other.domain
+        doored = doors.same_door(one.door, other.door)
+        return cls(one, other, one_number(one, other), domains, doored, distance_m(one, other), alike, clash)
+
+    @property
+    def near(self) -> bool:
+        return self.apart is not None and self.apart <= rules().thresholds.near_m
+
+    @property
+    def close(self) -> bool:
+        return self.alike in (names.SAME, names.INSIDE)
+
+    @property
+    def filed_alike(self) -> bool:
+        """Whether the names share a telling word and the sources file both under one category."""
+        return self.alike == names.TOUCHING and not self.one.categories.isdisjoint(self.other.categories)
+
+    @property
+    def housed(self) -> bool:
+        """Whether exactly one of the two is a house of others, under another name."""
+        one, other = self.one, self.other
+        return self.alike != names.SAME and names.is_host(one.named, one.categories) != names.is_host(
+            other.named, other.categories
+        )
+
+    @property
+    def agreed(self) -> tuple[str, ...]:
+        """What speaks for one business, in words."""
+        said = {
+            "phone": self.phones is True, "door": self.doored is True, "domain": self.domains is True, "name": self.alike == names.SAME,
+            "distance": self.near and self.doored is not True, "name_inside": self.alike == names.INSIDE,
+        }  # fmt: skip
+        return tuple(word for word, yes in said.items() if yes)
+
+
+def one_number(one: Listing, other: Listing) -> bool | None:
+    """Whether two listings share a number. Two extensions are two lines; two toll-free numbers are two advertisements."""
+    if one.phone is None or other.phone is None:
+        return None
+    shared = one.phone == other.phone or bool(({one.phone} | one.other_phones) & ({other.phone} | other.other_phones))
+    if shared and one.extension and other.extension and one.extension != other.extension:
+        return None
+    return True if shared else None if one.toll_free or other.toll_free else False
+
+
+def _two_doors(seen: _Pair) -> Verdict:
+    """Two doors are two businesses, but for one that moved, or whose address is written in another way."""
+    if (
+        seen.phones is True
+        and seen.close
+        and not seen.clash
+        and not seen.one.toll_free
+        and (_moved(seen) or _one_door_after_all(seen))
+    ):
+        return Verdict("same", (*seen.agreed, "door_nearly"))
+    return Verdict("different", ("door",))
+
+
+def _moved(seen: _Pair) -> bool:
+    """Whether local number, name and website stayed within a metropolis, and nothing tells of branches."""
+    one, other = seen.one, seen.other
+    if (
+        not (seen.phones and seen.domains and seen.close)
+        or one.toll_free
+        or names.has_branch_sign(one.named, other.named)
+    ):
+        return False
+    in_reach = seen.apart is None or seen.apart <= rules().thresholds.metro_m
+    return in_reach and (one.site_path == other.site_path or not (one.site_path and other.site_path)) and not seen.clash
+
+
+def _one_door_after_all(seen: _Pair) -> bool:
+    """Whether two addresses that read differently are one: pins that touch, another suite, the road's other name, a slip of the pen."""
+    one, other, apart = seen.one, seen.other, seen.apart
+    limits = rules().thresholds
+    if names.has_branch_sign(one.named, other.named):
+        return False
+    if apart is not None and apart <= limits.touching_m:
+        return True
+    if apart is not None and apart > limits.far_m:
+        return False
+    written = (
+        doors.units_differ(one.door, other.door)
+        or doors.number_mistyped(one.door, other.door)
+        or doors.same_number(one.door, other.door)
+    )
+    same_street = apart is not None and seen.alike == names.SAME and doors.one_street(one.door, other.door)
+    return written or same_street
+
+
+def _behind_one_door(seen: _Pair) -> str:
     """The same number or the same name behind a door is the same business; another number needs the same name."""
-    if phones is True:  # renamed, unless the trades tell of two who share a desk
-        return "unknown" if names.trades_clash(one.named, other.named) and domains is not True else "same"
-    department = names.is_department(one.named, other.named)
-    if phones is False:
-        return "same" if alike == names.SAME and not department else "different"
-    if alike == names.SAME and not department:
-        return "same"
-    if alike == names.INSIDE and not department:
-        return "same"
-    return "same" if domains is True and not department and not names.trades_clash(one.named, other.named) else "unknown"
-
-
-def _door_unknown(
-    one: Listing, other: Listing, phones: bool | None, domains: bool | None, alike: str, near: bool
-) -> str:
-    """Without two addresses, two further things must agree, and a number that many share is none of them."""
-    close = alike in (names.SAME, names.INSIDE)
-    if phones is False:
-        return "same" if domains is True and alike == names.SAME and near else "different"
-    if phones is True and not one.toll_free:
-        if close or domains is True or (near and not names.trades_clash(one.named, other.named)):
-            return "same"
+    department = names.is_department(seen.one.named, seen.other.named) and seen.one.categories.isdisjoint(
+        seen.other.categories
+    )
+    if seen.housed:
         return "unknown"
-    if alike == names.SAME and near:
+    if seen.phones is True:  # renamed, unless trades or websites tell of two who share a desk
+        if seen.close or seen.domains is True:
+            return "unknown" if seen.alike != names.SAME and seen.domains is False and seen.clash else "same"
+        return "unknown" if seen.clash or (seen.domains is False and not seen.filed_alike) else "same"
+    if department:
+        return "different" if seen.phones is False else "unknown"
+    if seen.alike == names.SAME:
         return "same"
-    if domains is True and alike == names.SAME and (near or _one_town(one, other)):
+    if seen.domains is True and (seen.close or seen.phones is None) and not seen.clash:
+        return "same" if seen.close or seen.one.site_path == seen.other.site_path else "unknown"
+    if seen.phones is False:
+        return "different"
+    return "same" if (seen.close or seen.filed_alike) and not seen.clash else "unknown"
+
+
+def _door_unknown(seen: _Pair) -> str:
+    """Without two addresses, two further things must agree, and a number that many share is none of them."""
+    if seen.phones is False:
+        return "same" if seen.domains is True and seen.alike == names.SAME and seen.near else "different"
+    if seen.housed:
+        return "unknown"
+    branches = names.has_branch_sign(seen.one.named, seen.other.named)
+    if seen.phones is True and not seen.one.toll_free:
+        agreed = seen.close or seen.domains is True or seen.near or seen.alike == names.TOUCHING
+        return "same" if agreed and not seen.clash else "unknown"
+    if seen.alike == names.SAME and seen.near:
+        return "same"
+    if (
+        seen.domains is True
+        and seen.alike == names.SAME
+        and (seen.near or _one_town(seen.one, seen.other))
+        and not branches
+    ):
         return "same"
     return "unknown"
 
 
 def _one_town(one: Listing, other: Listing) -> bool:
-    return one.zip_code is not None and doors.zip5(one.zip_code) == doors.zip5(other.zip_code)
-
-
-def _slip_of_the_pen(one: Listing, other: Listing, apart: float | None) -> bool:
-    """Whether two addresses that read differently are one: the pins all but touch, another suite, or a house number mistyped."""
-    limits = rules().thresholds
-    if apart is not None and apart <= limits.touching_m:
-        return True
-    if apart is not None and apart > limits.far_m:
-        return False
-    return doors.units_differ(one.door, other.door) or doors.number_mistyped(one.door, other.door)
+    """Whether two listings name one ZIP code, or one town where either has none."""
+    if one.zip_code and other.zip_code:
+        return doors.zip5(one.zip_code) == doors.zip5(other.zip_code)
+    return (
+        bool(one.city)
+        and bool(other.city)
+        and one.city.casefold() == other.city.casefold()
+        and one.state == other.state
+    )  # type: ignore[union-attr]
 
 
 def same(one: Listing, other: Listing) -> bool:
     """Whether two listings, seen alone, are one business."""
     return compare(one, other).outcome == "same"
-
-
-def groups(listings: Iterable[Listing]) -> list[tuple[list[Listing], list[str]]]:
-    """The listings in groups that are one business each, best-ranked first, each with what held it together.
-
-    Near-linear by blocking. A pair that disagrees never ends up in one group, however many others lie between.
-    """
-    ordered = sorted({each.sourced_id: each for each in listings}.values(), key=lambda each: (each.rank, each.sourced_id))
-    links = _links(ordered)
-    found = cluster(range(len(ordered)), links, lambda one, other: compare(ordered[one], ordered[other]).outcome == "different")
-    place = {key: position for position, members in enumerate(found) for key in members}
-    held: dict[int, set[str]] = defaultdict(set)
-    for (mine, theirs), evidence in links.items():
-        if place[mine] == place[theirs]:
-            held[place[mine]].update(evidence)
-    told = [([ordered[key] for key in sorted(members)], sorted(held[position])) for position, members in enumerate(found)]
-    return sorted(told, key=lambda each: (each[0][0].rank, each[0][0].sourced_id))
-
-
-def _links(listings: Sequence[Listing]) -> dict[tuple[int, int], tuple[str, ...]]:
-    """The pairs that are one business, by position, with what agrees; only pairs that share a block are looked at."""
-    links: dict[tuple[int, int], tuple[str, ...]] = {}
-    seen: set[int] = set()
-    size = len(listings)
-    for block in _blocks(listings):
-        for at, mine in enumerate(block):
-            one = listings[mine]
-            for theirs in block[at + 1 :]:
-                other = listings[theirs]
-                pair = mine * size + theirs
-                if pair in seen or _plainly_two(one, other):
-                    continue
-                seen.add(pair)
-                verdict = compare(one, other)
-                if verdict.outcome == "same":
-                    links[mine, theirs] = verdict.evidence
-    return links
-
-
-def _plainly_two(one: Listing, other: Listing) -> bool:
-    """Whether number and house number both differ, as of nearly all pairs: what ``compare`` would say, at a glance."""
-    if one.phone is None or other.phone is None or one.phone == other.phone:
-        return False
-    mine, theirs = one.door, other.door
-    if mine is None or theirs is None or mine.span or theirs.span:
-        return False
-    return bool(mine.numbers) and bool(theirs.numbers) and mine.numbers.isdisjoint(theirs.numbers)
-
-
-def cluster(
-    keys: Iterable[Key], links: Mapping[tuple[Key, Key], tuple[str, ...]], differ: Callable[[Key, Key], bool]
-) -> list[list[Key]]:
-    """Groups of keys joined by ``links``, strongest first, never joining groups of which any two members ``differ``.
-
-    Independent of the order of its inputs: links are taken by how much they rest on, then by the keys themselves.
-    """
-    group_of: dict[Key, list[Key]] = {key: [key] for key in keys}
-    for one, other in sorted(links, key=lambda pair: (-len(links[pair]), *pair)):
-        mine, theirs = group_of[one], group_of[other]
-        if mine is theirs or any(differ(a, b) for a in mine for b in theirs):
-            continue
-        mine.extend(theirs)
-        for key in theirs:
-            group_of[key] = mine
-    return list({id(group): group for group in group_of.values()}.values())
 
 
 def survivor(group: Sequence[Listing]) -> Listing:
@@ -195,34 +230,3 @@ def metres(latitude: float, longitude: float, other_latitude: float, other_longi
         + math.cos(a) * math.cos(b) * math.sin(math.radians(other_longitude - longitude) / 2) ** 2
     )
     return 2 * 6_371_000 * math.asin(math.sqrt(min(1.0, half)))
-
-
-def _blocks(listings: Sequence[Listing]) -> list[list[int]]:
-    """Positions within which pairs are compared: one phone, one domain, one house number in a ZIP code, one street and number in
-    a town, or in one ZIP code the two rarest words of the name."""
-    counted = Counter((doors.zip5(each.zip_code), word) for each in listings for word in each.named.plain)
-    blocks: dict[Hashable, list[int]] = defaultdict(list)
-    for position, each in enumerate(listings):
-        for key in _keys(each, counted):
-            blocks[key].append(position)
-    most = rules().thresholds.largest_block
-    return [block for block in blocks.values() if 1 < len(block) <= most]
-
-
-def _keys(each: Listing, counted: Mapping[tuple[str | None, str], int]) -> set[Hashable]:
-    keys: set[Hashable] = set()
-    code = doors.zip5(each.zip_code)
-    if each.phone:
-        keys.add(each.phone)
-    if each.domain:
-        keys.add(("domain", each.domain, code))
-    door = each.door
-    if door is not None and door.numbers:
-        number = min(door.numbers, key=lambda word: (len(word), word)) if len(door.numbers) > 1 else next(iter(door.numbers))
-        if door.zip_code:
-            keys.add(("number", number, door.zip_code))
-        if door.city:
-            keys.update(("street", number, word, door.city) for word in door.words)
-    rarest = sorted(set(each.named.plain), key=lambda word: (counted[code, word], word))
-    keys.update(("name", code, word) for word in rarest[:2])
-    return keys

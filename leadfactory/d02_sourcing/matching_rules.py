@@ -20,6 +20,7 @@ class Thresholds(_Strict):
     far_m: float = pydantic.Field(gt=0)
     near_m: float = pydantic.Field(gt=0)
     touching_m: float = pydantic.Field(gt=0)
+    metro_m: float = pydantic.Field(gt=0)
     largest_block: int = pydantic.Field(ge=10)
     typo_from: int = pydantic.Field(ge=3)
     two_typos_from: int = pydantic.Field(ge=5)
@@ -41,6 +42,7 @@ class MatchingRules(_Strict):
     roads: frozenset[str]
     units: frozenset[str]
     street_aliases: dict[str, str]
+    hosts: frozenset[str]
     toll_free: frozenset[str]
     shared_hosts: frozenset[str]
 

@@ -15,7 +15,7 @@ from leadfactory.keyed_hashes import normalise_name
 SAME, INSIDE, TOUCHING, APART = "same", "inside", "touching", "apart"
 _MARKUP = re.compile(r"<[^>]*>")
 _NUMBER = re.compile(r"(?:#|\bno\.?|\bstore|\bunit|\blocation|\bshop)\s*#?\s*(\d{1,6})\b", re.IGNORECASE)
-_SPLIT = re.compile(r"[()\[\]]|\s[-–—|·@]\s|\s/\s|:\s")
+_SPLIT = re.compile(r"(?<=\w)\s+(?:at|@)\s+(?=\w)|[()\[\]]|\s[-–—|·@]\s|\s/\s|:\s")
 _INITIALS = re.compile(r"\b(?:[A-Za-z]\.){2,}[A-Za-z]?")
 
 
@@ -23,7 +23,7 @@ _INITIALS = re.compile(r"\b(?:[A-Za-z]\.){2,}[A-Za-z]?")
 class Name:
     """``core``: the words that tell businesses apart; ``trade``: words of the trade; ``number``: of a store in a chain.
 
-    ``others`` are further names that the business goes by ("… dba …"). ``plain`` is every telling word in order.
+    ``others`` are further names that the business goes by ("… dba …"), ``label`` what follows a dash: a quarter or a slogan. ``plain`` is every telling word in order.
     """
 
     plain: tuple[str, ...]
@@ -31,6 +31,7 @@ class Name:
     trade: frozenset[str]
     number: str | None
     others: tuple[Name, ...] = ()
+    label: tuple[str, ...] = ()
 
     @functools.cached_property
     def squeezed(self) -> str:
@@ -55,14 +56,19 @@ def parse(name: str, city: str | None = None) -> Name:
             named.append([])
         else:
             named[-1].append(word)
+    label: tuple[str, ...] = ()
+    town = frozenset(normalise_name(city or "").split())
     for tail in tails:  # "(formerly Joe's)" is another name, "- Chelsea" says which branch or is a slogan
         words = normalise_name(tail).split()
         if words and words[0] in known.also_known:
             named.append(words[1:])
-    town = frozenset(normalise_name(city or "").split())
+        elif not label:
+            label = tuple(word for word in words if word not in town)
     made = [each for each in (_of(words, town, number[1] if number else None) for words in named if words) if each]
-    first = made[0] if made else _of(normalise_name(text).split(), town, None) or Name((), frozenset(), frozenset(), None)
-    return dataclasses.replace(first, others=tuple(made[1:]))
+    first = (
+        made[0] if made else _of(normalise_name(text).split(), town, None) or Name((), frozenset(), frozenset(), None)
+    )
+    return dataclasses.replace(first, others=tuple(made[1:]), label=label)
 
 
 def likeness(one: Name, other: Name) -> str:
@@ -70,6 +76,8 @@ def likeness(one: Name, other: Name) -> str:
     best = APART
     for mine in (one, *one.others):
         for theirs in (other, *other.others):
+            if one.others and other.others and mine is one and theirs is other:
+                continue  # two trade names of one company are told apart by the trade names
             found = _likeness(mine, theirs)
             if found == SAME:
                 return SAME
@@ -77,10 +85,24 @@ def likeness(one: Name, other: Name) -> str:
     return best
 
 
+def comparable(one: Name, other: Name) -> bool:
+    """Whether two names are written in one script: 北京楼 and Beijing Lou say nothing of each other."""
+    return _latin(one) == _latin(other)
+
+
+def _latin(name: Name) -> bool:
+    return any(letter.isascii() and letter.isalpha() for letter in name.squeezed)
+
+
 def trades_clash(one: Name, other: Name) -> bool:
     """Whether both names tell their trade and the trades have nothing in common."""
     mine, theirs = _trades(one.trade), _trades(other.trade)
     return bool(mine) and bool(theirs) and mine.isdisjoint(theirs)
+
+
+def has_branch_sign(one: Name, other: Name) -> bool:
+    """Whether a store number or a word behind the name tells branches apart."""
+    return bool(one.number or other.number or one.label or other.label)
 
 
 def is_department(one: Name, other: Name) -> bool:
@@ -106,7 +128,10 @@ def _likeness(one: Name, other: Name) -> str:
     theirs = [word for word in theirs if not any(_one_word(word, each) for each in one.trade - other.trade)]
     if not mine and not theirs:
         return SAME if one.core or _same_words(one, other) else TOUCHING
-    if _one_word(one.squeezed, other.squeezed) and min(len(one.squeezed), len(other.squeezed)) > 2 * rules().thresholds.typo_from:
+    if (
+        _one_word(one.squeezed, other.squeezed)
+        and min(len(one.squeezed), len(other.squeezed)) > 2 * rules().thresholds.typo_from
+    ):
         return SAME
     if _initials(one, other):
         return INSIDE
@@ -172,7 +197,38 @@ def _initials(one: Name, other: Name) -> bool:
     short, long = sorted((one, other), key=lambda name: len(name.plain))
     word = short.plain[0]
     letters = "".join(each[0] for each in long.plain)
-    return len(word) >= 3 and len(long.plain) >= 3 and (word == letters or (len(short.plain) > 1 and letters.startswith(word)))
+    return (
+        len(word) >= 3
+        and len(long.plain) >= 3
+        and (word == letters or (len(short.plain) > 1 and letters.startswith(word)))
+    )
+
+
+@functools.lru_cache(maxsize=20_000)
+def trades_of_category(category: str) -> frozenset[str]:
+    """The trades that a source's word for a category speaks of: ``musicalinstrumentservices``, ``auto_repair``."""
+    word = category.lower()
+    known = rules().trade_of
+    found = {trade for each, trades in known.items() if len(each) > 3 and each in word for trade in trades}
+    return frozenset(found - {"any"})
+
+
+def categories_clash(mine: frozenset[str], theirs: frozenset[str]) -> bool:
+    """Whether two sources file two listings under nothing alike; not known when either says nothing."""
+    if not mine or not theirs:
+        return False
+    if any(a[:5].lower() == b[:5].lower() for a in mine for b in theirs):
+        return False
+    one, other = ({trade for each in side for trade in trades_of_category(each)} for side in (mine, theirs))
+    return one.isdisjoint(other)
+
+
+def is_host(name: Name, categories: frozenset[str]) -> bool:
+    """Whether a business houses others: a hotel, a mall, a co-working house."""
+    hosts = rules().hosts
+    return not hosts.isdisjoint(name.plain) or any(
+        stem(each.lower()) in hosts or each.lower() in hosts for each in categories
+    )
 
 
 def _trades(words: Iterable[str]) -> set[str]:

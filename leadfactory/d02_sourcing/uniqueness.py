@@ -17,7 +17,7 @@ from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway import content
-from leadfactory.d02_sourcing import listings, matching, registry
+from leadfactory.d02_sourcing import grouping, listings, matching, registry
 from leadfactory.d02_sourcing.matching_rules import rules
 from leadfactory.d02_sourcing.tables import businesses, sourced_businesses, unique_businesses
 from leadfactory.database import Database
@@ -74,7 +74,7 @@ def _groups(tx: sa.Connection, rows: Sequence[Row], now: dt.datetime) -> list[_G
         if row["yelp_id"] in known
     ]
     found = []
-    for group, evidence in matching.groups(readable):
+    for group, evidence in grouping.groups(readable):
         first = matching.survivor(group)
         others = tuple(by_id[each.sourced_id] for each in group if each is not first)
         found.append(_Group((by_id[first.sourced_id], *others), "content", tuple(evidence)))
@@ -97,7 +97,7 @@ def _groups_by_hash(rows: Sequence[Row]) -> list[_Group]:
         for other in block[position + 1 :]
         if (agreed := registry.hashes_agree(one, other)) is not None
     }
-    found = matching.cluster(by_id, links, lambda one, other: _two_branches(by_id[one], by_id[other]))
+    found = grouping.cluster(by_id, links, lambda one, other: _two_branches(by_id[one], by_id[other]))
     place = {key: position for position, members in enumerate(found) for key in members}
     held: dict[int, set[str]] = defaultdict(set)
     for (mine, theirs), evidence in links.items():

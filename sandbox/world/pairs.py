@@ -24,7 +24,15 @@ NAME_SHORT = {"Dental": "Dntl", "Dentistry": "Dentstry", "Orthodontics": "Orthod
               "Properties": "Propertis", "Furniture": "Furnitre", "Jewelers": "Jewlers", "Medical": "Medcal", "Family": "Famly",
               "Preschool": "Preschol", "Electric": "Electrc", "Financial": "Financl"}  # fmt: skip
 UNIT_WORDS = ("Ofc", "Ste.", "Suite", "#", "Unit")  # three of them are everybody's
-LONG_ENDINGS = {" St": " Street", " Ave": " Avenue", " Blvd": " Boulevard", " Rd": " Road", " Dr": " Drive", " Ln": " Lane", " Pl": " Place"}
+LONG_ENDINGS = {
+    " St": " Street",
+    " Ave": " Avenue",
+    " Blvd": " Boulevard",
+    " Rd": " Road",
+    " Dr": " Drive",
+    " Ln": " Lane",
+    " Pl": " Place",
+}
 _TAILS = (", LLC", " Inc.", " of {city}", " - {city}", " {city}", ", P.C.", " & Co.")
 
 
@@ -80,7 +88,9 @@ def _business(rng: random.Random, towns: list[geography.Zip], seed: int) -> Busi
 def _view(business: Business, **changes: object) -> View:
     at = business.address
     website = f"https://{business.host}/" if business.host else None
-    base = View(business.name, at.line1, at.city, at.state, at.zip_code, business.phone, website, at.latitude, at.longitude)
+    base = View(
+        business.name, at.line1, at.city, at.state, at.zip_code, business.phone, website, at.latitude, at.longitude
+    )
     return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
 
 
@@ -136,7 +146,10 @@ def _other_phone(rng: random.Random, phone: str) -> str:
 def _jittered(rng: random.Random, business: Business, metres: float) -> dict[str, float]:
     shift = metres / 111_000
     at = business.address
-    return {"latitude": at.latitude + rng.uniform(-shift, shift), "longitude": at.longitude + rng.uniform(-shift, shift)}
+    return {
+        "latitude": at.latitude + rng.uniform(-shift, shift),
+        "longitude": at.longitude + rng.uniform(-shift, shift),
+    }
 
 
 def _noisy(rng: random.Random, business: Business, **changes: object) -> View:
@@ -181,7 +194,11 @@ def _by_website(rng: random.Random, b: Business) -> tuple[View, View]:
 
 def _number_slipped(rng: random.Random, b: Business) -> tuple[View, View]:
     number, _, street = b.address.line1.partition(" ")
-    wrong = number[:-2] + number[-1] + number[-2] if len(number) > 2 and number[-1] != number[-2] else number + "0"[: len(number) < 4]
+    wrong = (
+        number[:-2] + number[-1] + number[-2]
+        if len(number) > 2 and number[-1] != number[-2]
+        else number + "0"[: len(number) < 4]
+    )
     return _view(b), _noisy(rng, b, street=f"{wrong} {street}", name=b.name)
 
 
@@ -198,14 +215,22 @@ def _branches(rng: random.Random, b: Business) -> tuple[View, View]:
     site = f"https://{businesses.chain_host(chain)}/"
     central = rng.choice((None, "+18005550142", b.phone))
     phones = (central, central) if central else (b.phone, _other_phone(rng, b.phone or ""))
-    return _view(b, name=chain, website=site, phone=phones[0]), _view(b, name=chain, website=site, phone=phones[1], **_elsewhere(rng, b))
+    signs = (
+        (" - Old Town", " - Harbor Side") if central == b.phone else ("", "")
+    )  # a local number alone would tell of a move
+    one = _view(b, name=chain + signs[0], website=site, phone=phones[0])
+    return one, _view(b, name=chain + signs[1], website=site, phone=phones[1], **_elsewhere(rng, b))
 
 
 def _neighbours(rng: random.Random, b: Business) -> tuple[View, View]:
     other = f"{rng.choice(('Okonkwo', 'Lindqvist', 'Marchetti', 'Vasquez'))} {rng.choice(('Law Group', 'Tax Service', 'Yoga', 'Realty'))}"
     line = b.address.line1
     return _view(b, street=f"{line} Suite 4"), _view(
-        b, name=other, street=f"{line} Suite {rng.randrange(5, 30)}", phone=_other_phone(rng, b.phone or ""), website=None
+        b,
+        name=other,
+        street=f"{line} Suite {rng.randrange(5, 30)}",
+        phone=_other_phone(rng, b.phone or ""),
+        website=None,
     )
 
 
@@ -216,9 +241,13 @@ def _successor(rng: random.Random, b: Business) -> tuple[View, View]:
 
 def _across_the_street(rng: random.Random, b: Business) -> tuple[View, View]:
     number = b.address.line1.split(" ")[0]
-    one, other = rng.choice((("E 30th St", "W 30th St"), ("30th St", "31st St"), ("Maple St", "Maple Ave"), ("N Oak Rd", "S Oak Rd")))
+    one, other = rng.choice(
+        (("E 30th St", "W 30th St"), ("30th St", "31st St"), ("Maple St", "Maple Ave"), ("N Oak Rd", "S Oak Rd"))
+    )
     far = {"latitude": b.address.latitude + 0.004}
-    return _view(b, street=f"{number} {one}"), _view(b, street=f"{number} {other}", phone=_other_phone(rng, b.phone or ""), website=None, **far)
+    return _view(b, street=f"{number} {one}"), _view(
+        b, street=f"{number} {other}", phone=_other_phone(rng, b.phone or ""), website=None, **far
+    )
 
 
 def _other_town(rng: random.Random, b: Business) -> tuple[View, View]:

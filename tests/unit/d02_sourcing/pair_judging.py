@@ -7,8 +7,8 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from leadfactory.d02_sourcing.listings import Listing, e164, own_domain
-from leadfactory.d02_sourcing.matching import groups
+from leadfactory.d02_sourcing.grouping import groups
+from leadfactory.d02_sourcing.listings import Listing, own_domain, path_of, phones
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,10 +32,12 @@ class Score:
 
 def listing(number: int, view: Mapping[str, Any]) -> Listing:
     """A listing from the fields of a labelled pair, as a source would give them."""
+    phone, others, extension = phones(view.get("phone"))
     return Listing(
         sourced_id=uuid.UUID(int=number), rank=number, name=view["name"] or "", city=view.get("city"), street=view.get("street"),
-        zip_code=view.get("zip_code"), phone=e164(view.get("phone")), latitude=view.get("latitude"), longitude=view.get("longitude"),
-        state=view.get("state"), domain=own_domain(view.get("website")),
+        zip_code=view.get("zip_code"), phone=phone, latitude=view.get("latitude"), longitude=view.get("longitude"),
+        state=view.get("state"), domain=own_domain(view.get("website")), site_path=path_of(view.get("website")),
+        extension=extension, other_phones=others, categories=frozenset(view.get("categories") or ()),
     )  # fmt: skip
 
 
