@@ -23,6 +23,10 @@ campaigns = sa.Table(
     sa.Column("postal_address", sa.Text),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("launched_at", Moment),
+    sa.Column(
+        "chain_policy", sa.Text, nullable=False, server_default="all", comment="what becomes of branches of chains"
+    ),
+    one_of("chain_policy", "all", "one", "skip"),
     one_of("state", "draft_only", "launched", "paused", "closed"),
     sa.CheckConstraint("daily_quota BETWEEN 1 AND 100000", name="daily_quota_range"),
     comment="One row per campaign. draft_only sources, audits and drafts; only launched sends.",

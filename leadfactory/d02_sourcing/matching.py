@@ -210,9 +210,24 @@ def same(one: Listing, other: Listing) -> bool:
     return compare(one, other).outcome == "same"
 
 
+SURVIVOR_RULE = "open, then with a phone, then best rank; a field it lacks comes from the next in that order"
+_FIELDS = ("name", "street", "city", "state", "zip_code", "phone", "domain", "latitude", "longitude")
+
+
+def survivorship(group: Sequence[Listing]) -> dict[str, Listing]:
+    """Field → the listing that it is taken from, by ``SURVIVOR_RULE``; fields that no listing has are left out."""
+    ordered = sorted(group, key=_standing)
+    found = {field: next((each for each in ordered if getattr(each, field) is not None), None) for field in _FIELDS}
+    return {field: each for field, each in found.items() if each is not None}
+
+
+def _standing(each: Listing) -> tuple[bool, bool, int, str]:
+    return not each.open, each.phone is None, each.rank, str(each.sourced_id)
+
+
 def survivor(group: Sequence[Listing]) -> Listing:
     """The listing that stands for its group: open before closed, with a phone before without, then the best rank."""
-    return min(group, key=lambda each: (not each.open, each.phone is None, each.rank, each.sourced_id))
+    return min(group, key=_standing)
 
 
 def distance_m(one: Listing, other: Listing) -> float | None:
