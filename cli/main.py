@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli.importing import register as register_importing
 from cli.output import CommandError, errors
 
 app = typer.Typer(
@@ -143,6 +144,9 @@ def campaign_days(
     from cli.campaigns import list_days
 
     list_days(only_open=only_open, dirty=dirty, json=json)
+
+
+register_importing(app)
 
 
 def main() -> None:

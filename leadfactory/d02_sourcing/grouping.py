@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from leadfactory.d02_sourcing import doors
 from leadfactory.d02_sourcing.listings import Listing
-from leadfactory.d02_sourcing.matching import compare, one_number
+from leadfactory.d02_sourcing.matching import compare
 from leadfactory.d02_sourcing.matching_rules import rules
 
 Key = TypeVar("Key", bound=Hashable)
@@ -59,7 +59,9 @@ def _links(listings: Sequence[Listing]) -> dict[tuple[int, int], tuple[str, ...]
 
 def _plainly_two(one: Listing, other: Listing) -> bool:
     """Whether number and house number both differ, as of nearly all pairs: what ``compare`` would say, at a glance."""
-    if one_number(one, other) is not False:
+    if one.phone is None or other.phone is None or one.phone == other.phone or one.toll_free or other.toll_free:
+        return False
+    if one.other_phones or other.other_phones:
         return False
     mine, theirs = one.door, other.door
     if mine is None or theirs is None or mine.span or theirs.span:

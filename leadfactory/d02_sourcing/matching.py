@@ -22,11 +22,15 @@ class Verdict:
     evidence: tuple[str, ...] = ()
 
 
+_TWO_PLACES = Verdict("different", ("phone", "door"))
+
+
 def compare(one: Listing, other: Listing) -> Verdict:
     """Judges a pair; symmetric, and never ``same`` when in doubt."""
-    seen = _Pair.of(one, other)
-    if seen.phones is False and seen.doored is False:
-        return Verdict("different", ("phone", "door"))
+    phones, doored = one_number(one, other), doors.same_door(one.door, other.door)
+    if phones is False and doored is False:
+        return _TWO_PLACES
+    seen = _Pair.of(one, other, phones, doored)
     if seen.doored is False:
         return _two_doors(seen)
     if seen.doored is None and seen.apart is not None and seen.apart > rules().thresholds.far_m and not _moved(seen):
@@ -51,7 +55,7 @@ class _Pair:
     clash: bool
 
     @classmethod
-    def of(cls, one: Listing, other: Listing) -> _Pair:
+    def of(cls, one: Listing, other: Listing, phones: bool | None, doored: bool | None) -> _Pair:
         """The pair as it is read."""
         alike = names.likeness(one.named, other.named)
         clash = names.trades_clash(one.named, other.named) or (
@@ -60,8 +64,7 @@ class _Pair:
             and names.categories_clash(one.categories, other.categories)
         )
         domains = None if one.domain is None or other.domain is None else one.domain == other.domain
-        doored = doors.same_door(one.door, other.door)
-        return cls(one, other, one_number(one, other), domains, doored, distance_m(one, other), alike, clash)
+        return cls(one, other, phones, domains, doored, distance_m(one, other), alike, clash)
 
     @property
     def near(self) -> bool:
@@ -197,12 +200,9 @@ def _one_town(one: Listing, other: Listing) -> bool:
     """Whether two listings name one ZIP code, or one town where either has none."""
     if one.zip_code and other.zip_code:
         return doors.zip5(one.zip_code) == doors.zip5(other.zip_code)
-    return (
-        bool(one.city)
-        and bool(other.city)
-        and one.city.casefold() == other.city.casefold()
-        and one.state == other.state
-    )  # type: ignore[union-attr]
+    if one.city is None or other.city is None or one.state != other.state:
+        return False
+    return one.city.casefold() == other.city.casefold()
 
 
 def same(one: Listing, other: Listing) -> bool:

@@ -12,6 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from leadfactory.campaign_day import CampaignDay
+from leadfactory.d01_targeting import places as geography
+from leadfactory.d01_targeting.tables import targets
 from leadfactory.d02_sourcing import chains, listings
 from leadfactory.d02_sourcing.tables import import_files, imported_businesses, sourced_businesses
 from leadfactory.keyed_hashes import KeyedHashes
@@ -77,6 +79,37 @@ def read(tx: sa.Connection, import_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, 
         if ids
         else {}
     )
+
+
+def of_businesses(tx: sa.Connection, sourced_ids: Mapping[uuid.UUID, list[uuid.UUID]]) -> dict[uuid.UUID, ImportedRow]:
+    """Business → the first imported row among its listings, for those that have one whose content is still kept."""
+    s = sourced_businesses.c
+    every = [each for ids in sourced_ids.values() for each in ids]
+    rows = tx.execute(
+        sa.select(s.sourced_id, s.import_id).where(
+            s.sourced_id == sa.any_(sa.cast(every, sa.ARRAY(sa.Uuid))), s.import_id.is_not(None)
+        )
+    )
+    import_of = {row.sourced_id: row.import_id for row in rows}
+    known = read(tx, import_of.values())
+    found = {
+        business: next((known[import_of[each]] for each in ids if import_of.get(each) in known), None)
+        for business, ids in sourced_ids.items()
+    }
+    return {business: row for business, row in found.items() if row is not None}
+
+
+def place_of(
+    tx: sa.Connection, unit: CampaignDay, kind: str | None, place: str | None, own: ImportedRow | None
+) -> geography.Place:
+    """Where a business was looked for: the target's place, or an imported row's own ZIP code, or the campaign's first target."""
+    if kind is not None and place is not None:
+        return geography.find(geography.PlaceSpec(kind, place))  # type: ignore[arg-type]  # cached
+    if own is not None and own.fields.get("zip"):
+        return geography.find(geography.PlaceSpec("zip", own.fields["zip"]))
+    t = targets.c
+    first = tx.execute(sa.select(t.kind, t.place).where(t.campaign == unit.campaign).order_by(t.place).limit(1)).one()
+    return geography.find(geography.PlaceSpec(first.kind, first.place))
 
 
 def listing(sourced_id: uuid.UUID, rank: int, fields: Mapping[str, Any]) -> listings.Listing:

@@ -7,6 +7,7 @@ import datetime as dt
 import time
 import uuid
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,7 +22,7 @@ from leadfactory.d00_gateway.places import PlacesClient
 from leadfactory.d00_gateway.website.client import SitePage, WebsiteClient
 from leadfactory.d01_targeting import places as geography
 from leadfactory.d01_targeting.tables import campaign_targets
-from leadfactory.d02_sourcing import listings
+from leadfactory.d02_sourcing import listings, sourced_imports
 from leadfactory.d02_sourcing.tables import sourced_businesses, unique_businesses
 from leadfactory.d03_assessment.closing import closed_for_buying
 from leadfactory.d04_enrichment import contacts, own_site, own_words, page, place_match
@@ -50,6 +51,9 @@ class Subject:
     yelp_url: str | None
     place: geography.Place
     again: bool = False
+    given: Mapping[str, Any] = dataclasses.field(
+        default_factory=dict
+    )  # an imported row: website, email and evidence of both
 
 
 async def enrich(
@@ -111,6 +115,9 @@ async def _enriched(
             "status": "unavailable", "reason": "source_content_gone", "place_match": "not_asked", "retryable": True,
         }  # fmt: skip  # sourced_businesses fetches it again when it is run again on its day
     url, named_by = subject.yelp_url, "yelp"
+    if subject.given.get("website"):  # the operator's own data names the site: nobody has to be paid to find it
+        found = base | {"place_match": "not_asked", "site_source": "import"}
+        return found | await _visited(subject.given["website"], subject, website, hashes)
     try:
         match = await _matched(subject.listing, places)
     except VendorUnavailable as error:
@@ -173,7 +180,12 @@ async def _visited(url: str, subject: Subject, website: WebsiteClient, hashes: K
             refused = facts["no_solicitation"] = more.facts["no_solicitation"]
             contact, contact_url = contacts.best(more.emails, hosts), second.final_url
     found = _published(home, reading, facts, hashes) | _located(reading.said, subject.place)
-    if contact is not None and not refused:
+    if subject.given.get("email") and not refused:
+        found |= {
+            "contact_email": subject.given["email"], "contact_email_url": subject.given["evidence"], "contact_email_how": "import",
+            "contact_email_hmac": hashes.address(subject.given["email"]),
+        }  # fmt: skip
+    elif contact is not None and not refused:
         found |= {
             "contact_email": contact.email, "contact_email_url": contact_url, "contact_email_how": contact.how,
             "contact_email_hmac": hashes.address(contact.email),
@@ -247,10 +259,20 @@ def _subjects(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> tuple[l
     expected = tx.scalar(sa.select(sa.func.count()).select_from(u).where(wanted)) or 0
     rows = tx.execute(
         sa.select(
-            u.c.business_id, s.c.sourced_id, s.c.rank, s.c.yelp_id, t.c.kind, t.c.place, e.c.business_id.label("stored")
+            u.c.business_id,
+            s.c.sourced_id,
+            s.c.rank,
+            s.c.yelp_id,
+            s.c.import_id,
+            u.c.merged_sourced_ids,
+            t.c.kind,
+            t.c.place,
+            e.c.business_id.label("stored"),
         )
         .join(s, s.c.sourced_id == u.c.sourced_id)
-        .join(t, sa.and_(t.c.campaign == s.c.campaign, t.c.cohort_on == s.c.cohort_on, t.c.target_id == s.c.target_id))
+        .outerjoin(
+            t, sa.and_(t.c.campaign == s.c.campaign, t.c.cohort_on == s.c.cohort_on, t.c.target_id == s.c.target_id)
+        )
         .outerjoin(
             e, sa.and_(e.c.campaign == u.c.campaign, e.c.cohort_on == u.c.cohort_on, e.c.business_id == u.c.business_id)
         )
@@ -262,13 +284,19 @@ def _subjects(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> tuple[l
         .order_by(s.c.rank, s.c.sourced_id)
     ).all()
     known = content.read(tx, "yelp", [row.yelp_id for row in rows if row.yelp_id], now)
+    given = sourced_imports.of_businesses(
+        tx, {row.business_id: [row.sourced_id, *row.merged_sourced_ids] for row in rows}
+    )
     subjects = []
     for row in rows:
-        place = geography.find(geography.PlaceSpec(row.kind, row.place))  # cached
-        said = known.get(row.yelp_id)
+        said, own = known.get(row.yelp_id), given.get(row.business_id)
         listing = listings.from_yelp(row.sourced_id, row.rank, said) if said else None
+        if listing is None and own is not None:
+            listing = sourced_imports.listing(row.sourced_id, row.rank, own.fields)
         url = ((said or {}).get("attributes") or {}).get("business_url")
-        subjects.append(Subject(row.business_id, listing, url or None, place, row.stored is not None))
+        place = sourced_imports.place_of(tx, unit, row.kind, row.place, own)
+        more = {} if own is None else {**own.fields, "evidence": own.evidence}
+        subjects.append(Subject(row.business_id, listing, url or None, place, row.stored is not None, more))
     return subjects, expected
 
 

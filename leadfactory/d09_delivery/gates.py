@@ -42,6 +42,8 @@ GATES: tuple[Gate, ...] = (
         WHERE x.kind = 'domain' AND x.subject_hmac IN (s.domain_hmac, e.site_domain_hmac))"""),
     Gate("suppressed_business", "refused", """NOT EXISTS (SELECT 1 FROM suppressions x
         WHERE x.kind = 'business' AND x.subject_hmac = uuid_send(s.business_id))"""),
+    Gate("merged_away", "refused", """coalesce((SELECT m.kind FROM business_merges m WHERE m.merged_id = s.business_id
+        ORDER BY m.merge_id DESC LIMIT 1), 'unmerge') = 'unmerge'"""),
     Gate("jurisdiction", "refused", "e.country = ANY(:countries)"),
     Gate("timezone_unknown", "refused", "s.timezone IS NOT NULL"),
     Gate("address_changed", "refused", "e.contact_email_hmac = s.address_hmac"),
