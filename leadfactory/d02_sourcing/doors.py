@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import re
 
-from leadfactory.d02_sourcing.matching_rules import rules
+from leadfactory.d02_sourcing.matching_rules import rules, zip5
 from leadfactory.d02_sourcing.names import _one_word, abbreviates
 from leadfactory.keyed_hashes import normalise_name
 
@@ -14,6 +14,7 @@ _BOX = re.compile(r"\b(?:p\.?\s*o\.?|lock|caller|rr\s*\d+|hc\s*\d+)\s*(?:box|bx)
 _RANGE = re.compile(r"^(\d+)\s*[-–]\s*(\d+)([a-z]?)\b")
 _GLUED = re.compile(r"^(\d+)\s*[-–]\s*([a-z])\b")
 _NUMBER = re.compile(r"^(\d+)([a-z]?)$")
+_DASHED_UNIT = re.compile(r"(?<=[\s#])([a-z])\s*-\s*(\d+)\b")  # suite "C-170"
 _SIDE = re.compile(r"\b([ns])\.?\s?([ew])\b\.?(?!')")
 _MISREAD = re.compile(r"^[0-9][0-9oil]*$")
 _READ_AS = str.maketrans("oil", "011")
@@ -42,19 +43,19 @@ def parse(street: str | None, zip_code: str | None, city: str | None = None, sta
     """An address taken apart; None without a street, or without a ZIP code or town to place it in."""
     if not street or not street.strip() or not (zip_code or city):
         return None
-    code, town = zip5(zip_code), " ".join(normalise_name(city or "").split()) or None
+    code, town = zip5(zip_code), _town(city)
     region = (state or "").strip().upper() or None
     empty: frozenset[str] = frozenset()
-    box = _BOX.search(street)
+    line = street.casefold()
+    box = _BOX.search(line) if "box" in line or "bx" in line else None
     if box:
         return Door(empty, None, empty, empty, empty, None, code, town, region, box[1].lower())
-    line = _HALF.sub(" half ", street.casefold()).replace("#", " # ")
-    line = _GLUED.sub(r"\1\2", line.strip())
-    line = re.sub(r"(?<=[\s#])([a-z])\s*-\s*(\d+)\b", r"\1\2", line)  # suite "C-170"
-    span = _RANGE.match(line.strip())
-    if span:
-        line = line.strip()[span.end() :]
-    line = _SIDE.sub(r"\1\2", line)
+    line = _HALF.sub(" half ", line).replace("#", " # ") if "/" in line or "½" in line or "#" in line else line
+    line = line.strip()
+    if "-" in line or "–" in line:
+        line = _DASHED_UNIT.sub(r"\1\2", _GLUED.sub(r"\1\2", line))
+    span = _RANGE.match(line)
+    line = _SIDE.sub(r"\1\2", line[span.end() :] if span else line)
     words = normalise_name(line.replace("#", " numbersign ")).split()
     unit, words = _unit(["#" if word == "numbersign" else word for word in words])
     unit, words = _trailing_unit(unit, words)
@@ -290,10 +291,6 @@ def _ordinary(word: str) -> str:
     return ordinal[1] if ordinal else rules().numbers.get(word, word)
 
 
-@functools.lru_cache(maxsize=100_000)
-def zip5(zip_code: str | None) -> str | None:
-    """Five digits; a spreadsheet's lost leading zero is put back."""
-    digits = (zip_code or "").strip().partition("-")[0].strip()
-    if not digits:
-        return None
-    return digits.zfill(5) if digits.isdecimal() and 3 <= len(digits) <= 5 else digits[:5].lower()
+@functools.lru_cache(maxsize=50_000)
+def _town(city: str | None) -> str | None:
+    return " ".join(normalise_name(city or "").split()) or None

@@ -6,10 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from leadfactory.d02_sourcing import doors
 from leadfactory.d02_sourcing.listings import Listing
 from leadfactory.d02_sourcing.matching import compare
-from leadfactory.d02_sourcing.matching_rules import rules
+from leadfactory.d02_sourcing.matching_rules import rules, zip5
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -90,7 +89,7 @@ def cluster(
 def _blocks(listings: Sequence[Listing]) -> list[list[int]]:
     """Positions within which pairs are compared: one phone, one domain, one house number in a ZIP code, one street and number in
     a town, or in one ZIP code the two rarest words of the name."""
-    counted = Counter((doors.zip5(each.zip_code), word) for each in listings for word in each.named.plain)
+    counted = Counter((zip5(each.zip_code), word) for each in listings for word in each.named.plain)
     blocks: dict[Hashable, list[int]] = defaultdict(list)
     for position, each in enumerate(listings):
         for key in _keys(each, counted):
@@ -101,7 +100,7 @@ def _blocks(listings: Sequence[Listing]) -> list[list[int]]:
 
 def _keys(each: Listing, counted: Mapping[tuple[str | None, str], int]) -> set[Hashable]:
     keys: set[Hashable] = set()
-    code = doors.zip5(each.zip_code)
+    code = zip5(each.zip_code)
     if each.phone:
         keys.add(each.phone)
         keys.update(each.other_phones)

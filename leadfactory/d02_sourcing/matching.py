@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from leadfactory.d02_sourcing import doors, names
 from leadfactory.d02_sourcing.listings import Listing
-from leadfactory.d02_sourcing.matching_rules import rules
+from leadfactory.d02_sourcing.matching_rules import rules, zip5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,7 +199,7 @@ def _door_unknown(seen: _Pair) -> str:
 def _one_town(one: Listing, other: Listing) -> bool:
     """Whether two listings name one ZIP code, or one town where either has none."""
     if one.zip_code and other.zip_code:
-        return doors.zip5(one.zip_code) == doors.zip5(other.zip_code)
+        return zip5(one.zip_code) == zip5(other.zip_code)
     if one.city is None or other.city is None or one.state != other.state:
         return False
     return one.city.casefold() == other.city.casefold()

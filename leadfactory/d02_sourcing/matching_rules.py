@@ -84,3 +84,12 @@ def stem(word: str) -> str:
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
         return word[:-1]
     return word
+
+
+@functools.lru_cache(maxsize=100_000)
+def zip5(zip_code: str | None) -> str | None:
+    """Five digits; a spreadsheet's lost leading zero is put back."""
+    digits = (zip_code or "").strip().partition("-")[0].strip()
+    if not digits:
+        return None
+    return digits.zfill(5) if digits.isdecimal() and 3 <= len(digits) <= 5 else digits[:5].lower()

@@ -61,10 +61,15 @@ def record(
     m = business_merges.c
     pair = [survivor_id, merged_id]
     newest = tx.execute(
-        sa.select(m.kind).where(m.survivor_id.in_(pair), m.merged_id.in_(pair)).order_by(m.merge_id.desc()).limit(1)
+        sa.select(m.kind, m.survivor_id, m.merged_id)
+        .where(m.survivor_id.in_(pair), m.merged_id.in_(pair))
+        .order_by(m.merge_id.desc())
+        .limit(1)
     ).first()
     if (newest is None and kind == "unmerge") or (newest is not None and newest.kind == kind):
         return False
+    if newest is not None and kind == "unmerge":
+        survivor_id, merged_id = newest.survivor_id, newest.merged_id  # whichever way round it is asked
     tx.execute(insert(business_merges).values(
         survivor_id=survivor_id, merged_id=merged_id, kind=kind, evidence=dict(evidence), merged_at=now
     ))  # fmt: skip

@@ -15,6 +15,7 @@ from leadfactory.keyed_hashes import normalise_name
 SAME, INSIDE, TOUCHING, APART = "same", "inside", "touching", "apart"
 _MARKUP = re.compile(r"<[^>]*>")
 _NUMBER = re.compile(r"(?:#|\bno\.?|\bstore|\bunit|\blocation|\bshop)\s*#?\s*(\d{1,6})\b", re.IGNORECASE)
+_DIGIT = re.compile(r"\d")
 _SPLIT = re.compile(r"(?<=\w)\s+(?:at|@)\s+(?=\w)|[()\[\]]|\s[-–—|·@]\s|\s/\s|:\s")
 _INITIALS = re.compile(r"\b(?:[A-Za-z]\.){2,}[A-Za-z]?")
 
@@ -43,8 +44,10 @@ class Name:
 def parse(name: str, city: str | None = None) -> Name:
     """A name taken apart. The town, legal forms and titles are left out, unless nothing else is left."""
     known = rules()
-    text = _INITIALS.sub(lambda found: found[0].replace(".", ""), _MARKUP.sub(" ", name))
-    number = _NUMBER.search(text)
+    text = _MARKUP.sub(" ", name) if "<" in name else name
+    if "." in text:
+        text = _INITIALS.sub(lambda found: found[0].replace(".", ""), text)
+    number = _NUMBER.search(text) if _DIGIT.search(text) else None
     if number:
         text = _NUMBER.sub(" ", text)
     parts = [part for part in _SPLIT.split(text) if part and part.strip()] or [text]
@@ -57,7 +60,7 @@ def parse(name: str, city: str | None = None) -> Name:
         else:
             named[-1].append(word)
     label: tuple[str, ...] = ()
-    town = frozenset(normalise_name(city or "").split())
+    town = _town(city)
     for tail in tails:  # "(formerly Joe's)" is another name, "- Chelsea" says which branch or is a slogan
         words = normalise_name(tail).split()
         if words and words[0] in known.also_known:
@@ -69,6 +72,11 @@ def parse(name: str, city: str | None = None) -> Name:
         made[0] if made else _of(normalise_name(text).split(), town, None) or Name((), frozenset(), frozenset(), None)
     )
     return dataclasses.replace(first, others=tuple(made[1:]), label=label)
+
+
+@functools.lru_cache(maxsize=50_000)
+def _town(city: str | None) -> frozenset[str]:
+    return frozenset(normalise_name(city or "").split())
 
 
 def likeness(one: Name, other: Name) -> str:

@@ -42,8 +42,9 @@ GATES: tuple[Gate, ...] = (
         WHERE x.kind = 'domain' AND x.subject_hmac IN (s.domain_hmac, e.site_domain_hmac))"""),
     Gate("suppressed_business", "refused", """NOT EXISTS (SELECT 1 FROM suppressions x
         WHERE x.kind = 'business' AND x.subject_hmac = uuid_send(s.business_id))"""),
-    Gate("merged_away", "refused", """coalesce((SELECT m.kind FROM business_merges m WHERE m.merged_id = s.business_id
-        ORDER BY m.merge_id DESC LIMIT 1), 'unmerge') = 'unmerge'"""),
+    Gate("merged_away", "refused", """NOT EXISTS (SELECT 1 FROM business_merges m WHERE m.merged_id = s.business_id AND m.kind = 'merge'
+        AND NOT EXISTS (SELECT 1 FROM business_merges n WHERE n.merge_id > m.merge_id AND n.kind = 'unmerge'
+            AND (n.survivor_id, n.merged_id) = (m.survivor_id, m.merged_id)))"""),
     Gate("jurisdiction", "refused", "e.country = ANY(:countries)"),
     Gate("timezone_unknown", "refused", "s.timezone IS NOT NULL"),
     Gate("address_changed", "refused", "e.contact_email_hmac = s.address_hmac"),
