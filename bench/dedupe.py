@@ -23,7 +23,7 @@ from sandbox.world import geography, views
 from sandbox.world.seeded import SeededWorld
 from sandbox.world.vocabulary import VERTICALS
 
-GOAL_S, GOAL_RATIO = 60.0, 0.05
+GOAL_S, GOAL_RATIO = 60.0, 0.5
 
 
 def listed(count: int) -> tuple[list[YelpListing], set[frozenset[int]]]:
