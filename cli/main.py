@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cli import exclusions, scoring, targets
+from cli.importing import register as register_importing
 from cli.output import CommandError, errors
 
 app = typer.Typer(
@@ -193,6 +194,9 @@ def campaign_days(
     from cli.campaign_days import list_days
 
     list_days(only_open=only_open, dirty=dirty, json=json)
+
+
+register_importing(app)
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ def backtest(
     json: Json = False,
 ) -> None:
     """Score stored cohorts by other rules: tier moves, expected revenue, changed leads. Touches no table."""
-    from cli.campaigns import _database
+    from cli.campaigns import system_of_record
     from leadfactory.d01_targeting import campaigns
     from leadfactory.d05_scoring import rule_file
     from leadfactory.d05_scoring.backtesting import backtest as compare
@@ -43,7 +43,7 @@ def backtest(
     if last < first:
         raise CommandError(f"--until={last} is before --since={first}: choose a later day")
     new = rule_file.load(rules.resolve())
-    with _database() as db, db.begin() as tx:
+    with system_of_record() as db, db.begin() as tx:
         if campaign is not None:
             campaigns.get(tx, campaign)
         found = compare(
@@ -57,11 +57,11 @@ def backtest(
 
 def explain(business: str, *, json: bool) -> None:
     """Prints the walk of one business through the rooms, and the first gate that stopped it."""
-    from cli.campaigns import _database
+    from cli.campaigns import system_of_record
     from leadfactory.d05_scoring import explaining, finding_businesses
     from leadfactory.settings import settings
 
-    with _database() as db, db.begin() as tx:
+    with system_of_record() as db, db.begin() as tx:
         found = explaining.explain(tx, finding_businesses.find(tx, business), settings().clock.now())
     if json:
         as_json(found.figures())

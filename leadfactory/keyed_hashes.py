@@ -46,7 +46,9 @@ def plus_stripped(address: str) -> str:
 
 def normalise_name(name: str) -> str:
     """A business name in lower-case letters and digits of any script, accents folded, single spaces."""
-    folded = "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c))
+    folded = name.casefold()
+    if not folded.isascii():
+        folded = "".join(c for c in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(c))
     return " ".join(re.findall(r"\w+", folded.replace("&", " and ").replace("'", "").replace("’", "")))
 
 

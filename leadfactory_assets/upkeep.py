@@ -11,10 +11,12 @@ from leadfactory.database import Database
 def purge_expired(
     context: dg.OpExecutionContext, db: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
 ) -> None:
-    """Deletes vendor content whose term is over."""
+    """Deletes vendor content whose term is over, and imported rows that the operator keeps no longer."""
+    from leadfactory.d02_sourcing import sourced_imports  # only the run that needs the room pays for its imports
+
     with db.begin() as tx:
-        purged = content.purge(tx, clock.now())
-    context.log.info(f"{purged} vendor answers were past their term and are gone")
+        purged = content.purge(tx, clock.now()) + sourced_imports.forget_expired(tx, clock.now())
+    context.log.info(f"{purged} vendor answers and imported rows were past their term and are gone")
 
 
 @dg.job(executor_def=dg.in_process_executor)

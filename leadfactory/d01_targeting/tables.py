@@ -33,6 +33,10 @@ campaigns = sa.Table(
         comment="whether the exclusion list of chains counts here",
     ),
     one_of("chains", "exclude", "include"),
+    sa.Column(
+        "chain_policy", sa.Text, nullable=False, server_default="all", comment="what becomes of branches of chains"
+    ),
+    one_of("chain_policy", "all", "one", "skip"),
     one_of("state", "draft_only", "launched", "paused", "closed"),
     one_of("min_tier", "A", "B", "C", "D"),
     sa.CheckConstraint("daily_quota BETWEEN 1 AND 100000", name="daily_quota_range"),

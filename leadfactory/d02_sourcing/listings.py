@@ -1,4 +1,8 @@
-"""A listing as matching sees it, from a vendor's JSON; and the normal forms of phones, names and addresses."""
+"""A listing as matching sees it, from a vendor's JSON; and the normal forms of phones, names and addresses.
+
+``normalise_address`` and ``name_words`` are hashed and so frozen (keyed_hashes.NORMALISATION); matching reads ``named`` and
+``door`` instead, whose words may grow in config/matching.yaml.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,13 @@ import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import phonenumbers
 
+from leadfactory.d02_sourcing import doors, names
+from leadfactory.d02_sourcing.matching_rules import rules
+from leadfactory.d04_enrichment.own_site import host_of, is_own, registrable_domain
 from leadfactory.keyed_hashes import normalise_name
 
 _STREET = {
@@ -21,6 +29,11 @@ _STREET = {
     "first": "1st", "second": "2nd", "third": "3rd", "fourth": "4th", "fifth": "5th", "sixth": "6th", "seventh": "7th",
     "eighth": "8th", "ninth": "9th", "tenth": "10th",
 }  # fmt: skip
+_PUNCTUATION = str.maketrans("", "", " ().-")
+_PLAIN_US = re.compile(r"(?:\+?1)?([2-9][0-9]{9})")
+_ONE_NUMBER = 17  # letters of "+1 (212) 555-0101"; a longer field may hold an extension or a second number
+_SEVERAL = re.compile(r"[,;/|]|\bor\b")
+_EXTENSION = re.compile(r"(?:\bext(?:ension)?\.?|x)\s*(\d{1,6})\b", re.IGNORECASE)
 _UNIT = {"suite", "ste", "unit", "apt", "apartment", "floor", "fl", "flr", "room", "rm", "bldg", "building", "no"}
 # Words that say how a business is incorporated or who works in it, not which one it is.
 _NAME_NOISE = {"the", "llc", "llp", "inc", "co", "corp", "ltd", "pllc", "pc", "pa", "dds", "dmd", "md", "and", "of"}
@@ -41,6 +54,26 @@ class Listing:
     longitude: float | None = None
     open: bool = True
     state: str | None = None
+    domain: str | None = None
+    site_path: str = ""
+    extension: str | None = None
+    other_phones: frozenset[str] = frozenset()
+    categories: frozenset[str] = frozenset()
+
+    @functools.cached_property
+    def named(self) -> names.Name:
+        """The name taken apart for comparison."""
+        return names.parse(self.name, self.city)
+
+    @functools.cached_property
+    def door(self) -> doors.Door | None:
+        """The address taken apart for comparison."""
+        return doors.parse(self.street, self.zip_code, self.city, self.state)
+
+    @functools.cached_property
+    def toll_free(self) -> bool:
+        """Whether the number is one of those that a chain gives for all its places."""
+        return self.phone is not None and self.phone[2:5] in rules().toll_free and self.phone.startswith("+1")
 
     @functools.cached_property
     def name_words(self) -> frozenset[str]:
@@ -70,6 +103,11 @@ def e164(text: str | None) -> str | None:
     """A US phone number in E.164 form; None when there is none or it cannot be one."""
     if not text:
         return None
+    plain = _PLAIN_US.fullmatch(
+        text.translate(_PUNCTUATION)
+    )  # what nearly all are; libphonenumber says the same, slower
+    if plain:
+        return f"+1{plain[1]}"
     try:
         number = phonenumbers.parse(text, "US")
     except phonenumbers.NumberParseException:
@@ -77,6 +115,16 @@ def e164(text: str | None) -> str | None:
     if not phonenumbers.is_possible_number(number):
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def phones(text: str | None) -> tuple[str | None, frozenset[str], str | None]:
+    """The first number of a field in E.164 form, the others that it holds, and the extension ("555-0101 x12, 555-0102")."""
+    first = e164(text)
+    if not text or (first is not None and len(text) <= _ONE_NUMBER):
+        return first, frozenset(), None
+    found = [number for part in _SEVERAL.split(text) if (number := e164(part))]
+    extension = _EXTENSION.search(text)
+    return (found[0] if found else first), frozenset(found[1:]), extension[1] if extension else None
 
 
 def normalise_address(street: str | None, zip_code: str | None) -> str | None:
@@ -94,6 +142,7 @@ def from_yelp(sourced_id: uuid.UUID, rank: int, business: Mapping[str, Any]) -> 
     """A listing from Yelp's JSON; what is absent or empty is None."""
     at = business.get("location") or {}
     point = business.get("coordinates") or {}
+    website = (business.get("attributes") or {}).get("business_url")
     return Listing(
         sourced_id=sourced_id,
         rank=rank,
@@ -106,7 +155,24 @@ def from_yelp(sourced_id: uuid.UUID, rank: int, business: Mapping[str, Any]) -> 
         longitude=point.get("longitude"),
         open=closed_reason(business) is None,
         state=at.get("state") or None,
+        domain=own_domain(website),
+        site_path=path_of(website),
+        categories=frozenset(each["alias"] for each in business.get("categories") or () if each.get("alias")),
     )
+
+
+def path_of(url: str | None) -> str:
+    """The path of a website's address without its trailing slash: a chain's branches have a page each."""
+    return urlsplit(url if "//" in url else f"//{url}").path.rstrip("/").lower() if url else ""
+
+
+def own_domain(url: str | None) -> str | None:
+    """The registrable domain of a business's own website; None for a page on a network or a host of many businesses."""
+    if not url or not is_own(url):
+        return None
+    domain = registrable_domain(host_of(url))
+    shared = rules().shared_hosts
+    return None if not domain or domain in shared or domain.partition(".")[2] in shared else domain
 
 
 def closed_reason(business: Mapping[str, Any]) -> str | None:

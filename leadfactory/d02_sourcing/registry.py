@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 
 from leadfactory.campaign_day import CampaignDay
-from leadfactory.d02_sourcing.tables import business_merges, businesses
+from leadfactory.d02_sourcing import merging
+from leadfactory.d02_sourcing.tables import businesses
 
-HASHES = ("name_hmac", "phone_hmac", "address_hmac", "domain_hmac")
+HASHES = ("name_hmac", "phone_hmac", "address_hmac", "domain_hmac", "chain_hmac")
+FOUND_BY = ("phone_hmac", "address_hmac", "domain_hmac")
 Row = Mapping[str, Any]
 
 
@@ -38,26 +39,27 @@ def hashes_agree(one: Row, other: Row) -> str | None:
     One hash alone says nothing (a switchboard, a mall, a common name). The same name and number behind two doors are two
     branches of a chain.
     """
-    phone, door, name = (
+    phone, door, name, domain = (
         one[column] is not None and one[column] == other[column]
-        for column in ("phone_hmac", "address_hmac", "name_hmac")
+        for column in ("phone_hmac", "address_hmac", "name_hmac", "domain_hmac")
     )
     if phone and door:
         return "phone+door"
     if door and name:
         return "door+name"
+    if door and domain:
+        return "door+domain"
     two_doors = None not in (one["address_hmac"], other["address_hmac"]) and not door
-    return "phone+name" if phone and name and not two_doors else None
+    if two_doors:
+        return None
+    return "phone+name" if phone and name else "phone+domain" if phone and domain else None
 
 
 class Registry:
     """The registered businesses that could be any of ``rows``, read in one query; the caller holds the registry's lock."""
 
     def __init__(self, tx: sa.Connection, rows: Sequence[Row]) -> None:
-        wanted = {
-            column: [row[column] for row in rows if row[column] is not None]
-            for column in ("phone_hmac", "address_hmac")
-        }
+        wanted = {column: [row[column] for row in rows if row[column] is not None] for column in FOUND_BY}
         ids = [row["yelp_id"] for row in rows if row["yelp_id"]]
         found = tx.execute(
             sa.select(businesses).where(
@@ -71,12 +73,13 @@ class Registry:
         self._by_hash: dict[tuple[str, bytes], list[Row]] = defaultdict(list)
         for row in found:
             self.add(dict(row))
+        self._merges = merging.Merges.read(tx)
 
     def add(self, row: Row) -> None:
         """Makes a business findable."""
         for yelp_id in row["yelp_ids"]:
             self._by_yelp[yelp_id].append(row)
-        for column in ("phone_hmac", "address_hmac"):
+        for column in FOUND_BY:
             if row[column] is not None:
                 self._by_hash[column, row[column]].append(row)
 
@@ -91,12 +94,25 @@ class Registry:
         for listing in listings:
             for row in self._by_yelp.get(listing["yelp_id"] or "", ()):
                 found.setdefault(row["business_id"], Found(row["business_id"], "yelp_id", row))
-            for column in ("phone_hmac", "address_hmac"):
+            for column in FOUND_BY:
                 for row in self._by_hash.get((column, listing[column]), ()) if listing[column] is not None else ():
                     evidence = hashes_agree(listing, row)
                     if evidence is not None and row["business_id"] not in but_not:
                         found.setdefault(row["business_id"], Found(row["business_id"], evidence, row))
-        return sorted(found.values(), key=lambda each: (each.row["registered_at"], str(each.business_id)))
+        first = sorted(found.values(), key=lambda each: (each.row["registered_at"], str(each.business_id)))
+        if not first:
+            return []
+        kept = self._merges.survivor(first[0].business_id)
+        if kept != first[0].business_id:  # an operator, or an earlier day, found it to be another
+            first[0] = dataclasses.replace(first[0], business_id=kept, evidence=f"{first[0].evidence}, merged")
+        return [
+            first[0],
+            *(
+                each
+                for each in first[1:]
+                if self._merges.survivor(each.business_id) != kept and not self._merges.apart(kept, each.business_id)
+            ),
+        ]
 
 
 def registered(business_id: uuid.UUID, unit: CampaignDay, listings: Sequence[Row], now: dt.datetime) -> dict[str, Any]:
@@ -125,16 +141,10 @@ def learn(tx: sa.Connection, business_id: uuid.UUID, listings: Sequence[Row]) ->
 def record_merges(tx: sa.Connection, found: Sequence[Found], unit: CampaignDay, now: dt.datetime) -> None:
     """Writes down, once, that registered businesses turned out to be one: the earliest survives, no cohort is edited."""
     for other in found[1:]:
-        pair = (found[0].business_id, other.business_id)
-        known = tx.scalar(
-            sa.select(business_merges.c.merge_id).where(
-                business_merges.c.survivor_id == pair[0], business_merges.c.merged_id == pair[1]
-            ).limit(1)
-        )  # fmt: skip
-        if known is None:
-            evidence = {"survivor_by": found[0].evidence, "merged_by": other.evidence, "seen_in": unit.key}
-            tx.execute(
-                insert(business_merges).values(
-                    survivor_id=pair[0], merged_id=pair[1], kind="merge", evidence=evidence, merged_at=now
-                )
-            )
+        evidence = {
+            "survivor_by": found[0].evidence,
+            "merged_by": other.evidence,
+            "seen_in": unit.key,
+            "rule": "registered first",
+        }
+        merging.record(tx, "merge", found[0].business_id, other.business_id, evidence, now)

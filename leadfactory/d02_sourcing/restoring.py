@@ -14,6 +14,7 @@ from leadfactory.d00_gateway import content
 from leadfactory.d00_gateway.errors import VendorError
 from leadfactory.d00_gateway.yelp import PAGE_LIMIT, RESULT_CAP, YelpClient
 from leadfactory.d01_targeting import places as geography
+from leadfactory.d02_sourcing import part_store, parts
 from leadfactory.d02_sourcing.tables import sourced_businesses
 from leadfactory.database import Database
 
@@ -47,13 +48,16 @@ async def restore(
     for row in planned:
         wanted = {each.yelp_id: each.rank for each in missing if each.target_id == row["target_id"]}
         place = geography.find(geography.PlaceSpec(row["kind"], row["place"]))
-        offset = min(wanted.values(), default=RESULT_CAP)
-        while offset < RESULT_CAP and not failed:
+        rank = min(wanted.values(), default=None)
+        while rank is not None and not failed:
+            with db.begin() as tx:
+                part = part_store.at_position(tx, row["target_id"], rank // RESULT_CAP)
+            part = part or parts.whole(row["target_id"], row["yelp_categories"])
+            offset = rank % RESULT_CAP
             try:
                 page = await yelp.search(
-                    location=place.location, radius_m=place.radius_m, categories=row["yelp_categories"],
-                    limit=min(PAGE_LIMIT, RESULT_CAP - offset), offset=offset,
-                )  # fmt: skip
+                    **parts.question(part, place), limit=min(PAGE_LIMIT, RESULT_CAP - offset), offset=offset
+                )
             except VendorError as error:
                 failed = f"; yelp then failed ({error.reason})"
                 break
@@ -62,5 +66,6 @@ async def restore(
             with db.begin() as tx:
                 content.store(tx, "yelp", rows)
             back += len(rows)
-            offset = min((rank for rank in wanted.values() if rank >= offset + PAGE_LIMIT), default=RESULT_CAP)
+            end = min(rank + PAGE_LIMIT, (rank // RESULT_CAP + 1) * RESULT_CAP)
+            rank = min((each for each in wanted.values() if each >= end), default=None)
     return f"content of {len(missing)} listings was lost within its term: {back} fetched again{failed}"

@@ -1,12 +1,11 @@
-"""Buys the day's listings from Yelp: page by page within its limits, continued where an interrupted run stopped."""
+"""Finds the day's listings: the operator's own first, then Yelp's, page by page within its limits and part by part beyond them."""
 
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,8 +19,9 @@ from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
 from leadfactory.d00_gateway.yelp import PAGE_LIMIT, RESULT_CAP, YelpClient, YelpPage
 from leadfactory.d01_targeting import campaigns
 from leadfactory.d01_targeting import places as geography
-from leadfactory.d01_targeting.tables import campaign_targets, targets
-from leadfactory.d02_sourcing import listings, restoring
+from leadfactory.d01_targeting.tables import campaign_targets
+from leadfactory.d02_sourcing import chains, listings, part_store, restoring, sourced_imports
+from leadfactory.d02_sourcing import parts as searching
 from leadfactory.d02_sourcing.records import SOURCED_RULES
 from leadfactory.d02_sourcing.tables import sourced_businesses
 from leadfactory.database import Database
@@ -36,12 +36,19 @@ _NAMESPACE = uuid.UUID("b7a1d0a3-2f3e-4b6a-8d6f-0d4c8a1c5e77")
 
 
 @dataclasses.dataclass
-class _Tally:
-    """What this run did: listings bought, planned ones that Yelp could not give now or refused, and what to tell."""
+class _Run:
+    """One run over one campaign-day: what it works with, and what it did. ``stopped`` is why Yelp is not asked any more today."""
 
+    unit: CampaignDay
+    db: Database
+    clock: Clock
+    yelp: YelpClient
+    hashes: KeyedHashes
+    wanted: int
     bought: int = 0
     open: int = 0
     refused_by_yelp: int = 0
+    stopped: str | None = None
     notes: list[str] = dataclasses.field(default_factory=list)
 
 
@@ -55,7 +62,7 @@ async def source(
     limit: int | None = None,
     progress: Progress = quiet,
 ) -> StageReport:
-    """Sources what was planned for ``unit``, at most ``limit`` businesses in all.
+    """Sources imported rows that wait and what was planned for ``unit``, at most ``limit`` businesses in all.
 
     A target that Yelp cannot answer for now stays open, with the reason: it never looks like "no results".
     """
@@ -65,96 +72,143 @@ async def source(
         planned = [dict(row) for row in tx.execute(_planned(unit)).mappings()]
         stored_before = _count(tx, unit)
         gone = restoring.lost(tx, unit, clock.now())
-        shut = campaigns.closed_reason(campaigns.get(tx, unit.campaign), unit.day)
+        probes = part_store.to_probe(tx, unit)
+        campaign = campaigns.get(tx, unit.campaign)
+    shut = campaigns.closed_reason(campaign, unit.day)
     wanted = sum(row["businesses_planned"] for row in planned)
     wanted = min(wanted, limit) if limit is not None else wanted
-    tally, calls, spend = _Tally(), 0, 0
+    run = _Run(unit, db, clock, yelp, KeyedHashes(settings.suppression_key.get_secret_value()), wanted)
+    calls, spend, imported = 0, 0, 0
     if not campaign_days.may_source(unit, clock):
-        tally.notes.append(f"closed for sourcing: its day is not {clock.today()}, {stored_before} stored rows returned")
+        run.notes.append(f"closed for sourcing: its day is not {clock.today()}, {stored_before} stored rows returned")
     elif shut is not None:
-        tally.notes.append(f"nothing bought: {shut}; {stored_before} stored rows returned")
-    elif stored_before < wanted or gone:
-        hashes = KeyedHashes(settings.suppression_key.get_secret_value())
-        async with yelp.gateway.running(unit=unit, asset=ASSET) as scope:
-            for row in planned:
-                await _target(unit, row, db=db, clock=clock, hashes=hashes, yelp=yelp, wanted=wanted, tally=tally)
-                progress(ASSET, stored_before + tally.bought, wanted)
-            if gone:
-                tally.notes.append(await restoring.restore(planned, gone, db=db, clock=clock, yelp=yelp))
-        calls, spend = scope.calls, scope.spend_microusd
+        run.notes.append(f"nothing bought: {shut}; {stored_before} stored rows returned")
+    else:
+        most = campaign["daily_quota"] if limit is None else min(limit, campaign["daily_quota"])
+        imported = _imported(run, most - stored_before)
+        short = stored_before + imported < wanted
+        if (short or gone or probes) and not settings.yelp_api_key.get_secret_value():
+            run.notes.append("no YELP_API_KEY: imported rows only; `leadfactory import-businesses` adds more")
+            run.wanted = wanted = stored_before + imported
+        elif short or gone or probes:
+            async with yelp.gateway.running(unit=unit, asset=ASSET) as scope:
+                for row in planned:
+                    await _target(run, row)
+                    progress(ASSET, stored_before + imported + run.bought, wanted)
+                if gone:
+                    run.notes.append(await restoring.restore(planned, gone, db=db, clock=clock, yelp=yelp))
+                await _probe(run, probes)
+            calls, spend = scope.calls, scope.spend_microusd
     with db.begin() as tx:
         stored, refused = _count(tx, unit), row_rules.count_refused(tx, ASSET, unit)
-        by_target = {row.place: row.n for row in tx.execute(_by_target(unit))}
+        covered = part_store.coverage(tx, unit.campaign)
         excluded = {row.excluded_reason: row.n for row in tx.execute(_excluded(unit))}
-    counts = {"planned": wanted, "planned but refused by yelp": tally.refused_by_yelp, **excluded}
+    seen, told = (sum(pair[at] for pair in covered.values()) for at in (0, 1))
+    counts = {
+        "planned": wanted, "planned but refused by yelp": run.refused_by_yelp, "imported": imported, "results seen": seen,
+        "results told of": told, "coverage in percent": round(100 * seen / told) if told else 0, **excluded,
+    }  # fmt: skip
     return StageReport(
-        ASSET, unit, state, rows_in=stored + refused + tally.open, rows_out=stored, rows_rejected=refused, rows_reused=stored_before,
-        rows_open=tally.open, calls=calls, spend_microusd=spend, seconds=time.monotonic() - began, counts=counts,
-        chart=by_target, chart_title="listings sourced by target", notes=tuple(tally.notes),
+        ASSET, unit, state, rows_in=stored + refused + run.open, rows_out=stored, rows_rejected=refused, rows_reused=stored_before,
+        rows_open=run.open, calls=calls, spend_microusd=spend, seconds=time.monotonic() - began, counts=counts,
+        chart={place: round(100 * pair[0] / pair[1]) if pair[1] else 100 for place, pair in covered.items()},
+        chart_title="coverage: percent of the results that Yelp tells of, by target", notes=tuple(run.notes),
     )  # fmt: skip
 
 
-async def _target(
-    unit: CampaignDay, row: Mapping[str, Any], *, db: Database, clock: Clock, hashes: KeyedHashes, yelp: YelpClient, wanted: int,
-    tally: _Tally,
-) -> None:  # fmt: skip
-    """Pages of one target until its share is stored, the day's total is reached, or Yelp has no more."""
+def _imported(run: _Run, room: int) -> int:
+    """Takes imported rows that no campaign-day has, oldest first, within the campaign's daily quota."""
+    with run.db.begin() as tx:
+        sourced_imports.forget_expired(tx, run.clock.now())
+        taken, waiting = sourced_imports.take(tx, run.unit, max(0, room), run.hashes, run.clock.now())
+        if taken:
+            campaign_days.mark_dirty(tx, run.unit, ASSET)
+    if waiting:
+        run.notes.append(f"{waiting} imported rows wait for the following days: the campaign's daily quota is used")
+    return taken
+
+
+async def _target(run: _Run, row: Mapping[str, Any]) -> None:
+    """Pages of one target's parts until its share is stored, the day's total is reached, or Yelp has no more."""
     place = geography.find(geography.PlaceSpec(row["kind"], row["place"]))
-    with db.begin() as tx:
-        offset, exhausted = _cursor(tx, row["target_id"])
-        missing = min(row["businesses_planned"] - _count(tx, unit, row["target_id"]), wanted - _count(tx, unit))
-    while missing > 0 and not exhausted and offset < RESULT_CAP:
+    with run.db.begin() as tx:
+        part = part_store.next_open(tx, row, run.clock.now())
+        missing = min(
+            row["businesses_planned"] - _count(tx, run.unit, row["target_id"]), run.wanted - _count(tx, run.unit)
+        )
+    while missing > 0 and part is not None:
+        offset = part.next_offset
+        if run.stopped is not None:
+            _defer(run, row, part, missing, run.stopped)
+            return
         try:
-            page = await yelp.search(
-                location=place.location, radius_m=place.radius_m, categories=row["yelp_categories"],
-                limit=min(PAGE_LIMIT, RESULT_CAP - offset), offset=offset,
-            )  # fmt: skip
-        except VendorUnavailable as error:
-            tally.open += missing
-            tally.notes.append(
-                f"{row['place']}: yelp is unavailable ({error.reason}); {missing} planned businesses stay open"
+            page = await run.yelp.search(
+                **searching.question(part, place), limit=min(PAGE_LIMIT, RESULT_CAP - offset), offset=offset
             )
+        except VendorUnavailable as error:
+            if error.reason == "daily_limit":
+                run.stopped = error.reason
+            _defer(run, row, part, missing, error.reason)
             return
         except VendorRejected as error:
-            tally.refused_by_yelp += missing
-            tally.notes.append(
+            run.refused_by_yelp += missing
+            run.notes.append(
                 f"{row['place']}: yelp refuses the search ({error.reason}); {missing} planned businesses are not sourced"
             )
             return
-        with db.begin() as tx:
-            taken, written = _store(tx, unit, row["target_id"], page, offset, missing, hashes, clock.now())
+        with run.db.begin() as tx:
+            taken, written = _store(tx, run, row["target_id"], part, place, page, missing)
             offset += taken
-            exhausted = taken == len(page.businesses) and (not taken or offset >= min(page.total, RESULT_CAP))
-            moved = {"next_offset": sa.func.greatest(targets.c.next_offset, offset)}
-            ended = {"exhausted_at": clock.now()} if exhausted else {}
-            tx.execute(sa.update(targets).where(targets.c.target_id == row["target_id"]).values(**moved, **ended))
-        tally.bought += written
+            done = taken == len(page.businesses) and (not taken or offset >= min(page.total, RESULT_CAP))
+            said = part_store.moved(tx, part, place, offset, page.total, done=done, now=run.clock.now())
+            part = part_store.next_open(tx, row, run.clock.now())
+        run.bought += written
         missing -= written
-        if exhausted:
-            tally.notes.append(_exhausted(row["place"], offset, page.total))
+        if said:
+            run.notes.append(f"{row['place']}: {said}")
 
 
-def _exhausted(place: str, offset: int, total: int) -> str:
-    if total > RESULT_CAP <= offset:
-        return f"{place}: exhausted: Yelp shows {RESULT_CAP} of {total} results of a search; target smaller places to reach the rest"
-    return f"{place}: exhausted after {offset} results"
+def _defer(run: _Run, row: Mapping[str, Any], part: searching.Part, missing: int, reason: str) -> None:
+    """Leaves the rest of a target open with the reason; its cursor stands where the next day's plan begins."""
+    run.open += missing
+    run.notes.append(f"{row['place']}: yelp is unavailable ({reason}); {missing} planned businesses stay open")
+    with run.db.begin() as tx:
+        part_store.defer(tx, part, missing, reason, run.clock.now())
+
+
+async def _probe(run: _Run, probes: Sequence[sa.Row[Any]]) -> None:
+    """Asks each exhausted target, once a day and with one call, whether there are more results than before."""
+    for row in probes:
+        if run.stopped is not None:
+            return
+        place = geography.find(geography.PlaceSpec(row.kind, row.place))
+        asked = searching.question(searching.whole(row.target_id, row.yelp_categories), place)
+        try:
+            page = await run.yelp.search(**asked, limit=1, offset=0)
+        except VendorUnavailable as error:
+            run.stopped = error.reason
+            run.notes.append(f"{row.place}: not asked for new results: yelp is unavailable ({error.reason})")
+            return
+        except VendorRejected as error:
+            run.notes.append(f"{row.place}: yelp refuses the search for new results ({error.reason})")
+            continue
+        with run.db.begin() as tx:
+            more = part_store.probed(tx, row, page.total, run.clock.now())
+        if more:
+            run.notes.append(f"{row.place}: {more} new results; it is searched again from tomorrow's plan on")
 
 
 def _store(
-    tx: sa.Connection,
-    unit: CampaignDay,
-    target_id: uuid.UUID,
-    page: YelpPage,
-    offset: int,
-    most: int,
-    hashes: KeyedHashes,
-    now: dt.datetime,
-) -> tuple[int, int]:
+    tx: sa.Connection, run: _Run, target_id: uuid.UUID, part: searching.Part, place: geography.Place, page: YelpPage, most: int
+) -> tuple[int, int]:  # fmt: skip
     """Writes up to ``most`` new listings of a page; content under its term, rows with ids and hashes only.
 
-    Returns how many listings of the page were looked at and how many rows were written. Listings that the day has already,
-    through a neighbouring target or because Yelp's order moved, are looked at and not written again.
+    Returns how many listings of the page were looked at and how many rows were written. Listings that the campaign has already,
+    through a neighbouring part or because Yelp's order moved, and those of a tile's rim that lie outside the target, are looked at
+    and not written.
     """
+    unit, hashes, now = run.unit, run.hashes, run.clock.now()
+    offset = part.position * RESULT_CAP + part.next_offset
     known = _known(tx, unit, [each["id"] for each in page.businesses])
     rows: dict[uuid.UUID, dict[str, Any]] = {}
     refused: list[row_rules.Refused] = []
@@ -164,6 +218,8 @@ def _store(
             break
         row = _row(unit, target_id, offset + taken, business, page, hashes)
         taken += 1
+        if part.is_tile and _outside(business, place):
+            continue
         good, bad = row_rules.split([row], SOURCED_RULES, key="sourced_id")
         refused += bad
         if good and business["id"] not in known:
@@ -193,21 +249,22 @@ def _row(
         "name_hmac": hashes.name(listing.name) if listing.name_words else None,
         "phone_hmac": hashes.phone(listing.phone) if listing.phone else None,
         "address_hmac": hashes.postal(listing.postal) if listing.postal else None,
-        "domain_hmac": None, "review_band": None,  # bands need a signature in config/vendor_terms.yaml
+        "domain_hmac": hashes.domain(listing.domain) if listing.domain else None, "chain_hmac": chains.key(listing, hashes),
+        "review_band": None,  # bands need a signature in config/vendor_terms.yaml
         "excluded_reason": listings.excluded_reason(business), "fetched_at": page.fetched_at, "expires_at": page.expires_at,
     }  # fmt: skip
 
 
-def _cursor(tx: sa.Connection, target_id: uuid.UUID) -> tuple[int, bool]:
-    """The next result of a target that nobody has looked at, and whether there is none. Written with the rows before it."""
-    query = sa.select(targets.c.next_offset, targets.c.exhausted_at).where(targets.c.target_id == target_id)
-    row = tx.execute(query).one()
-    return int(row.next_offset), row.exhausted_at is not None
+def _outside(business: Mapping[str, Any], place: geography.Place) -> bool:
+    code = str((business.get("location") or {}).get("zip_code") or "")[:5]
+    return bool(code) and code not in place.zips
 
 
 def _known(tx: sa.Connection, unit: CampaignDay, yelp_ids: list[str]) -> set[str]:
-    column = sourced_businesses.c.yelp_id
-    return set(tx.scalars(sa.select(column).where(_of(unit), column == sa.any_(sa.cast(yelp_ids, sa.ARRAY(sa.Text))))))
+    """Those of the ids that the campaign has sourced, on whichever day."""
+    s = sourced_businesses.c
+    wanted = s.yelp_id == sa.any_(sa.cast(yelp_ids, sa.ARRAY(sa.Text)))
+    return set(tx.scalars(sa.select(s.yelp_id).where(s.campaign == unit.campaign, wanted)))
 
 
 def _of(unit: CampaignDay) -> sa.ColumnElement[bool]:
@@ -226,18 +283,6 @@ def _planned(unit: CampaignDay) -> sa.Select[Any]:
     return (
         sa.select(table).where(table.c.campaign == unit.campaign, table.c.cohort_on == unit.day).order_by(table.c.place)
     )
-
-
-def _by_target(unit: CampaignDay) -> sa.Select[Any]:
-    same = sa.and_(
-        campaign_targets.c.target_id == sourced_businesses.c.target_id,
-        campaign_targets.c.campaign == unit.campaign,
-        campaign_targets.c.cohort_on == unit.day,
-    )
-    query = sa.select(campaign_targets.c.place, sa.func.count().label("n")).select_from(
-        sourced_businesses.join(campaign_targets, same)
-    )
-    return query.where(_of(unit)).group_by(campaign_targets.c.place).order_by(campaign_targets.c.place)
 
 
 def _excluded(unit: CampaignDay) -> sa.Select[Any]:

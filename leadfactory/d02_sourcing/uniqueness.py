@@ -18,14 +18,16 @@ from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway import content
 from leadfactory.d01_targeting import exclusions
-from leadfactory.d02_sourcing import listings, matching, registry
+from leadfactory.d02_sourcing import chains, grouping, listings, matching, registry, sourced_imports
+from leadfactory.d02_sourcing.matching_rules import rules
+from leadfactory.d02_sourcing.merging import REGISTRY_LOCK
 from leadfactory.d02_sourcing.tables import businesses, sourced_businesses, unique_businesses
 from leadfactory.database import Database
+from leadfactory.keyed_hashes import KeyedHashes
 from leadfactory.settings import Settings
 from leadfactory.stage_report import StageReport
 
 ASSET = "unique_businesses"
-REGISTRY_LOCK = 0x1EADB122  # one cohort at a time assigns business ids
 Row = Mapping[str, Any]
 
 
@@ -36,6 +38,7 @@ class _Group:
     rows: tuple[Row, ...]
     how: str
     evidence: tuple[str, ...]
+    fields: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def unify(unit: CampaignDay, *, db: Database, clock: Clock, settings: Settings) -> StageReport:
@@ -49,13 +52,16 @@ def unify(unit: CampaignDay, *, db: Database, clock: Clock, settings: Settings) 
         fresh = [row for row in sourced if row["sourced_id"] not in decided]
         groups = _groups(tx, fresh, clock.now())
         if groups:
-            _write(tx, unit, groups, clock.now())
+            _write(tx, unit, groups, clock.now(), KeyedHashes(settings.suppression_key.get_secret_value()))
             campaign_days.mark_dirty(tx, unit, ASSET)
         told = _told(tx, unit)
     blind = sum(len(group.rows) for group in groups if group.how == "hashes")
     notes = (f"{blind} listings were compared by keyed hashes only: their content has expired",) if blind else ()
     merged = len(sourced) - told["unique"]
-    counts = {"merged away": merged, "known from an earlier cohort": told["known"], "excluded": told["excluded"]}
+    counts = {
+        "merged away": merged, "merged per 1,000 listings": round(1000 * merged / len(sourced)) if sourced else 0,
+        "known from an earlier cohort": told["known"], "excluded": told["excluded"], "excluded as chains": told["chains"],
+    }  # fmt: skip
     return StageReport(
         ASSET, unit, state, rows_in=len(sourced), rows_out=told["unique"], rows_reused=reused, seconds=time.monotonic() - began,
         counts=counts | {"compared by hashes only": blind},
@@ -73,11 +79,18 @@ def _groups(tx: sa.Connection, rows: Sequence[Row], now: dt.datetime) -> list[_G
         for row in rows
         if row["yelp_id"] in known
     ]
+    imported = sourced_imports.read(tx, [row["import_id"] for row in rows if row["import_id"]])
+    readable += [
+        sourced_imports.listing(row["sourced_id"], row["rank"], imported[row["import_id"]].fields)
+        for row in rows
+        if row["import_id"] in imported
+    ]
     found = []
-    for group, evidence in matching.groups(readable):
+    for group, evidence in grouping.groups(readable):
         first = matching.survivor(group)
         others = tuple(by_id[each.sourced_id] for each in group if each is not first)
-        found.append(_Group((by_id[first.sourced_id], *others), "content", tuple(evidence)))
+        fields = {field: str(each.sourced_id) for field, each in matching.survivorship(group).items()}
+        found.append(_Group((by_id[first.sourced_id], *others), "content", tuple(evidence), fields if others else {}))
     seen = {listing.sourced_id for listing in readable}
     return found + _groups_by_hash([row for row in rows if row["sourced_id"] not in seen])
 
@@ -92,12 +105,12 @@ def _groups_by_hash(rows: Sequence[Row]) -> list[_Group]:
     links: dict[tuple[uuid.UUID, uuid.UUID], tuple[str, ...]] = {
         (one["sourced_id"], other["sourced_id"]): (agreed,)
         for block in together.values()
-        if len(block) <= matching.LARGEST_BLOCK
+        if len(block) <= rules().thresholds.largest_block
         for position, one in enumerate(block)
         for other in block[position + 1 :]
         if (agreed := registry.hashes_agree(one, other)) is not None
     }
-    found = matching.cluster(by_id, links, lambda one, other: _two_branches(by_id[one], by_id[other]))
+    found = grouping.cluster(by_id, links, lambda one, other: _two_branches(by_id[one], by_id[other]))
     place = {key: position for position, members in enumerate(found) for key in members}
     held: dict[int, set[str]] = defaultdict(set)
     for (mine, theirs), evidence in links.items():
@@ -122,7 +135,9 @@ def _two_branches(one: Row, other: Row) -> bool:
     return bool(known) and all(one[column] != other[column] for column in known)
 
 
-def _write(tx: sa.Connection, unit: CampaignDay, groups: Sequence[_Group], now: dt.datetime) -> None:
+def _write(
+    tx: sa.Connection, unit: CampaignDay, groups: Sequence[_Group], now: dt.datetime, hashes: KeyedHashes
+) -> None:  # fmt: skip
     known = registry.Registry(tx, [row for group in groups for row in group.rows])
     excluded = exclusions.of_rows(tx, unit.campaign, [row for group in groups for row in group.rows])
     rows: dict[uuid.UUID, dict[str, Any]] = {}
@@ -145,7 +160,9 @@ def _write(tx: sa.Connection, unit: CampaignDay, groups: Sequence[_Group], now: 
         if business_id in rows:  # two groups that the registry knows as one
             rows[business_id]["merged_sourced_ids"] += ids
             continue
-        told = {"how": group.how, "listings": len(ids), "agree": list(group.evidence)}
+        told: dict[str, Any] = {"how": group.how, "listings": len(ids), "agree": list(group.evidence)}
+        if group.fields:
+            told["fields"] = {"rule": matching.SURVIVOR_RULE, "from": dict(group.fields)}
         rows[business_id] = {
             "campaign": unit.campaign, "cohort_on": unit.day, "business_id": business_id, "sourced_id": ids[0], "merged_sourced_ids": ids[1:],
             "duplicate_of": business_id if earlier else None, "excluded_reason": group.rows[0]["excluded_reason"] or excluded.reason_of(group.rows),
@@ -153,6 +170,7 @@ def _write(tx: sa.Connection, unit: CampaignDay, groups: Sequence[_Group], now: 
         }  # fmt: skip
     if fresh:
         tx.execute(insert(businesses), fresh)
+    _route_chains(tx, unit, groups, rows, hashes)
     written = set(
         tx.scalars(
             insert(unique_businesses).on_conflict_do_nothing().returning(unique_businesses.c.business_id), list(rows.values())
@@ -160,6 +178,26 @@ def _write(tx: sa.Connection, unit: CampaignDay, groups: Sequence[_Group], now: 
     )  # fmt: skip
     for business_id in rows.keys() - written:  # an earlier run of this very day decided it: the new listings join it
         _join(tx, unit, business_id, [rows[business_id]["sourced_id"], *rows[business_id]["merged_sourced_ids"]])
+
+
+def _route_chains(
+    tx: sa.Connection, unit: CampaignDay, groups: Sequence[_Group], rows: Mapping[uuid.UUID, dict[str, Any]], hashes: KeyedHashes
+) -> None:  # fmt: skip
+    """Notes which businesses are branches of chains, and leaves out those that the campaign's policy does not want."""
+    key_of = {group.rows[0]["sourced_id"]: group.rows[0]["chain_hmac"] for group in groups}
+    live = [row for row in rows.values() if row["duplicate_of"] is None and row["excluded_reason"] is None]
+    keyed = [
+        {"business_id": row["business_id"], "chain_hmac": key_of[row["sourced_id"]]}
+        for row in live
+        if key_of[row["sourced_id"]]
+    ]
+    known = chains.recognised(tx, [row["chain_hmac"] for row in keyed], hashes)
+    out = chains.excluded(tx, unit, keyed, known)
+    for row in keyed:
+        if row["chain_hmac"] in known:
+            decided = rows[row["business_id"]]
+            decided["evidence"] = decided["evidence"] | {"chain": known[row["chain_hmac"]]}
+            decided["excluded_reason"] = out.get(row["business_id"])
 
 
 def _join(tx: sa.Connection, unit: CampaignDay, business_id: uuid.UUID, ids: list[uuid.UUID]) -> None:
@@ -199,6 +237,7 @@ def _told(tx: sa.Connection, unit: CampaignDay) -> dict[str, int]:
             sa.func.count().label("unique"),
             sa.func.count(unique_businesses.c.duplicate_of).label("known"),
             sa.func.count(unique_businesses.c.excluded_reason).label("excluded"),
+            sa.func.count().filter(unique_businesses.c.excluded_reason.in_(("chain", "chain_branch"))).label("chains"),
         ).where(_of(unit))
     ).one()
     return dict(row._mapping)

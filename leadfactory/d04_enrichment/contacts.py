@@ -63,6 +63,9 @@ def refuses_solicitation(text: str) -> bool:
 
 def _judged(contact: Contact, own: set[str], rules: ContactRules) -> Choice | None:
     local, _, domain = contact.email.rpartition("@")
+    if contact.how == "import":
+        kind = "free_mail" if domain in FREE_MAIL else "role" if _role(local, rules) < len(rules.roles) else "person"
+        return Choice(contact, kind, "import")
     if registrable_domain(domain) in own:
         role = _role(local, rules) < len(rules.roles) or _is_the_business(local, own)
         return Choice(contact, "role" if role else "person", "own_role" if role else "own_person")

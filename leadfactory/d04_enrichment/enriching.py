@@ -90,7 +90,7 @@ class _Day:
 
     async def work(self, wanted: list[Subject]) -> list[str]:
         """Finds, visits and stores; says how many pages of areas were bought and what ended them."""
-        with_content = [each for each in wanted if each.listing is not None]
+        sought = [each for each in wanted if each.listing is not None and each.target and not each.site_is_given]
         async with asyncio.TaskGroup() as group:
 
             async def arrived(page: list[tuple[Subject, Found]]) -> None:
@@ -99,8 +99,8 @@ class _Day:
                 else:  # the next page is asked for while this one's websites are visited
                     group.create_task(self._page(page))
 
-            left = await self._locator.by_area(with_content, arrived)
-        left += [each for each in wanted if each.listing is None]
+            left = await self._locator.by_area(sought, arrived)
+        left += [each for each in wanted if each not in sought]
         await flow.each(
             left,
             self._alone,
@@ -120,7 +120,8 @@ class _Day:
 
     async def _alone(self, subject: Subject) -> dict[str, Any]:
         with self._places.gateway.about(subject.business_id):
-            found = await self._locator.alone(subject) if subject.listing is not None else Found(None)
+            asked = subject.listing is not None and not subject.site_is_given
+            found = await self._locator.alone(subject) if asked else Found(None)
             return await self._row(subject, found)
 
     async def _row(self, subject: Subject, found: Found) -> dict[str, Any]:
@@ -145,6 +146,8 @@ async def _enriched(subject: Subject, found: Found, visitor: Visitor) -> dict[st
             "status": "unavailable", "reason": "source_content_gone", "place_match": "not_asked", "retryable": True,
         }  # fmt: skip  # sourced_businesses fetches it again when it is run again on its day
     sites = list(subject.sites)
+    if subject.site_is_given:
+        return base | {"place_match": "not_asked"} | await visitor.visit(sites, subject)
     if found.match is None:
         reason = f"places_{found.error.reason}" if found.error is not None else "places_not_asked"
         base |= {"place_match": "unavailable", "place_id": subject.place_id}

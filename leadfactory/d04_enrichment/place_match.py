@@ -15,7 +15,7 @@ from typing import Any
 
 from rapidfuzz import fuzz
 
-from leadfactory.d02_sourcing import matching
+from leadfactory.d02_sourcing import doors, matching
 from leadfactory.d02_sourcing.listings import Listing, e164
 from leadfactory.d04_enrichment.own_site import host_of, is_own, registrable_domain
 from leadfactory.d04_enrichment.policy import Match as Rules
@@ -108,7 +108,7 @@ def _evidence(
     if wanted.domain and website and is_own(website):
         yield "domain_same" if registrable_domain(host_of(website)) == wanted.domain else "domain_differs"
     yield _names(mine, theirs)
-    door = matching.same_door(mine, theirs)
+    door = doors.same_door(mine.door, theirs.door)
     if door is not None:
         yield "door_same" if door else "door_differs"
     if apart is not None:

@@ -15,7 +15,7 @@ EVIDENCE = (
     "phone_same", "phone_differs", "domain_same", "domain_differs", "name_same", "name_close", "name_inside", "name_differs",
     "door_same", "door_differs", "near", "close", "around", "category_same", "category_differs",
 )  # fmt: skip
-Group = Literal["own_role", "own_person", "free_mail", "claimed"]
+Group = Literal["import", "own_role", "own_person", "free_mail", "claimed"]
 
 
 class _Strict(pydantic.BaseModel):
@@ -97,7 +97,7 @@ class ContactRules(_Strict):
 
     pages: int = Field(ge=0, le=2)
     order: tuple[Group, ...]
-    confidence: dict[Literal["mailto", "json_ld", "text", "decoded"], float]
+    confidence: dict[Literal["import", "mailto", "json_ld", "text", "decoded"], float]
     no_mx_but_address: float = Field(ge=0, le=1)
     roles: tuple[str, ...]
     refused_locals: frozenset[str]

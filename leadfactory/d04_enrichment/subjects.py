@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,8 +17,9 @@ from leadfactory.campaign_day import CampaignDay
 from leadfactory.d00_gateway import content
 from leadfactory.d01_targeting import places as geography
 from leadfactory.d01_targeting import verticals
-from leadfactory.d01_targeting.tables import campaign_targets
-from leadfactory.d02_sourcing import listings
+from leadfactory.d01_targeting.tables import campaign_targets, campaigns
+from leadfactory.d02_sourcing import listings, sourced_imports
+from leadfactory.d02_sourcing.sourced_imports import ImportedRow
 from leadfactory.d02_sourcing.tables import sourced_businesses, unique_businesses
 from leadfactory.d04_enrichment import own_site
 from leadfactory.d04_enrichment.place_match import Wanted
@@ -32,7 +34,8 @@ RETRY_AFTER = dt.timedelta(hours=1)  # a site that was down a minute ago is down
 @dataclasses.dataclass(frozen=True)
 class Subject:
     """A business to enrich: what its source says of it while that may be kept (None when it is gone), the websites that the
-    source names, the place where it was looked for, the place id that is known of it, and whether a row of it is stored."""
+    source names, the place where it was looked for, the place id that is known of it, whether a row of it is stored, and the
+    imported row of it (website, email and the evidence of both) where there is one."""
 
     business_id: uuid.UUID
     listing: listings.Listing | None
@@ -43,6 +46,12 @@ class Subject:
     sites: tuple[SiteCandidate, ...] = ()
     place_id: str | None = None
     again: bool = False
+    given: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def site_is_given(self) -> bool:
+        """Whether an imported row names the website: nobody has to be paid to find it."""
+        return bool(self.given.get("website"))
 
     @property
     def wanted(self) -> Wanted:
@@ -60,7 +69,7 @@ class Subject:
 
 def load(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> tuple[list[Subject], int]:
     """Those to enrich now, and how many the day has in all."""
-    u, s, t, e = unique_businesses, sourced_businesses, campaign_targets, enriched_businesses
+    u, s, t, e, c = unique_businesses, sourced_businesses, campaign_targets, enriched_businesses, campaigns
     wanted = sa.and_(
         u.c.campaign == unit.campaign,
         u.c.cohort_on == unit.day,
@@ -70,11 +79,12 @@ def load(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> tuple[list[S
     expected = tx.scalar(sa.select(sa.func.count()).select_from(u).where(wanted)) or 0
     rows = tx.execute(
         sa.select(
-            u.c.business_id, s.c.sourced_id, s.c.source, s.c.rank, s.c.yelp_id, t.c.target_id, t.c.vertical, t.c.kind, t.c.place,
-            e.c.business_id.label("stored"), e.c.place_id,
+            u.c.business_id, u.c.merged_sourced_ids, s.c.sourced_id, s.c.source, s.c.rank, s.c.yelp_id, t.c.target_id,
+            c.c.vertical, t.c.kind, t.c.place, e.c.business_id.label("stored"), e.c.place_id,
         )
         .join(s, sa.and_(s.c.sourced_id == u.c.sourced_id, s.c.campaign == u.c.campaign, s.c.cohort_on == u.c.cohort_on))
-        .join(t, sa.and_(t.c.campaign == s.c.campaign, t.c.cohort_on == s.c.cohort_on, t.c.target_id == s.c.target_id))
+        .join(c, c.c.campaign == u.c.campaign)
+        .outerjoin(t, sa.and_(t.c.campaign == s.c.campaign, t.c.cohort_on == s.c.cohort_on, t.c.target_id == s.c.target_id))
         .outerjoin(
             e, sa.and_(e.c.campaign == u.c.campaign, e.c.cohort_on == u.c.cohort_on, e.c.business_id == u.c.business_id)
         )
@@ -86,27 +96,39 @@ def load(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> tuple[list[S
         .order_by(s.c.rank, s.c.sourced_id)
     ).all()  # fmt: skip
     known = content.read(tx, "yelp", [row.yelp_id for row in rows if row.yelp_id], now)
-    return [_subject(row, known.get(row.yelp_id)) for row in rows], expected
+    imported = sourced_imports.of_businesses(
+        tx, {row.business_id: [row.sourced_id, *row.merged_sourced_ids] for row in rows}
+    )
+    found = []
+    for row in rows:
+        own = imported.get(row.business_id)
+        place = sourced_imports.place_of(tx, unit, row.kind, row.place, own)
+        found.append(_subject(row, known.get(row.yelp_id), own, place))
+    return found, expected
 
 
-def _subject(row: Any, said: dict[str, Any] | None) -> Subject:
-    place = geography.find(geography.PlaceSpec(row.kind, row.place))  # cached
+def _subject(row: Any, said: dict[str, Any] | None, own: ImportedRow | None, place: geography.Place) -> Subject:
     vertical = verticals.verticals().get(row.vertical)
-    listing, sites = _said(row, said)
+    listing, sites = _said(row, said, own)
+    given = {} if own is None else {**own.fields, "evidence": own.evidence}
     return Subject(
-        row.business_id, listing, place, target=str(row.target_id), vertical=row.vertical,
+        row.business_id, listing, place, target=str(row.target_id or ""), vertical=row.vertical, given=given,
         types=frozenset(vertical.places) if vertical else frozenset(), sites=sites, place_id=row.place_id,
         again=row.stored is not None,
     )  # fmt: skip
 
 
-def _said(row: Any, yelp: dict[str, Any] | None) -> tuple[listings.Listing | None, tuple[SiteCandidate, ...]]:
-    """What the source of a business says of it. Another source than Yelp adds its branch here."""
-    if row.source != "yelp" or not yelp:
-        return None, ()
-    url = (yelp.get("attributes") or {}).get("business_url")
-    named = (SiteCandidate(str(url), "yelp"),) if url else ()
-    return listings.from_yelp(row.sourced_id, row.rank, yelp), named
+def _said(
+    row: Any, yelp: dict[str, Any] | None, own: ImportedRow | None
+) -> tuple[listings.Listing | None, tuple[SiteCandidate, ...]]:
+    """What the sources of a business say of it: Yelp's listing while it may be kept, else the imported row."""
+    url = ((yelp or {}).get("attributes") or {}).get("business_url")
+    named = [SiteCandidate(str(url), "yelp")] if url else []
+    listing = listings.from_yelp(row.sourced_id, row.rank, yelp) if yelp else None
+    if own is not None:
+        named += [SiteCandidate(own.fields["website"], "import")] if own.fields.get("website") else []
+        listing = listing or sourced_imports.listing(row.sourced_id, row.rank, own.fields)
+    return listing, tuple(named)
 
 
 RETRIED = sa.and_(enriched_businesses.c.status == "unavailable", enriched_businesses.c.retryable)

@@ -34,7 +34,7 @@ enriched_businesses = sa.Table(
     sa.Column("own_hours", Json),
     sa.Column("contact_email", sa.Text, comment="as published on the own site"),
     sa.Column("contact_email_url", sa.Text),
-    sa.Column("contact_email_how", sa.Text, comment="mailto, json_ld, text, decoded"),
+    sa.Column("contact_email_how", sa.Text, comment="import, mailto, json_ld, text, decoded"),
     sa.Column("contact_email_hmac", sa.LargeBinary),
     sa.Column("contact_email_kind", sa.Text, comment="role, person, free_mail"),
     sa.Column(

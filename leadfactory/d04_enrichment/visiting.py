@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leadfactory.d00_gateway.errors import VendorError, VendorRejected, VendorUnavailable
@@ -67,7 +67,7 @@ class Visitor:
             return {"status": "unreachable", "reason": "parked"}
         found = self._published(home, reading, subject, candidate)
         hosts = {own_site.host_of(candidate.url), own_site.host_of(home.final_url)}
-        return found | await self._contact(home, reading, hosts, found)
+        return found | await self._contact(home, reading, hosts, found, subject.given)
 
     def _published(
         self, home: SitePage, reading: page.Reading, subject: Subject, candidate: SiteCandidate
@@ -104,11 +104,16 @@ class Visitor:
         }  # fmt: skip
 
     async def _contact(
-        self, home: SitePage, reading: page.Reading, hosts: set[str], found: dict[str, Any]
+        self, home: SitePage, reading: page.Reading, hosts: set[str], found: dict[str, Any], given: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """The address to write to: of the home page, else of its contact and imprint pages, the first whose domain takes mail."""
+        """The address to write to: the imported one, else of the home page, else of its contact and imprint pages.
+
+        The first whose domain takes mail.
+        """
         facts, rules = found["page_facts"], self.policy.contact
         seen: list[tuple[Contact, SitePage]] = [(each, home) for each in reading.emails]
+        if given.get("email"):  # the operator's own data comes before what the site shows
+            seen.insert(0, (Contact(given["email"], "import"), home))
         urls = reading.contact_urls[: rules.pages]
         for url in urls:
             if facts["no_solicitation"] or contacts.choices([each for each, _ in seen], hosts):
@@ -137,9 +142,11 @@ class Visitor:
             sure = rules.confidence[choice.contact.how]  # type: ignore[index]
             if checked.state == "weak":
                 sure *= rules.no_mx_but_address
-            sources["contact_email"] = survivorship.known("own_site", where.fetched_at, sure, where.final_url)
+            imported = choice.contact.how == "import"
+            origin, url = ("import", given["evidence"]) if imported else ("own_site", where.final_url)
+            sources["contact_email"] = survivorship.known(origin, where.fetched_at, sure, url)
             return check | {
-                "contact_email": choice.contact.email, "contact_email_url": where.final_url,
+                "contact_email": choice.contact.email, "contact_email_url": url,
                 "contact_email_how": choice.contact.how, "contact_email_kind": choice.kind,
                 "contact_email_hmac": self.hashes.address(choice.contact.email),
             }  # fmt: skip

@@ -128,7 +128,7 @@ _ALL = (
     Signal("technologies", "ability", "number", _technologies, "{value} technologies in use"),
     Signal("email", "reachability", "level", _field("email"), "address: {value}", levels=("none", "free_mail", "own_domain")),
     Signal("email_evidence", "reachability", "level", _field("email_evidence"), "address shown as {value}",
-           levels=("none", "decoded", "text", "json_ld", "mailto")),
+           levels=("none", "decoded", "text", "json_ld", "mailto", "import")),
     Signal("mail_domain", "reachability", "level", _field("mail_domain"), "mail domain: {value}", levels=("none", "weak", "accepted")),
     Signal("own_phone", "reachability", "flag", _field("own_phone"), "phone on the own site", "no phone on the own site"),
     Signal("own_name", "reachability", "flag", _field("own_name"), "name on the own site", "no name on the own site"),

@@ -48,6 +48,9 @@ GATES: tuple[Gate, ...] = (
     Gate("suppressed_business", "refused", """NOT EXISTS (SELECT 1 FROM suppressions x
         WHERE x.kind = 'business' AND x.subject_hmac = uuid_send(s.business_id))"""),
     Gate("excluded", "refused", "NOT " + exclusions.HOLDS.format(subjects=EXCLUDABLE)),
+    Gate("merged_away", "refused", """NOT EXISTS (SELECT 1 FROM business_merges m WHERE m.merged_id = s.business_id AND m.kind = 'merge'
+        AND NOT EXISTS (SELECT 1 FROM business_merges n WHERE n.merge_id > m.merge_id AND n.kind = 'unmerge'
+            AND (n.survivor_id, n.merged_id) = (m.survivor_id, m.merged_id)))"""),
     Gate("jurisdiction", "refused", "e.country = ANY(:countries)"),
     Gate("timezone_unknown", "refused", "s.timezone IS NOT NULL"),
     Gate("address_changed", "refused", "e.contact_email_hmac = s.address_hmac"),

@@ -98,7 +98,7 @@ SUITES: dict[str, Suite] = {
             "sourced_businesses",
             "1",
             f"""SELECT s.sourced_id::text, s.source || ':' || coalesce(s.yelp_id, s.sourced_id::text) AS listing,
-                       EXISTS (SELECT 1 FROM campaign_targets c WHERE c.campaign = s.campaign
+                       s.source = 'import' OR EXISTS (SELECT 1 FROM campaign_targets c WHERE c.campaign = s.campaign
                                AND c.cohort_on = s.cohort_on AND c.target_id = s.target_id) AS target_planned
                 FROM sourced_businesses s WHERE s.{UNIT.replace(" AND ", " AND s.")}""",  # noqa: S608
             (unique("sourced_id"), unique("listing"), true("target_planned")),

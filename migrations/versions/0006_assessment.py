@@ -1,7 +1,7 @@
 """Audits hold our own crawl, field data, desktop runs, technologies and what could not be measured; findings their effort.
 
 Revision ID: 0006_assessment
-Revises: 0004_targeting
+Revises: 0005_sourcing
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0006_assessment"
-down_revision = "0004_targeting"
+down_revision = "0005_sourcing"
 branch_labels = None
 depends_on = None
 

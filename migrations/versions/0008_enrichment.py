@@ -47,7 +47,7 @@ def upgrade() -> None:
     op.alter_column(
         TABLE, "match_score", comment="calibrated confidence that the place is the business, 0 to 1", schema=SCHEMA
     )
-    op.alter_column(TABLE, "contact_email_how", comment="mailto, json_ld, text, decoded", schema=SCHEMA)
+    op.alter_column(TABLE, "contact_email_how", comment="import, mailto, json_ld, text, decoded", schema=SCHEMA)
 
 
 def downgrade() -> None:

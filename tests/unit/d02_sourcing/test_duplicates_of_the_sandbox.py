@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from leadfactory.d02_sourcing import listings, matching
+from leadfactory.d02_sourcing import grouping, listings
 from sandbox.model import YelpListing
 from sandbox.world.seeded import SeededWorld
 
@@ -43,7 +43,7 @@ def joined(found: list[YelpListing]) -> Pairs:
     """Every pair of Yelp ids that matching puts into one group."""
     return {
         frozenset((found[one.rank].yelp_id, found[other.rank].yelp_id))
-        for group, _ in matching.groups(read(found))
+        for group, _ in grouping.groups(read(found))
         for position, one in enumerate(group)
         for other in group[position + 1 :]
     }

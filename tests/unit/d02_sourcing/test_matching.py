@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leadfactory.d02_sourcing.grouping import groups
 from leadfactory.d02_sourcing.listings import Listing, e164, name_words, normalise_address
-from leadfactory.d02_sourcing.matching import compare, groups, same, survivor
+from leadfactory.d02_sourcing.matching import compare, same, survivor
 
 JOES = {
     "name": "Joe's Pizza", "city": "New York", "street": "12 W 30th St", "zip_code": "10001", "phone": "+12125550101",

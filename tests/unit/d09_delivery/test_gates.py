@@ -15,6 +15,8 @@ from tests.leads import TUESDAY, clock_at
 CASES = {
     "suppressed_domain": "INSERT INTO suppressions SELECT 'domain', domain_hmac, 'test', 'test', planned_at FROM email_sends",
     "excluded": "INSERT INTO exclusions SELECT domain_hmac, 'own', '', 'domain', 'test', planned_at FROM email_sends",
+    "merged_away": "INSERT INTO business_merges (survivor_id, merged_id, kind, evidence, merged_at) "
+    "SELECT gen_random_uuid(), business_id, 'merge', '{}', planned_at FROM email_sends",
     "jurisdiction": "UPDATE enriched_businesses SET country = 'CA'",
     "timezone_unknown": "UPDATE email_sends SET timezone = NULL",
     "address_changed": "UPDATE enriched_businesses SET contact_email_hmac = decode('00', 'hex')",
