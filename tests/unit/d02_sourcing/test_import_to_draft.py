@@ -44,6 +44,9 @@ class Web:
         policies = types.SimpleNamespace(of=lambda vendor: types.SimpleNamespace(concurrency=1))
         return types.SimpleNamespace(running=running, about=lambda _: contextlib.nullcontext(), policies=policies)
 
+    def microusd(self, _):
+        return 1
+
     async def search_text(self, query, **_):
         raise AssertionError(f"Google was asked for {query}")
 
