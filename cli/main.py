@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli import reports
 from cli.output import CommandError, errors
 
 app = typer.Typer(
@@ -15,6 +16,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="LeadFactory: from local businesses to letters that their owners are glad to get. Start with `leadfactory demo`.",
 )
+app.add_typer(reports.app, name="report")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 
 

@@ -71,7 +71,9 @@ def card(finding: Finding, given: ReportInput, numbers: Numbers) -> Card:
         why=why,
         meaning=meaning,
         fix=catalogue.fix(finding.kind, platform) if known else "",
-        fix_title=f"How to mend it in {PLATFORMS.get(platform or '', platform or '')}" if on_platform else "How to mend it",
+        fix_title=f"How to mend it in {PLATFORMS.get(platform or '', platform or '')}"
+        if on_platform
+        else "How to mend it",
         severity=finding.severity,
         severity_name=config().severity_names[finding.severity],
         measured=_amount(finding, finding.measured, "measured", numbers),

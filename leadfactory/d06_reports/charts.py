@@ -32,7 +32,9 @@ def ring(score: int, text: str, caption: str, title: str, *, colour: str, dark: 
     return _svg(112, 112, body, title)
 
 
-def metric_bar(value: float, good: float, poor: float, most: float, label: str, title: str, limits: tuple[str, str]) -> Markup:
+def metric_bar(
+    value: float, good: float, poor: float, most: float, label: str, title: str, limits: tuple[str, str]
+) -> Markup:
     """A metric of which less is better, on a scale with its good, middling and poor zones; ``limits`` are their labels."""
     width, top = 480.0, 22.0
     x = [0.0, width * min(good / most, 1), width * min(poor / most, 1), width]
@@ -40,17 +42,17 @@ def metric_bar(value: float, good: float, poor: float, most: float, label: str, 
     body = ""
     for left, right, tint, name in zip(x, x[1:], tints, names, strict=False):
         body += f'<rect x="{_n(left)}" y="{top}" width="{_n(right - left)}" height="12" fill="{tint}"/>'
-        body += _text(left + 4, top + 24, name, 9, MUTED) if right - left > 50 else ""
+        body += _text(left + 4, top + 25, name, 11, MUTED) if right - left > 62 else ""
     at = width * min(max(value, 0) / most, 1)
     colour = GOOD if value <= good else FAIR if value <= poor else POOR
     body += f'<rect x="0" y="{top + 3}" width="{_n(at)}" height="6" fill="{colour}"/>'
     body += f'<circle cx="{_n(min(max(at, 5), width - 5))}" cy="{top + 6}" r="6" fill="{colour}" stroke="#fff" stroke-width="2"/>'
     anchor = "start" if at < 60 else "end" if at > width - 60 else "middle"
-    body += _text(at, top - 7, label, 13, colour, anchor=anchor, weight=700)
+    body += _text(at, top - 7, label, 15, colour, anchor=anchor, weight=700)
     for place, said in zip(x[1:3], limits, strict=True):
         body += f'<line x1="{_n(place)}" x2="{_n(place)}" y1="{top - 2}" y2="{top + 14}" stroke="{MUTED}" stroke-width="0.8"/>'
-        body += _text(place, top + 35, said, 9, MUTED, anchor="middle")
-    return _svg(width, 60, body, title)
+        body += _text(place, top + 38, said, 11, MUTED, anchor="middle")
+    return _svg(width, 64, body, title)
 
 
 def area_bars(rows: Sequence[tuple[str, int | None, str]], title: str) -> Markup:
@@ -63,11 +65,15 @@ def area_bars(rows: Sequence[tuple[str, int | None, str]], title: str) -> Markup
         if score is not None:
             _, colour = verdict(score, 80, 60)
             body += f'<rect x="170" y="{y + 6}" width="{_n(max(2.5 * score, 5))}" height="10" rx="5" fill="{colour}"/>'
-        body += _text(432, y + 15, said, 12, INK if score is not None else MUTED, weight=600 if score is not None else 400)
+        body += _text(
+            432, y + 15, said, 12, INK if score is not None else MUTED, weight=600 if score is not None else 400
+        )
     return _svg(480, height * len(rows), body, title)
 
 
-def spread_bar(p25: float, p50: float, p75: float, mine: float, *, better: str, said: Sequence[str], title: str) -> Markup:
+def spread_bar(
+    p25: float, p50: float, p75: float, mine: float, *, better: str, said: Sequence[str], title: str
+) -> Markup:
     """Where this site lies among others: the middle half as a band, the median as a line, this site as a dot.
 
     ``said``: labels of lower quartile, median, upper quartile and this site.
@@ -86,8 +92,8 @@ def spread_bar(p25: float, p50: float, p75: float, mine: float, *, better: str, 
     body += f'<rect x="{_n(at(p25))}" y="20" width="{_n(max(at(p75) - at(p25), 2))}" height="12" fill="#c9d3e3"/>'
     body += f'<line x1="{_n(at(p50))}" x2="{_n(at(p50))}" y1="16" y2="36" stroke="{INK}" stroke-width="2"/>'
     body += f'<circle cx="{_n(at(mine))}" cy="26" r="7" fill="{colour}" stroke="#fff" stroke-width="2"/>'
-    body += _text(at(mine), 11, said[3], 12, colour, anchor=_anchor(at(mine), width), weight=700)
-    body += _text(at(p50), 48, said[1], 9, MUTED, anchor=_anchor(at(p50), width))
+    body += _text(at(mine), 11, said[3], 14, colour, anchor=_anchor(at(mine), width), weight=700)
+    body += _text(at(p50), 49, said[1], 11, MUTED, anchor=_anchor(at(p50), width))
     return _svg(width, 54, body, title)
 
 

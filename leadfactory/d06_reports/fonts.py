@@ -12,7 +12,7 @@ import unicodedata
 from pathlib import Path
 
 TEXT, DISPLAY = "LF Text", "LF Display"
-REPLACEMENT = "\N{WHITE SQUARE}"  # □
+REPLACEMENT = "\N{LOZENGE}"  # ◊, which the typefaces have
 _FACES = (
     (TEXT, 400, "normal", "font_source_sans_pro", "SourceSansPro-Regular.ttf"),
     (TEXT, 600, "normal", "font_source_sans_pro", "SourceSansPro-Semibold.ttf"),
@@ -60,7 +60,7 @@ def can_print(text: str) -> bool:
 
 
 def printable(text: str) -> str:
-    """``text`` as the report can show it: composed, white space folded, invisible characters gone, unknown ones as □."""
+    """``text`` as the report can show it: composed, white space folded, invisible characters gone, unknown ones as ◊."""
     known = covered()
     composed = unicodedata.normalize("NFC", text)
     kept = []
@@ -85,5 +85,7 @@ def _near(character: str, known: frozenset[int]) -> str:
 def _folder(package: str) -> Path:
     found = importlib.util.find_spec(package)  # located, never imported: its module lists every file at import
     if found is None or found.origin is None:
-        raise FontsMissing(f"the font package {package} is not installed: run `make test` or pip install -r requirements.lock")
+        raise FontsMissing(
+            f"the font package {package} is not installed: run `make test` or pip install -r requirements.lock"
+        )
     return Path(found.origin).parent / "files"

@@ -86,9 +86,7 @@ def _overall(areas: Sequence[AreaResult]) -> int:
 def _plan(found: Sequence[Finding]) -> tuple[tuple[Phase, tuple[Finding, ...], int], ...]:
     left, phases = list(found), []
     for phase in config().plan:
-        fits = [
-            each for each in left if (is_quick(each) if phase.quick else effort_level(each) in phase.effort)
-        ]
+        fits = [each for each in left if (is_quick(each) if phase.quick else effort_level(each) in phase.effort)]
         named = fits[: phase.most]
         if phase.quick:  # what does not fit into the first days is a small repair of the next ones
             left = [each for each in left if each not in named]

@@ -7,6 +7,7 @@ import contextlib
 import datetime as dt
 import functools
 import hashlib
+import io
 import logging
 import os
 import threading
@@ -56,7 +57,11 @@ def render_report(given: ReportInput) -> Report:
 def render_html(given: ReportInput) -> tuple[str, dict[str, tuple[str, ...]]]:
     """The self-contained HTML twin, and every number that it shows with its sources."""
     seen = view.build(given, template=VERSION)
-    html = _templates().get_template("report.html.j2").render(seen.values, css=Markup(_css("report.css")))
+    html = (
+        _templates()
+        .get_template("report.html.j2")
+        .render(seen.values, css=Markup(_css("report.css")), print_css=Markup(_css("print.css")))
+    )
     return html, dict(seen.numbers.told)
 
 
@@ -79,18 +84,19 @@ def render_pdf(html: str, on: dt.date) -> tuple[bytes, int]:
 
 @functools.lru_cache(maxsize=1)
 def _engine() -> tuple[Any, Any, Any]:
-    """WeasyPrint, its fonts (read once a process) and the print stylesheet."""
+    """WeasyPrint, its fonts (read once a process) and the rules that name them."""
     try:
-        import weasyprint
-        from weasyprint.text.fonts import FontConfiguration
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints its own advice there
+            import weasyprint
+            from weasyprint.text.fonts import FontConfiguration
     except OSError as error:  # cffi could not load the library
-        raise PdfUnavailable(f"Pango is not installed, so there is no PDF ({PANGO}): {str(error).splitlines()[0]}") from None
+        raise PdfUnavailable(
+            f"Pango is not installed, so there is no PDF ({PANGO}): {str(error).splitlines()[0]}"
+        ) from None
     logging.getLogger("fontTools").setLevel(logging.ERROR)
     configuration = FontConfiguration()
     from_disk = weasyprint.urls.URLFetcher(allowed_protocols=("file",))  # our own font files
-    style = weasyprint.CSS(
-        string=fonts.stylesheet() + _css("print.css"), font_config=configuration, url_fetcher=from_disk
-    )
+    style = weasyprint.CSS(string=fonts.stylesheet(), font_config=configuration, url_fetcher=from_disk)
     return weasyprint, configuration, style
 
 

@@ -171,8 +171,16 @@ def _method(given: ReportInput, template: str, numbers: Numbers) -> dict[str, An
         ("Lighthouse run", moment(audit.fetched_at), "site_audits.fetched_at"),
         ("Device", f"emulated {audit.strategy} device, one laboratory run", "site_audits.strategy"),
         ("Lighthouse version", audit.lighthouse_version or "not told", "site_audits.lighthouse_version"),
-        ("Home page read", moment(given.site.read_at) if given.site.read_at else "not read", "enriched_businesses.fetched_at"),
-        ("Catalogue of findings", f"version {given.rules_version or catalogue.catalogue().version}", "audit_findings.rules_version"),
+        (
+            "Home page read",
+            moment(given.site.read_at) if given.site.read_at else "not read",
+            "enriched_businesses.fetched_at",
+        ),
+        (
+            "Catalogue of findings",
+            f"version {given.rules_version or catalogue.catalogue().version}",
+            "audit_findings.rules_version",
+        ),
         ("Grading rules", f"version {rules.version} of {day(rules.as_of)}", "config/reports.yaml: version"),
         ("Report layout", f"version {template}", "leadfactory.d06_reports.rendering"),
         ("Audit", audit.audit_id, "site_audits.audit_id"),
@@ -181,7 +189,8 @@ def _method(given: ReportInput, template: str, numbers: Numbers) -> dict[str, An
     ]
     source = "config/reports.yaml"
     points = [
-        (rules.severity_names[level], numbers.say(points, f"{source}: penalty")) for level, points in sorted(rules.penalty.items())
+        (rules.severity_names[level], numbers.say(points, f"{source}: penalty"))
+        for level, points in sorted(rules.penalty.items())
     ]
     weights = [(area.title, numbers.say(area.weight, f"{source}: areas.weight")) for area in rules.areas]
     grades = [(each.letter, numbers.say(each.begins, f"{source}: grades"), each.means) for each in rules.grades]

@@ -29,7 +29,15 @@ LIGHTHOUSE: dict[str, Any] = {
 
 def an_input(**changes: Any) -> ReportInput:
     """A restaurant with a slow WordPress site; ``changes`` replace fields."""
-    site = Site("pastabella.example", "Pasta Bella", "+12125550143", "12 Mott Street, New York, NY 10013", "wordpress", FACTS, MEASURED)
+    site = Site(
+        "pastabella.example",
+        "Pasta Bella",
+        "+12125550143",
+        "12 Mott Street, New York, NY 10013",
+        "wordpress",
+        FACTS,
+        MEASURED,
+    )
     values: dict[str, Any] = {
         "report_on": dt.date(2026, 10, 8),
         "business_id": str(uuid.uuid5(uuid.NAMESPACE_OID, "pasta")),
@@ -81,7 +89,17 @@ def every_finding() -> tuple[Finding, ...]:
         edge = decimal.Decimal(str(kind.severity[level])) if kind.severity else None
         source = "page:fact" if kind.sources[0].fact else "lighthouse-audit"
         made.append(
-            Finding(str(uuid.uuid5(uuid.NAMESPACE_OID, name)), name, kind.category, level, edge, kind.unit, edge, source, {"score": 0})
+            Finding(
+                str(uuid.uuid5(uuid.NAMESPACE_OID, name)),
+                name,
+                kind.category,
+                level,
+                edge,
+                kind.unit,
+                edge,
+                source,
+                {"score": 0},
+            )
         )
     return tuple(made)
 
