@@ -6,6 +6,8 @@ import decimal
 from collections.abc import Mapping
 from typing import Any
 
+from markupsafe import Markup
+
 from leadfactory.d06_reports import charts
 from leadfactory.d06_reports.numbers import Numbers, rounded, scaled
 from leadfactory.d06_reports.records import ReportInput, Spread
@@ -18,7 +20,7 @@ _SCORES = (("performance", "Performance"), ("accessibility", "Accessibility"),
 def chapter(given: ReportInput, numbers: Numbers) -> dict[str, Any]:
     """Lighthouse's scores and metrics of the lab run, and the field data of Chrome's users apart from them."""
     limits = config().lighthouse
-    dials = []
+    dials: list[tuple[str, Markup | None, str]] = []
     for column, title in _SCORES:
         score = given.audit.scores.get(column)
         if score is None:

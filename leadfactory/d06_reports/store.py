@@ -106,7 +106,8 @@ def _same(left: sa.Table, right: sa.Table) -> sa.ColumnElement[bool]:
 
 def _one(tx: sa.Connection, table: sa.Table, unit: CampaignDay, business_id: uuid.UUID) -> Mapping[str, Any] | None:
     where = (table.c.campaign == unit.campaign, table.c.cohort_on == unit.day, table.c.business_id == business_id)
-    return tx.execute(sa.select(table).where(*where)).mappings().one_or_none()
+    row = tx.execute(sa.select(table).where(*where)).mappings().one_or_none()
+    return None if row is None else {str(name): value for name, value in row.items()}
 
 
 def _site(row: Mapping[str, Any], audit: Mapping[str, Any]) -> Site:
@@ -161,8 +162,9 @@ def _cohort(tx: sa.Connection, unit: CampaignDay, business_id: uuid.UUID) -> tup
         .where(a.c.campaign == unit.campaign, a.c.cohort_on <= unit.day, a.c.status == "ok")
         .order_by(a.c.business_id, a.c.cohort_on.desc())
     ).mappings().all()  # fmt: skip
-    mine = next(row for row in rows if row["business_id"] == business_id)
-    others = [row for row in rows if row["business_id"] != business_id]
+    plain = [{str(name): value for name, value in row.items()} for row in rows]
+    mine = next(row for row in plain if row["business_id"] == business_id)
+    others = [row for row in plain if row["business_id"] != business_id]
     spreads = (_spread(rule, mine, others) for rule in config().compared)
     return len(others), tuple(spread for spread in spreads if spread is not None)
 
@@ -175,7 +177,8 @@ def _spread(rule: Compared, mine: Mapping[str, Any], others: Sequence[Mapping[st
         return None
     own = decimal.Decimal(own)
     better = sum(own > each if rule.better == "above" else own < each for each in values)
-    return Spread(rule.column, len(values), *(nearest_rank(values, share) for share in (0.25, 0.5, 0.75)), own, better)
+    p25, p50, p75 = (nearest_rank(values, share) for share in (0.25, 0.5, 0.75))
+    return Spread(rule.column, len(values), p25, p50, p75, own, better)
 
 
 def nearest_rank(ordered: Sequence[decimal.Decimal], share: float) -> decimal.Decimal:

@@ -59,7 +59,7 @@ def test_every_finding_is_in_it_with_value_limit_evidence_and_fix() -> None:
     cards = {node.attributes["id"]: node.text(separator=" ") for node in page.css("article.card")}
     assert set(cards) == {f"finding-{each.kind}" for each in given.findings}
     slow = " ".join(cards["finding-slow_main_content"].split())
-    for part in ("6.1 s", "from 4.0 s", "Lighthouse audit largest-contentful-paint", "value 6143", "October 6, 2026, 15:00 UTC",
+    for part in ("6.1 s", "rated serious from 4.0 s", "Lighthouse audit largest-contentful-paint", "value 6143", "October 6, 2026, 15:00 UTC",
                  "https://www.pastabella.example/", "How to mend it", "Effort:", "Impact:"):  # fmt: skip
         assert part in slow
 
