@@ -181,15 +181,7 @@ def test_no_findings_are_a_report_too() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "W" * 400,
-        "<b>Bold</b> & <script>alert(1)</script>",
-        "金龙餐厅 Golden Dragon",
-        "مطعم النخيل",
-        "Žluťoučký kůň № 1",
-        "🍕🍕",
-        "\u202eevil\u0007",
-    ],
+    ["W" * 400, "<b>Bold</b> & <script>alert(1)</script>", "金龙餐厅 مطعم 🍕", "Žluťoučký kůň № 1 \u202eevil\u0007"],
 )
 def test_hostile_names_print_with_our_typefaces_inside_the_margins(name: str) -> None:
     site = dataclasses.replace(an_input().site, own_name=name, own_address="X" * 500)
