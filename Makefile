@@ -19,9 +19,12 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+PANGO := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
 pango:
 	@$(PYTHON) -c 'import ctypes.util,sys; sys.exit(0 if ctypes.util.find_library("pango-1.0") else 1)' \
-	  || echo "note: Pango is not installed. Nothing needs it yet; the report room's PDF will: apt-get install libpango-1.0-0 libpangoft2-1.0-0"
+	  || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "installing Pango, which the reports' PDF needs ..." \
+	    && { apt-get install -y -qq $(PANGO) || { apt-get update -qq && apt-get install -y -qq $(PANGO); }; } >/dev/null 2>&1; } \
+	  || echo "note: Pango is not installed, so reports are made as HTML only. For the PDF: apt-get install $(PANGO)"
 
 demo: $(READY) pango ## Run two campaigns from target to mart against the vendor sandbox (about two minutes)
 	@$(BIN)/leadfactory demo

@@ -50,12 +50,12 @@ def _python(config: Settings) -> Finding:
 
 def _pango(config: Settings) -> Finding:
     if ctypes.util.find_library("pango-1.0") and ctypes.util.find_library("pangoft2-1.0"):
-        return Finding("Pango", "ok", "found (the report room's PDF needs it)")
+        return Finding("Pango", "ok", "found (the reports' PDF needs it)")
     return Finding(
         "Pango",
         "warning",
-        "not found; nothing before the report room needs it",
-        "apt-get install libpango-1.0-0 libpangoft2-1.0-0",
+        "not found: reports are made as HTML only",
+        "apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0",
     )
 
 

@@ -28,6 +28,7 @@ SLOW = (
     "crash",
     "simulation",
     "times",
+    "reports",
 )
 
 

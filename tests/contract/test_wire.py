@@ -410,7 +410,9 @@ async def test_a_refusal_has_one_meaning_in_the_client_and_in_the_ledger(
     wire.script = refusal(endpoint.vendor, status, kind)
     verdict, reason, again = SPECIAL.get((endpoint.vendor, status, kind), MEANING[status])
     told = await outcome(client, endpoint)
-    rows = [row for row in ledger(database) if row.reason != "permit_lapsed"]  # on a busy machine: no request, no answer
+    rows = [
+        row for row in ledger(database) if row.reason != "permit_lapsed"
+    ]  # on a busy machine: no request, no answer
     assert told[0] == verdict
     assert {(row.status, row.http_status, row.reason) for row in rows} == {(verdict, status, reason)}
     # one that may be repeated is; how often is the policy's to say
