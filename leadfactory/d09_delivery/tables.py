@@ -90,6 +90,7 @@ email_events = sa.Table(
     sa.Column("occurred_at", Moment, nullable=False),
     sa.Column("bounce_type", sa.Text, comment="bounce, blocked; as SendGrid says"),
     sa.Column("bounce_classification", sa.Text),
+    sa.Column("message_id", sa.Text, comment="SendGrid's X-Message-Id, with which sg_message_id begins"),
     sa.Column("url_hash", sa.Text, comment="which link was followed, without telling it"),
     sa.Column("machine", sa.Boolean, nullable=False, comment="SendGrid or the user agent says that no person did it"),
     sa.Column("bot_reason", sa.Text, comment="why an open or click does not count; NULL when it does"),

@@ -170,7 +170,7 @@ def _stripe_valid(body: bytes, header: str, secret: str, limits: WebhookRules) -
         return bool(
             stripe.WebhookSignature.verify_header(body.decode("utf-8"), header, secret, limits.stripe_tolerance_s)
         )
-    except (stripe.SignatureVerificationError, ValueError, OverflowError):
+    except (stripe.SignatureVerificationError, ValueError, OverflowError, TypeError):  # TypeError: not ASCII
         return False
 
 

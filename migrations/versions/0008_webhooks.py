@@ -113,6 +113,9 @@ def upgrade() -> None:
         sa.Column("occurred_at", sa.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("bounce_type", sa.Text(), nullable=True, comment="bounce, blocked; as SendGrid says"),
         sa.Column("bounce_classification", sa.Text(), nullable=True),
+        sa.Column(
+            "message_id", sa.Text(), nullable=True, comment="SendGrid's X-Message-Id, with which sg_message_id begins"
+        ),
         sa.Column("url_hash", sa.Text(), nullable=True, comment="which link was followed, without telling it"),
         sa.Column(
             "machine", sa.Boolean(), nullable=False, comment="SendGrid or the user agent says that no person did it"
@@ -163,7 +166,6 @@ def upgrade() -> None:
         unique=False,
         schema="leadfactory",
     )
-    # ### end Alembic commands ###
 
 
 def downgrade() -> None:
