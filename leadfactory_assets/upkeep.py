@@ -5,16 +5,18 @@ import dagster as dg
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway import content
 from leadfactory.database import Database
+from leadfactory.inbox import retention
 
 
 @dg.op
 def purge_expired(
     context: dg.OpExecutionContext, db: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
 ) -> None:
-    """Deletes vendor content whose term is over."""
+    """Deletes vendor content, and visitors' IPs and agents, whose term is over."""
     with db.begin() as tx:
         purged = content.purge(tx, clock.now())
-    context.log.info(f"{purged} vendor answers were past their term and are gone")
+        forgotten = retention.forget_visitors(tx, clock.now())
+    context.log.info(f"{purged} vendor answers and {forgotten} visitors were past their term and are gone")
 
 
 @dg.job(executor_def=dg.in_process_executor)

@@ -37,8 +37,7 @@ class WebhookRules(_Strict):
     stale_after_s: pydantic.PositiveInt
     stripe_tolerance_s: pydantic.PositiveInt
     visitor_days: pydantic.PositiveInt
-    settle_s: pydantic.NonNegativeInt
-    drain_after_s: pydantic.PositiveInt
+    settle_ticks: pydantic.PositiveInt
     drain_batch: pydantic.PositiveInt
     suppressing_events: frozenset[str]
     suppressing_drops: frozenset[str]
