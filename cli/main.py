@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli import inbox
 from cli.output import CommandError, errors
 
 app = typer.Typer(
@@ -15,6 +16,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="LeadFactory: from local businesses to letters that their owners are glad to get. Start with `leadfactory demo`.",
 )
+app.add_typer(inbox.app, name="inbox")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 
 
@@ -143,6 +145,17 @@ def campaign_days(
     from cli.campaigns import list_days
 
     list_days(only_open=only_open, dirty=dirty, json=json)
+
+
+@app.command(epilog="Examples: leadfactory sends --state=unknown   ·   leadfactory sends --why=BUSINESS_ID --json")
+def sends(
+    state: Annotated[str | None, typer.Option(help="planned, claimed, accepted, rejected, unknown, expired or refused.")] = None,
+    why: Annotated[str | None, typer.Option(help="A business id: every move of its sends, with the reason.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most this many rows.")] = 50,
+    json: Json = False,
+) -> None:
+    """List sends with state and outcome, or tell why one business was mailed, or not."""
+    inbox.sends(state=state, why=why, limit=limit, json=json)
 
 
 def main() -> None:

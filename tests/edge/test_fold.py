@@ -50,7 +50,7 @@ def test_events_are_drained_once_and_fold_into_the_state_of_their_send(world):
 def test_any_order_cut_into_any_posts_with_any_drain_between_gives_the_same_rows(world, seed):
     one, _ = world.send(1)
     two, _ = world.send(2)
-    events = history(world, one) + [world.event("bounce", two, 4, type="bounce"), world.event("delivered", two, 3)]
+    events = [*history(world, one), world.event("bounce", two, 4, type="bounce"), world.event("delivered", two, 3)]
     world.post(events)
     drain(world)
     straight = outcome(world)
