@@ -110,10 +110,14 @@ def sends(*, state: str | None, why: str | None, limit: int, json: bool) -> None
     if not rows:
         console.print("nothing was ever planned for this business: it had no draft that could leave")
     for row in rows:
-        console.print(f"[bold]step {row['step']} of {row['campaign']}[/]  {row['state']}, {row['outcome'] or 'no event'}")
+        console.print(
+            f"[bold]step {row['step']} of {row['campaign']}[/]  {row['state']}, {row['outcome'] or 'no event'}"
+        )
         for move in row["moves"]:
             told = f": {move['reason']}" if move["reason"] else ""
-            console.print(f"  {move['happened_at']:%Y-%m-%d %H:%M}  {move['from_state'] or '–'} → {move['to_state']}{told}")
+            console.print(
+                f"  {move['happened_at']:%Y-%m-%d %H:%M}  {move['from_state'] or '–'} → {move['to_state']}{told}"
+            )
         for event in row["events"]:
             told = f" (no person: {event['bot_reason']})" if event["bot_reason"] else ""
             console.print(f"  {event['occurred_at']:%Y-%m-%d %H:%M}  event {event['kind']}{told}")

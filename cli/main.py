@@ -30,7 +30,7 @@ def demo(json: Json = False) -> None:
 
 @app.command(epilog="Example: leadfactory dev   (then open http://localhost:3333)")
 def dev() -> None:
-    """Start Postgres, the vendor sandbox and Dagster on this machine; Ctrl-C stops them all."""
+    """Start Postgres, the vendor sandbox, the edge and Dagster on this machine; Ctrl-C stops them all."""
     from cli.dev import run
 
     run()
@@ -149,7 +149,9 @@ def campaign_days(
 
 @app.command(epilog="Examples: leadfactory sends --state=unknown   ·   leadfactory sends --why=BUSINESS_ID --json")
 def sends(
-    state: Annotated[str | None, typer.Option(help="planned, claimed, accepted, rejected, unknown, expired or refused.")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="planned, claimed, accepted, rejected, unknown, expired or refused.")
+    ] = None,
     why: Annotated[str | None, typer.Option(help="A business id: every move of its sends, with the reason.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most this many rows.")] = 50,
     json: Json = False,

@@ -30,7 +30,9 @@ class Filter:
         if self.state is not None and self.state not in STATES:
             raise ValueError(f"state={self.state!r} is unknown: choose from {', '.join(STATES)}")
         if self.since and self.before and self.since >= self.before:
-            raise ValueError(f"since={self.since.isoformat()} is not before before={self.before.isoformat()}: swap them")
+            raise ValueError(
+                f"since={self.since.isoformat()} is not before before={self.before.isoformat()}: swap them"
+            )
 
     def where(self) -> list[sa.ColumnElement[bool]]:
         """The conditions over the table."""
