@@ -151,9 +151,11 @@ def _business(text: str) -> uuid.UUID:
 
 
 def _database() -> Any:
+    from leadfactory import migrate
     from leadfactory.database import Database
     from leadfactory.settings import settings
 
+    migrate.upgrade(settings())
     return Database.from_settings(settings())
 
 

@@ -88,11 +88,11 @@ def stripe_entries(body: bytes, hashes: KeyedHashes) -> list[Entry]:
 def _sendgrid_entry(event: Any, hashes: KeyedHashes, rules: WebhookRules) -> Entry:
     if not isinstance(event, dict):
         return _quarantined(event, f"an event is an object, found {type(event).__name__}")
-    address = event.get("email")
+    address = event.get("email") if isinstance(event.get("email"), str) else ""
     try:
         subjects: tuple[tuple[str, bytes], ...] = (
-            ("address", hashes.address(address)),
-            ("address_plus_stripped", hashes.address_plus_stripped(address)),
+            ("address", hashes.address(str(address))),
+            ("address_plus_stripped", hashes.address_plus_stripped(str(address))),
         )
     except (ValueError, AttributeError):
         subjects = ()
