@@ -12,9 +12,10 @@ from leadfactory.settings import settings
 
 def run() -> None:
     """Starts every process, says where each is, and waits."""
-    with stack.factory(lambda line: console.print(f"[green]✓[/] {line}"), any_port=False) as api:
+    with stack.factory(lambda line: console.print(f"[green]✓[/] {line}"), any_port=False, facing_the_world=True) as api:
         config = settings()
         console.print(f"\n  operators' UI    {api.url}")
+        console.print(f"  edge             http://127.0.0.1:{stack.EDGE_PORT}/health")
         if config.uses_sandbox:
             console.print(f"  vendor sandbox   {config.sandbox_url}/_truth")
         console.print(f"  home             {config.home}\n  logs             {config.home / 'logs'}")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli import exclusions, reports, scoring, targets
+from cli import exclusions, inbox, reports, scoring, targets
 from cli.importing import register as register_importing
 from cli.output import CommandError, errors
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.add_typer(exclusions.app, name="exclusions")
 app.add_typer(targets.app, name="targets")
 app.add_typer(reports.app, name="report")
+app.add_typer(inbox.app, name="inbox")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")
 
@@ -35,7 +36,7 @@ def demo(json: Json = False) -> None:
 
 @app.command(epilog="Example: leadfactory dev   (then open http://localhost:3333)")
 def dev() -> None:
-    """Start Postgres, the vendor sandbox and Dagster on this machine; Ctrl-C stops them all."""
+    """Start Postgres, the vendor sandbox, the edge and Dagster on this machine; Ctrl-C stops them all."""
     from cli.dev import run
 
     run()
@@ -198,6 +199,19 @@ def campaign_days(
 
 
 register_importing(app)
+
+
+@app.command(epilog="Examples: leadfactory sends --state=unknown   ·   leadfactory sends --why=BUSINESS_ID --json")
+def sends(
+    state: Annotated[
+        str | None, typer.Option(help="planned, claimed, accepted, rejected, unknown, expired or refused.")
+    ] = None,
+    why: Annotated[str | None, typer.Option(help="A business id: every move of its sends, with the reason.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most this many rows.")] = 50,
+    json: Json = False,
+) -> None:
+    """List sends with state and outcome, or tell why one business was mailed, or not."""
+    inbox.sends(state=state, why=why, limit=limit, json=json)
 
 
 def main() -> None:

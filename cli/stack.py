@@ -17,7 +17,8 @@ from cli.dagster_api import DagsterApi
 from cli.output import CommandError
 from leadfactory.settings import ROOT, SANDBOX_PORT, Settings, settings
 
-WEB_PORT = 3333
+WEB_PORT, EDGE_PORT = 3333, 8000
+SANDBOX_STRIPE_SECRET = "whsec_development"
 Say = Callable[[str], None]
 
 
@@ -115,6 +116,38 @@ def sandbox(say: Say, *, any_port: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def edge(say: Say) -> Iterator[None]:
+    """The process that faces the world. With the sandbox, its webhooks are verified by its own keys and posted here."""
+    if not processes.port_is_free(EDGE_PORT):
+        raise CommandError(f"port {EDGE_PORT} (edge) is taken: stop what listens there and try again")
+    config, url = settings(), f"http://127.0.0.1:{EDGE_PORT}"
+    env = dict(os.environ)
+    if config.uses_sandbox:
+        env |= _sandbox_keys(config)
+    argv = [sys.executable, "-m", "edge", "--port", str(EDGE_PORT)]
+    process = processes.start("edge", argv, env=env, log=config.home / "logs" / "edge.log", cwd=ROOT)
+    with processes.stopping([process]):
+        processes.wait_until(process, lambda: answers(f"{url}/health"), within_s=60)
+        if config.uses_sandbox:
+            options = {f"{vendor}_webhook_url": f"{url}/webhooks/{vendor}" for vendor in ("sendgrid", "stripe")}
+            options["stripe_webhook_secret"] = SANDBOX_STRIPE_SECRET
+            httpx.post(f"{config.sandbox_url}/_admin/options", json=options, timeout=5).raise_for_status()
+        say(f"edge on {url}")
+        yield
+
+
+def _sandbox_keys(config: Settings) -> dict[str, str]:
+    """The keys that verify the sandbox's webhooks, unless others are set."""
+    signed = f"{config.sendgrid_base_url}/v3/user/webhooks/event/settings/signed/sandbox-event-webhook"
+    key = {"Authorization": f"Bearer {config.sendgrid_api_key.get_secret_value()}"}
+    answer = httpx.get(signed, headers=key, timeout=5).raise_for_status().json()
+    return {
+        "SENDGRID_WEBHOOK_PUBLIC_KEY": config.sendgrid_webhook_public_key or str(answer["public_key"]),
+        "STRIPE_WEBHOOK_SECRET": config.stripe_webhook_secret.get_secret_value() or SANDBOX_STRIPE_SECRET,
+    }
+
+
+@contextlib.contextmanager
 def dagster(say: Say, *, any_port: bool) -> Iterator[DagsterApi]:
     """Dagster's webserver, daemon and both code locations, as ``dagster dev`` runs them."""
     from resources.dagster_home import prepare
@@ -150,12 +183,13 @@ def find_dagster(config: Settings) -> DagsterApi | None:
 
 
 @contextlib.contextmanager
-def factory(say: Say, *, any_port: bool) -> Iterator[DagsterApi]:
-    """The whole factory floor on this machine."""
+def factory(say: Say, *, any_port: bool, facing_the_world: bool = False) -> Iterator[DagsterApi]:
+    """The whole factory floor on this machine; with ``facing_the_world`` the edge too, so that mail is answered."""
     with (
         holding_home(settings().home),
         database(say),
         sandbox(say, any_port=any_port),
+        edge(say) if facing_the_world else contextlib.nullcontext(),
         dagster(say, any_port=any_port) as api,
     ):
         yield api

@@ -83,3 +83,8 @@ def _pending(url: str) -> list[str]:
             "does not know: install the newer LeadFactory that migrated it"
         )
     return ordered[ordered.index(version) + 1 :]
+
+
+def head() -> str | None:
+    """The revision that this version of the program knows as the newest."""
+    return ScriptDirectory(str(ROOT / "migrations")).get_current_head()

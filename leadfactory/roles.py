@@ -25,6 +25,7 @@ WITHHELD = {
     "send_transitions": "UPDATE, DELETE",  # append-only
     "business_merges": "UPDATE, DELETE",  # append-only
     "suppressions": "DELETE",  # nobody is un-suppressed by a bug
+    "audit_log": "UPDATE, DELETE",  # append-only
     "alembic_version": "INSERT, UPDATE, DELETE",
 }
 

@@ -12,6 +12,22 @@ from leadfactory.d09_delivery import tables as d09
 from leadfactory.d10_analytics import tables as d10
 from leadfactory.d11_experiments import tables as d11
 from leadfactory.database import metadata
+from leadfactory.inbox import tables as inbox
 from leadfactory.quality import tables as quality
 
-__all__ = ["campaign_days", "d00", "d01", "d02", "d03", "d04", "d05", "d08", "d09", "d10", "d11", "metadata", "quality"]
+__all__ = [
+    "campaign_days",
+    "d00",
+    "d01",
+    "d02",
+    "d03",
+    "d04",
+    "d05",
+    "d08",
+    "d09",
+    "d10",
+    "d11",
+    "inbox",
+    "metadata",
+    "quality",
+]

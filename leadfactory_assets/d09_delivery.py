@@ -9,7 +9,7 @@ from leadfactory.d00_gateway.sendgrid import SendGridClient
 from leadfactory.database import Database
 from leadfactory.settings import settings
 from leadfactory_assets.checks import expectations, standing
-from leadfactory_assets.policies import DELIVERY, cohort_asset, key, run_stage, told
+from leadfactory_assets.policies import DELIVERY, PREFIX, WRITE_TAG, cohort_asset, key, run_stage, told
 
 
 class SendConfig(dg.Config):
@@ -69,5 +69,37 @@ def due_sends() -> None:
     send_all_due()
 
 
+@cohort_asset("d09_delivery", "fold", after=("email_sends",), kinds={"sendgrid"}, owner="deliverability")
+def email_events(
+    context: dg.AssetExecutionContext, db: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
+) -> dg.MaterializeResult:
+    """One row per mail event that carries a send id of ours; the state of each send is folded from them again."""
+    from leadfactory.d09_delivery import event_reports  # only the run that needs the room pays for its imports
+
+    return run_stage(context, db, DELIVERY, lambda unit: event_reports.refold(unit, db=db, clock=clock))
+
+
+@dg.asset(
+    key_prefix=PREFIX,
+    group_name="d09_delivery",
+    kinds={"sendgrid", "postgres"},
+    owners=["team:deliverability"],
+    tags={WRITE_TAG: "fold"},
+)
+def webhook_drain(
+    context: dg.AssetExecutionContext, db: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
+) -> dg.MaterializeResult:
+    """Takes one row per waiting mail event from the inbox, over all campaign-days, and folds the sends that they name."""
+    from leadfactory.d09_delivery import event_reports  # only the run that needs the room pays for its imports
+
+    done, reports = event_reports.drain(db=db, clock=clock)
+    for report in reports:
+        context.log_event(
+            dg.AssetMaterialization(key("email_events"), partition=report.unit.key, metadata=told(report))
+        )
+    return dg.MaterializeResult(metadata=done)
+
+
 email_sends_expectations = expectations(email_sends)
-d09_standing = standing("d09_delivery", "email_sends", judges=True)
+email_events_expectations = expectations(email_events)
+d09_standing = standing("d09_delivery", "email_events", "email_sends", judges=True)

@@ -18,6 +18,7 @@ EXPORTED = (
     "experiment_assignments",
     "email_drafts",
     "email_sends",
+    "email_events",
 )
 
 

@@ -56,4 +56,11 @@ standing_checks = dg.define_asset_job(
     executor_def=dg.in_process_executor,
     description="Every room's standing check: red while an open campaign-day has a failing or missing verdict.",
 )
-JOBS = [campaign_day, lake, standing_checks]
+drain_webhooks = dg.define_asset_job(
+    "drain_webhooks",
+    selection=dg.AssetSelection.assets(key("webhook_drain")),
+    executor_def=dg.in_process_executor,
+    tags={"dagster/priority": "4"},
+    description="Folds all mail events that wait in the inbox, over all campaign-days, in one run.",
+)
+JOBS = [campaign_day, lake, standing_checks, drain_webhooks]

@@ -5,18 +5,22 @@ import dagster as dg
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway import content
 from leadfactory.database import Database
+from leadfactory.inbox import retention
 
 
 @dg.op
 def purge_expired(
     context: dg.OpExecutionContext, db: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
 ) -> None:
-    """Deletes vendor content whose term is over, and imported rows that the operator keeps no longer."""
+    """Deletes vendor content, imported rows that the operator keeps no longer, and visitors' IPs and agents past their term."""
     from leadfactory.d02_sourcing import sourced_imports  # only the run that needs the room pays for its imports
 
     with db.begin() as tx:
         purged = content.purge(tx, clock.now()) + sourced_imports.forget_expired(tx, clock.now())
-    context.log.info(f"{purged} vendor answers and imported rows were past their term and are gone")
+        forgotten = retention.forget_visitors(tx, clock.now())
+    context.log.info(
+        f"{purged} vendor answers and imported rows and {forgotten} visitors were past their term and are gone"
+    )
 
 
 @dg.job(executor_def=dg.in_process_executor)

@@ -16,6 +16,7 @@ SLOW = (
     "unit/stores",
     "unit/d00_gateway",
     "sandbox",
+    "edge",
     "sandbox_clients",
     "contract",
     "migrations",

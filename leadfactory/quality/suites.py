@@ -204,5 +204,19 @@ SUITES: dict[str, Suite] = {
                          AND s.{UNIT.replace(" AND ", " AND s.")}) AS claimed_before_accepted""",  # noqa: S608
             (true("claimed_before_accepted"),),
         ),
+        Suite(
+            "email_events",
+            "1",
+            f"""SELECT v.event_id, s.send_id IS NOT NULL AS send_exists, o.send_id IS NOT NULL AS folded,
+                       v.kind IN ('open', 'click') OR v.bot_reason IS NULL AS only_visits_are_bots
+                FROM email_events v
+                LEFT JOIN email_sends s ON (s.send_id, s.campaign, s.cohort_on) = (v.send_id, v.campaign, v.cohort_on)
+                LEFT JOIN send_outcomes o ON o.send_id = v.send_id
+                WHERE v.{UNIT.replace(" AND ", " AND v.")}""",  # noqa: S608
+            (unique("event_id"), true("send_exists"), true("folded"), true("only_visits_are_bots")),
+            f"""SELECT (SELECT count(*) FROM email_events WHERE {UNIT}) AS events_stored,
+                       (SELECT coalesce(sum(events), 0) FROM send_outcomes WHERE {UNIT}) AS events_folded""",  # noqa: S608
+            (equal("events_stored", "events_folded"),),
+        ),
     )
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-WIRING = {"dagster", "dagster_dbt", "leadfactory_assets", "resources", "sensors", "schedules", "cli"}
+WIRING = {"dagster", "dagster_dbt", "leadfactory_assets", "resources", "sensors", "schedules", "edge", "cli"}
 HEAVY = (
     "great_expectations",
     "dagster_dbt",
@@ -45,13 +45,18 @@ def test_the_factory_floor_does_not_know_the_wiring(path: Path) -> None:
     assert imported_packages(path).isdisjoint(WIRING)
 
 
+@pytest.mark.parametrize("path", modules("edge"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_edge_knows_the_floor_only(path: Path) -> None:
+    assert imported_packages(path).isdisjoint(WIRING - {"edge"} | {"sandbox"})
+
+
 @pytest.mark.parametrize("path", modules("sandbox"), ids=lambda p: str(p.relative_to(ROOT)))
 def test_the_sandbox_imports_nothing_of_ours(path: Path) -> None:
     assert imported_packages(path).isdisjoint(WIRING | {"leadfactory"})
 
 
 def test_no_module_is_longer_than_three_hundred_lines() -> None:
-    folders = ("leadfactory", "leadfactory_assets", "resources", "sensors", "schedules", "cli", "sandbox")
+    folders = ("leadfactory", "leadfactory_assets", "resources", "sensors", "schedules", "edge", "cli", "sandbox")
     too_long = {
         str(path.relative_to(ROOT)): lines
         for folder in folders
@@ -65,7 +70,16 @@ def test_no_module_is_longer_than_three_hundred_lines() -> None:
     "path",
     [
         p
-        for folder in ("leadfactory", "leadfactory_assets", "resources", "sensors", "schedules", "cli", "sandbox")
+        for folder in (
+            "leadfactory",
+            "leadfactory_assets",
+            "resources",
+            "sensors",
+            "schedules",
+            "edge",
+            "cli",
+            "sandbox",
+        )
         for p in modules(folder)
     ],
     ids=lambda p: str(p.relative_to(ROOT)),

@@ -14,7 +14,7 @@ from leadfactory.tables import metadata
 ROOT = Path(__file__).resolve().parents[2]
 ROW = re.compile(r"^\| `(?P<table>\w+)` \|(?P<rest>.+)\|$", re.MULTILINE)
 KINDS = {"asset", "part", "registry", "ledger", "state"}
-MODES = {"replace", "fill", "claim", "append", "upsert"}
+MODES = {"replace", "fill", "claim", "fold", "append", "upsert"}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,19 @@
+select
+    campaign,
+    cohort_on,
+    send_id,
+    business_id,
+    state,
+    delivery,
+    delivered_at,
+    bounced_at,
+    dropped_at,
+    deferred_at,
+    opened_at,
+    clicked_at,
+    complained_at,
+    unsubscribed_at,
+    bot_opens,
+    bot_clicks,
+    events
+from {{ source('lake', 'send_outcomes') }}

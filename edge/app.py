@@ -1,0 +1,95 @@
+"""The edge's application: routes, the limits that hold for all of them, and what it opens at start and closes at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from edge import health, unsubscribe, webhooks
+from edge.headers import SecurityHeaders
+from edge.pages import page
+from leadfactory.clock import Clock
+from leadfactory.d09_delivery import suppression
+from leadfactory.database import Database, DatabaseUnavailable
+from leadfactory.inbox.receiving import Receiver
+from leadfactory.keyed_hashes import KeyedHashes
+from leadfactory.settings import Settings
+from leadfactory.tokens import Tokens
+
+
+@dataclasses.dataclass(frozen=True)
+class Desk:
+    """What every request may use."""
+
+    db: Database
+    clock: Clock
+    tokens: Tokens
+    receiver: Receiver
+    public_url: str
+
+
+def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | None = None) -> Starlette:
+    """The application. ``db`` is closed by whoever handed it in; ``wall`` judges the dates of signatures.
+
+    Raises:
+        KeyMismatch: at start, when the suppression key is not the one whose hashes the database holds.
+    """
+    own = db is None
+    database = db or Database.from_settings(settings)
+    clock = settings.clock
+    desk = Desk(
+        database,
+        clock,
+        Tokens(settings.signing_keys.get_secret_value()),
+        Receiver(database, settings, clock, wall),
+        settings.public_url,
+    )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        hashes = KeyedHashes(settings.suppression_key.get_secret_value())
+        with database.begin() as tx:  # an address hashed with another key would be suppressed in vain
+            suppression.establish_key(tx, hashes, clock.now())
+        yield
+        if own:
+            database.dispose()
+
+    app = Starlette(
+        routes=[
+            Route("/health", health.health, methods=["GET"]),
+            Route("/webhooks/sendgrid", webhooks.sendgrid, methods=["POST"]),
+            Route("/webhooks/stripe", webhooks.stripe, methods=["POST"]),
+            Route("/u/{token}", unsubscribe.show, methods=["GET"]),
+            Route("/u/{token}", unsubscribe.act, methods=["POST"]),
+            Route("/u/{token}/not-me", unsubscribe.not_me, methods=["POST"]),
+            Route("/robots.txt", robots, methods=["GET"]),
+        ],
+        middleware=[Middleware(SecurityHeaders)],
+        exception_handlers={404: _not_found, DatabaseUnavailable: _unavailable},
+        lifespan=lifespan,
+    )
+    app.state.desk = desk
+    return app
+
+
+async def robots(request: Request) -> Response:
+    """Nothing here is for search engines."""
+    return Response("User-agent: *\nDisallow: /\n", media_type="text/plain")
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    return page("not_found", status=404)
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    """Vendors post again, people are told to; nothing was half done."""
+    answer = page("unavailable", status=503)
+    answer.headers["Retry-After"] = "30"
+    return answer

@@ -1,0 +1,24 @@
+"""The edge's pages: templates with escaping always on, one style that the security policy names by its hash."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from starlette.responses import HTMLResponse
+
+_FOLDER = Path(__file__).resolve().parent / "templates"
+STYLE = (_FOLDER / "style.css").read_text()
+STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+)
+_TEMPLATES.globals["style"] = STYLE
+
+
+def page(name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page of the folder ``templates``."""
+    return HTMLResponse(_TEMPLATES.get_template(f"{name}.html.j2").render(**values), status_code=status)

@@ -1,0 +1,235 @@
+"""Drains waiting mail events from the inbox into ``email_events`` and folds what they say of each send.
+
+Folding is one at a time (an advisory lock), so that the last one to fold a send sees all its events; it locks no send but those
+that evidence settles, and passes over those that a sender holds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from leadfactory import campaign_days
+from leadfactory.campaign_day import CampaignDay
+from leadfactory.clock import Clock
+from leadfactory.d09_delivery import states
+from leadfactory.d09_delivery.mail_events import KINDS, MailEvent, fold
+from leadfactory.d09_delivery.tables import email_events, email_sends, send_outcomes
+from leadfactory.database import Database
+from leadfactory.inbox.rules import rules
+from leadfactory.inbox.tables import webhook_inbox
+
+EVIDENCE = "an event that carries its send id came"
+FOLD_LOCK = 0x1EADF01D
+_MACHINE = ("sg_machine_open", "machine_agent")
+
+
+@dataclasses.dataclass
+class Drained:
+    """What a drain did: rows by outcome, events by campaign-day, sends settled by evidence."""
+
+    outcomes: Counter[str] = dataclasses.field(default_factory=Counter)
+    units: Counter[CampaignDay] = dataclasses.field(default_factory=Counter)
+    settled: int = 0
+    batches: int = 0
+
+
+def drain(*, db: Database, clock: Clock) -> Drained:
+    """Takes all that waits, a batch a transaction; a killed drain leaves whole batches done and the rest waiting."""
+    done = Drained()
+    while True:
+        with db.begin() as tx:
+            taken = _drain_batch(tx, clock.now(), done)
+        if not taken:
+            break
+        done.batches += 1
+    with db.begin() as tx:
+        late = settle_by_evidence(tx, _undecided(tx), clock.now())
+        done.settled += len(late)
+        done.units.update(dict.fromkeys(late.values(), 0))
+    return done
+
+
+def _drain_batch(tx: sa.Connection, now: dt.datetime, done: Drained) -> int:
+    t = webhook_inbox
+    _one_at_a_time(tx)
+    rows = tx.execute(
+        sa.select(t.c.inbox_id, t.c.event_id, t.c.kind, t.c.send_id, t.c.occurred_at, t.c.received_at, t.c.payload)
+        .where(t.c.source == "sendgrid", t.c.processed_at.is_(None))
+        .order_by(t.c.inbox_id)
+        .limit(rules().drain_batch)
+        .with_for_update(skip_locked=True)
+    ).all()
+    if not rows:
+        return 0
+    sends = _sends(tx, {row.send_id for row in rows if row.send_id is not None})
+    outcomes: dict[str, list[int]] = defaultdict(list)
+    events = []
+    for row in rows:
+        outcome = "kept" if row.kind not in KINDS else "folded" if row.send_id in sends else "unmatched"
+        outcomes[outcome].append(row.inbox_id)
+        if outcome == "folded":
+            events.append(_event(row, sends[row.send_id]))
+    if events:
+        tx.execute(insert(email_events).on_conflict_do_nothing(), events)
+    touched = {event["send_id"] for event in events}
+    fold_sends(tx, touched)
+    done.settled += len(settle_by_evidence(tx, touched, now))
+    for outcome, ids in outcomes.items():
+        reason = "no send of ours" if outcome == "unmatched" else "a kind that nothing reads" if outcome == "kept" else None  # fmt: skip
+        tx.execute(sa.update(t).where(t.c.inbox_id.in_(ids)).values(processed_at=now, outcome=outcome, reason=reason))
+        done.outcomes[outcome] += len(ids)
+    for event in events:
+        done.units[CampaignDay(event["campaign"], event["cohort_on"])] += 1
+    return len(rows)
+
+
+def fold_sends(tx: sa.Connection, send_ids: Collection[uuid.UUID]) -> int:
+    """Folds all stored events of these sends into their outcomes; how many. The caller folds alone."""
+    if not send_ids:
+        return 0
+    e = email_events
+    by_send: dict[uuid.UUID, list[Any]] = defaultdict(list)
+    for row in tx.execute(sa.select(e).where(e.c.send_id.in_(send_ids))):
+        by_send[row.send_id].append(row)
+    results, marks = [], []
+    for send_id, rows in by_send.items():
+        outcome = fold((_of_row(row) for row in rows), rules().bots)
+        own = {name: getattr(rows[0], name) for name in ("campaign", "cohort_on", "business_id")}
+        results.append({"send_id": send_id, **own, **outcome.columns()})
+        marks += [
+            {"id": row.event_id, "why": outcome.bots.get(row.event_id)}
+            for row in rows
+            if row.bot_reason != outcome.bots.get(row.event_id)
+        ]
+    if marks:
+        tx.execute(sa.update(e).where(e.c.event_id == sa.bindparam("id")).values(bot_reason=sa.bindparam("why")), marks)
+    if results:
+        statement = insert(send_outcomes)
+        names = [column.name for column in send_outcomes.columns if column.name != "send_id"]
+        tx.execute(
+            statement.on_conflict_do_update(
+                index_elements=["send_id"], set_={name: statement.excluded[name] for name in names}
+            ),
+            results,
+        )
+    latest: dict[CampaignDay, dt.datetime] = {}
+    for row in (row for rows in by_send.values() for row in rows):
+        unit = CampaignDay(row.campaign, row.cohort_on)
+        latest[unit] = max(latest.get(unit, row.occurred_at), row.occurred_at)
+    for unit in sorted(latest):
+        campaign_days.mark_dirty(tx, unit, "email_events", "send_outcomes")
+        _note_event(tx, unit, latest[unit])
+    return len(results)
+
+
+def refold(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> tuple[int, int]:
+    """Folds a campaign-day again from its stored events; (events, sends). Buys nothing, sends nothing, repeats nothing."""
+    e = email_events
+    _one_at_a_time(tx)
+    ids = set(tx.scalars(sa.select(e.c.send_id).where(e.c.campaign == unit.campaign, e.c.cohort_on == unit.day)))
+    sends = fold_sends(tx, ids)
+    settle_by_evidence(tx, ids, now)
+    count = sa.select(sa.func.count()).where(e.c.campaign == unit.campaign, e.c.cohort_on == unit.day)
+    return int(tx.scalar(count) or 0), sends
+
+
+def settle_by_evidence(
+    tx: sa.Connection, send_ids: Collection[uuid.UUID], now: dt.datetime
+) -> dict[uuid.UUID, CampaignDay]:
+    """Calls accepted what SendGrid speaks of: sends that are unknown, and claimed ones whose process is dead.
+
+    A send that is planned again although its mail left is settled too: evidence stands above what its process believed, and a
+    second mail must not go out. A live claim is left to its process.
+    """
+    if not send_ids:
+        return {}
+    s = email_sends
+    rows = tx.execute(
+        sa.select(s.c.send_id, s.c.campaign, s.c.cohort_on, s.c.state)
+        .where(s.c.send_id.in_(send_ids), _open())
+        .order_by(s.c.send_id)
+        .with_for_update(skip_locked=True)
+    ).all()
+    of_state: dict[str, dict[uuid.UUID, str | None]] = defaultdict(dict)
+    for row in rows:
+        of_state[row.state][row.send_id] = EVIDENCE
+    states.move(tx, of_state["planned"], "planned", "claimed", now, claimed_at=now)
+    states.move(tx, of_state["planned"] | of_state["claimed"], "claimed", "accepted", now, settled_at=now)
+    states.move(tx, of_state["unknown"], "unknown", "accepted", now, settled_at=now)
+    found = {row.send_id: CampaignDay(row.campaign, row.cohort_on) for row in rows}
+    e = email_events
+    named = sa.select(sa.func.min(e.c.message_id)).where(e.c.send_id == s.c.send_id).scalar_subquery()
+    unnamed = sa.func.concat("unnamed:", s.c.send_id)
+    tx.execute(
+        sa.update(s)
+        .where(s.c.send_id.in_(found), s.c.sendgrid_id.is_(None))
+        .values(sendgrid_id=sa.func.coalesce(named, unnamed))
+    )
+    for unit in sorted(set(found.values())):
+        campaign_days.mark_dirty(tx, unit, "email_sends")
+    return found
+
+
+def _undecided(tx: sa.Connection) -> set[uuid.UUID]:
+    """Sends of which events are stored and which are not settled: their state changed after the events were folded."""
+    return set(tx.scalars(undecided()))
+
+
+def undecided() -> sa.Select[Any]:
+    """Sends that evidence would settle now."""
+    s = email_sends
+    return sa.select(s.c.send_id).where(_open(), sa.exists().where(email_events.c.send_id == s.c.send_id))
+
+
+def _open() -> sa.ColumnElement[bool]:
+    s = email_sends
+    dead = sa.and_(s.c.state == "claimed", s.c.claim_expires_at < sa.func.now())  # the database's clock serves leases
+    return sa.or_(s.c.state.in_(("unknown", "planned")), dead)
+
+
+def _one_at_a_time(tx: sa.Connection) -> None:
+    tx.execute(sa.select(sa.func.pg_advisory_xact_lock(FOLD_LOCK)))
+
+
+def _sends(tx: sa.Connection, send_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Any]:
+    s = email_sends
+    rows = tx.execute(
+        sa.select(s.c.send_id, s.c.campaign, s.c.cohort_on, s.c.business_id).where(s.c.send_id.in_(list(send_ids)))
+    )
+    return {row.send_id: row for row in rows}
+
+
+def _event(row: Any, send: Any) -> dict[str, Any]:
+    payload = row.payload
+    return {
+        "campaign": send.campaign, "cohort_on": send.cohort_on, "event_id": row.event_id, "send_id": send.send_id,
+        "business_id": send.business_id, "kind": row.kind, "occurred_at": row.occurred_at,
+        "bounce_type": _text(payload.get("type")), "bounce_classification": _text(payload.get("bounce_classification")),
+        "url_hash": _text(payload.get("url_hash")), "machine": any(payload.get(name) is True for name in _MACHINE),
+        "message_id": (_text(payload.get("sg_message_id")) or "").split(".")[0] or None, "received_at": row.received_at,
+    }  # fmt: skip
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _of_row(row: Any) -> MailEvent:
+    return MailEvent(row.event_id, row.kind, row.occurred_at, row.bounce_type, row.url_hash, row.machine)
+
+
+def _note_event(tx: sa.Connection, unit: CampaignDay, at: dt.datetime) -> None:
+    t = campaign_days.campaign_days
+    tx.execute(
+        sa.update(t)
+        .where(t.c.campaign == unit.campaign, t.c.cohort_on == unit.day)
+        .values(last_event_at=sa.func.greatest(t.c.last_event_at, at))
+    )

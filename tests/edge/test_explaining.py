@@ -1,0 +1,18 @@
+"""Why was this business mailed: its sends with every move, event and outcome."""
+
+from __future__ import annotations
+
+from leadfactory.d09_delivery import explaining, folding
+from tests.leads import CLOCK
+
+
+def test_the_story_of_a_business_has_its_moves_events_and_outcome(world):
+    send_id, lead = world.send(state="unknown", reason="timeout")
+    world.post([world.event("delivered", send_id, 5), world.event("open", send_id, 6)])
+    folding.drain(db=world.db, clock=CLOCK)
+    with world.db.begin() as tx:
+        (story,) = explaining.why(tx, lead.business_id)
+        assert explaining.listed(tx, state="unknown") == []
+    assert (story["state"], story["outcome"]) == ("accepted", "delivered")
+    assert [(move["from_state"], move["to_state"]) for move in story["moves"]] == [("unknown", "accepted")]
+    assert [(event["kind"], event["bot_reason"]) for event in story["events"]] == [("delivered", None), ("open", "at_delivery")]  # fmt: skip
