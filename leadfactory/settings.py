@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, PositiveInt, SecretStr, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -123,6 +123,7 @@ class Settings(BaseSettings):
     website_resolver: str = Field("", validation_alias="WEBSITE_RESOLVER")
     website_gateway: str = Field("", validation_alias="WEBSITE_GATEWAY")
     website_ca_file: Path | None = Field(None, validation_alias="WEBSITE_CA_FILE")
+    website_most_requests: PositiveInt | None = Field(None, validation_alias="WEBSITE_MOST_REQUESTS")
 
     @classmethod
     def settings_customise_sources(

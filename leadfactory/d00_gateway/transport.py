@@ -12,7 +12,7 @@ import time
 
 import httpx
 
-from leadfactory import crash_points
+from leadfactory import crash_points, flow
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway import cache, policies, reading
 from leadfactory.d00_gateway.errors import VendorError, VendorRejected, VendorUnavailable
@@ -111,7 +111,8 @@ class GatewayTransport(httpx.AsyncBaseTransport):
                 if call.scope is not None:
                     call.scope.count_hit()
                 return begun
-            if time.monotonic() <= begun.use_before:
+            # In turn a permit does not lapse: how slow this machine is must not decide what is done.
+            if time.monotonic() <= begun.use_before or flow.takes_turns():
                 if call.scope is not None:
                     call.scope.count_attempt(self.vendor)
                 return begun

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections import Counter
 
 import psycopg
 
-from leadfactory import crash_points
+from leadfactory import crash_points, flow
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway import breaker, budget, cache, express, limiter, upkeep
 from leadfactory.d00_gateway.batch import Batch
@@ -61,9 +62,10 @@ class Writer:
         crash_points.reached(crash_points.BEFORE_COMMIT)
         await self._prepare()
         crash_points.reached(crash_points.AFTER_COMMIT)
-        await self._upkeep()  # the later ones come by the clock on the wall, and so have no number
+        await self._upkeep()
         crash_points.reached(crash_points.AFTER_COMMIT)
-        self._upkeep_at = time.monotonic() + UPKEEP_S
+        # In turn nothing may come by the clock on the wall: an ending that waits for upkeep would share the next commit.
+        self._upkeep_at = math.inf if flow.takes_turns() else time.monotonic() + UPKEEP_S
         self._task = asyncio.create_task(self._work(), name="ledger-writer")
 
     async def start(self, call: Call, attempt: int) -> Permit | Hit:

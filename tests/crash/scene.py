@@ -31,6 +31,7 @@ from tests.crash.forks import Ended, Forks
 CLOCK = "2026-10-06T15:00:00+00:00"  # a Tuesday, 11:00 in New York: every send window is open
 UNIT = CampaignDay("restaurant-nyc", dt.date(2026, 10, 6))
 LEADS = 4
+REQUESTS_A_SITE = 6  # robots.txt, the home page and the first questions: each more is four points that kill alike
 PLACE = campaigns.PlaceSpec("zip", "10001")
 Rows = dict[str, list[dict[str, Any]]]
 # An hour passes for the database's clock, which dates attempts, leases and claims: what died is then known to be dead.
@@ -135,6 +136,7 @@ class Lane:
             "LEADFACTORY_SANDBOX_URL": self._sandbox.base_url,
             "LEADFACTORY_DATABASE_URL": self._server.url(self._name),
             "WEBSITE_CA_FILE": str(self._sandbox.ca_file),
+            "WEBSITE_MOST_REQUESTS": str(REQUESTS_A_SITE),
         }
 
     def slow(self, vendor: str, ms: int) -> None:

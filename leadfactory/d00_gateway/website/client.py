@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import weakref
 
 import httpx
@@ -34,6 +35,7 @@ class WebsiteClient:
 
     def __init__(self, gateway: Gateway, settings: Settings, limits: SiteLimits | None = None) -> None:
         self.gateway, self._limits = gateway, limits or SiteLimits()
+        self._most_requests = settings.website_most_requests
         self._headers = {
             "User-Agent": f"{AGENT}/0.1 (+{settings.public_url.rstrip('/')}/bot)",
             "Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.1",
@@ -57,10 +59,14 @@ class WebsiteClient:
         Args:
             url: absolute; without a scheme it is taken as http.
         """
-        return await self.visit(VisitLimits(_UNBOUNDED, self._limits.total_s, _UNBOUNDED)).page(url)
+        return await self._visit(VisitLimits(_UNBOUNDED, self._limits.total_s, _UNBOUNDED)).page(url)
 
     def visit(self, total: VisitLimits) -> SiteVisit:
-        """A visit of one site whose requests together stay within ``total``."""
+        """A visit of one site whose requests together stay within ``total`` and the installation's own bound."""
+        requests = min(total.requests, self._most_requests or total.requests)
+        return self._visit(dataclasses.replace(total, requests=requests))
+
+    def _visit(self, total: VisitLimits) -> SiteVisit:
         return SiteVisit(self._ask, self._of_loop().robots, self._limits, total)
 
     async def _ask(
