@@ -117,8 +117,8 @@ def _verdict(verdict: Any) -> str:
 
 
 def _show_explanation(found: Any) -> None:
-    who = found.own_name or found.site_host or "a business without a website of its own"
-    console.print(f"[bold]{escape(who)}[/] ({escape(found.site_host or 'no website')}), {found.business_id}")
+    who = found.own_name or found.site_host or "a business whose own name is not known"
+    console.print(f"[bold]{escape(who)}[/] ({escape(found.site_host or 'no website read')}), {found.business_id}")
     others = f"; also in {', '.join(found.other_campaign_days)}" if found.other_campaign_days else ""
     console.print(f"campaign-day {escape(found.campaign_day)}{escape(others)}")
     for room in found.rooms:

@@ -43,7 +43,7 @@ def problem(field: str, value: Any, *, production: bool) -> str | None:
                 else "is not a postal address: CAN-SPAM asks for a street address, a PO box or a registered mailbox"
             )
         case "budget_cents":
-            return _between(value, 1, MAX_BUDGET_CENTS, "is out of range: $0.01 to $1,000,000")
+            return _between(value, 1, MAX_BUDGET_CENTS, "is out of range: 1 to 100,000,000 cents, $0.01 to $1,000,000")
         case "daily_quota":
             return _between(value, 1, MAX_QUOTA, f"is out of range: choose 1 to {MAX_QUOTA} businesses a day")
         case "top_share":
