@@ -139,7 +139,7 @@ def _unique(look: _Look, unique: Row) -> Room:
         return Room("unique", "stopped", f"excluded: {unique['excluded_reason']}")
     kept = Merges.read(look.tx).survivor(look.business_id)
     if kept != look.business_id:
-        return Room("unique", "stopped", f"merged since into {kept}, which is written to instead", {"merged_into": kept})
+        return Room("unique", "stopped", f"merged since into {kept}, which stands for it", {"merged_into": kept})
     listings = 1 + len(unique["merged_sourced_ids"])
     return Room("unique", "passed", f"one business made of {listings} listing{'s' if listings > 1 else ''}")
 
