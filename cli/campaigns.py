@@ -14,6 +14,7 @@ from cli.output import CommandError, as_json, console, dollars
 from cli.plan import refuse_loss, show
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.d01_targeting import campaigns, previewing
+from leadfactory.d01_targeting.campaign_fields import MAX_BUDGET_CENTS
 from leadfactory.d01_targeting.places import Kind
 from leadfactory.database import Database
 from leadfactory.settings import settings
@@ -58,6 +59,17 @@ def seed(
         console.print(f"  before launch: {gap.what}   →  {gap.command}")
     if not dry_run:
         console.print(f"next: leadfactory test-pipeline --campaign {figures['campaign']} --limit=10 --dry-run")
+
+
+def cents(dollars: float) -> int:
+    """A budget as it is typed, in whole cents.
+
+    Raises:
+        CommandError: it is no number of dollars that a campaign may have.
+    """
+    if not 0.01 <= dollars <= MAX_BUDGET_CENTS / 100:  # not a number is in no range
+        raise CommandError(f"--budget={dollars} is out of range: give dollars, 0.01 to {MAX_BUDGET_CENTS / 100:.0f}")
+    return round(dollars * 100)
 
 
 def configure(campaign: str, *, json: bool, **fields: Any) -> None:

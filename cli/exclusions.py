@@ -104,7 +104,7 @@ def remove(
         if parsed is not None:
             count = exclusions.remove(tx, hashes, parsed.values, out_of=out_of, campaign=campaign)
         else:
-            count = exclusions.remove_label(tx, str(label), out_of=out_of)
+            count = exclusions.remove_label(tx, str(label), out_of=out_of, campaign=campaign)
         if dry_run:
             tx.rollback()
     figures = {
@@ -115,7 +115,8 @@ def remove(
         "bad_rows": [],
         "dry_run": dry_run,
     }
-    _tell(figures, f"{'would remove' if dry_run else 'removed'} {count} entries", json=json, stopped=False)
+    none = "" if count else "; `leadfactory exclusions list` shows what there is"
+    _tell(figures, f"{'would remove' if dry_run else 'removed'} {count} entries{none}", json=json, stopped=False)
 
 
 @app.command("list", epilog="Examples: leadfactory exclusions list   ·   leadfactory exclusions list joes.com")
@@ -135,7 +136,7 @@ def list_entries(
         else:
             rows = exclusions.holding(tx, hashes, exclusion_values.parse(value, kind))
     if json:
-        as_json(rows)
+        as_json([row | {"campaign": row["campaign"] or None} for row in rows])
         return
     if not rows:
         console.print(
@@ -168,6 +169,8 @@ def _read(given: str, kind: str | None, name: str | None) -> Parsed:
             return exclusion_values.parse_file(content, kind, with_domain=with_domain, names=name == "chains")
         except ValueError as error:
             raise CommandError(f"{given}: {error}") from None
+    if "/" in given and path.is_dir():
+        raise CommandError(f"{given} is a folder: give a file or one value")
     if path.suffix.lower() in {".csv", ".txt", ".tsv"}:
         raise CommandError(f"{given} does not exist: check the path")
     return exclusion_values.Parsed((exclusion_values.parse(given, kind, with_domain=with_domain),), (), 1)

@@ -99,10 +99,14 @@ def configure_campaign(
     min_tier: Annotated[
         str | None, typer.Option(help="Lowest tier that is written to, A to D; the scoring rules' own when never set.")
     ] = None,
+    desktop: Annotated[
+        bool | None,
+        typer.Option("--desktop/--no-desktop", help="Measure websites as a computer too, or as a phone only."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Set what a campaign needs before it may be launched."""
-    from cli.campaigns import configure
+    from cli.campaigns import cents, configure
 
     configure(
         campaign,
@@ -110,13 +114,14 @@ def configure_campaign(
         sender_email=sender_email,
         sender_name=sender_name,
         postal_address=postal_address,
-        budget_cents=None if budget is None else round(budget * 100),
+        budget_cents=None if budget is None else cents(budget),
         top_share=top_share,
         daily_quota=daily_quota,
         starts_on=None if starts_on is None else starts_on.date(),
         ends_on=None if ends_on is None else ends_on.date(),
         chains=chains,
         min_tier=min_tier,
+        pagespeed_desktop=desktop,
         json=json,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from cli.output import CommandError, as_json, console, dollars
@@ -61,9 +62,9 @@ def show(
 def targets_table(day: previewing.DayPreview) -> Table:
     """One row per target of a campaign-day."""
     state = " (what is left of its stored plan)" if day.stored else ""
-    table = Table(title=f"{day.unit.key}{state}", title_justify="left")
-    table.add_column("target")
-    for column in ("businesses", "searches", "audits", "cost", "leads", "mails", "sales", "cost per sale"):
+    table = Table(title=f"{day.unit.key}{state}", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("target", overflow="fold")
+    for column in ("found", "searches", "audits", "cost", "leads", "mails", "sales", "cost per sale"):
         table.add_column(column, justify="right")
     for each in day.targets:
         table.add_row(

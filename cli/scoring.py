@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cli.output import CommandError, as_json, console
+from cli.output import CommandError, as_json, console, errors
 
 app = typer.Typer(no_args_is_help=True, help="Try scoring rules on what is stored.")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
@@ -33,6 +33,7 @@ def backtest(
     from leadfactory.d01_targeting import campaigns
     from leadfactory.d05_scoring import rule_file
     from leadfactory.d05_scoring.backtesting import backtest as compare
+    from leadfactory.d05_scoring.versions import RULES
     from leadfactory.d08_personalization.letters import prices
     from leadfactory.settings import settings
 
@@ -49,6 +50,11 @@ def backtest(
         found = compare(
             tx, new, since=first, until=last, now=settings().clock.now(), price_cents=prices().prices["full_report"], campaign=campaign
         )  # fmt: skip
+    shipped = rule_file.load(RULES)
+    if new != shipped and new.version == shipped.version:
+        errors.print(
+            f"these rules bear the version {new.version} of those in place: give them another before you use them"
+        )
     if json:
         as_json(found.figures() | {"since": first, "until": last, "campaign": campaign})
     else:
@@ -117,8 +123,8 @@ def _verdict(verdict: Any) -> str:
 
 
 def _show_explanation(found: Any) -> None:
-    who = found.own_name or found.site_host or "a business without a website of its own"
-    console.print(f"[bold]{escape(who)}[/] ({escape(found.site_host or 'no website')}), {found.business_id}")
+    who = found.own_name or found.site_host or "a business whose own name is not known"
+    console.print(f"[bold]{escape(who)}[/] ({escape(found.site_host or 'no website read')}), {found.business_id}")
     others = f"; also in {', '.join(found.other_campaign_days)}" if found.other_campaign_days else ""
     console.print(f"campaign-day {escape(found.campaign_day)}{escape(others)}")
     for room in found.rooms:

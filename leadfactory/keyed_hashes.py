@@ -31,11 +31,15 @@ def normalise_address(address: str) -> str:
     local, at, domain = address.strip().lower().rpartition("@")
     if not (at and local and domain):
         raise ValueError("e-mail address without a local part and a domain")
+    return f"{local}@{ascii_domain(domain)}"
+
+
+def ascii_domain(domain: str) -> str:
+    """A domain in IDNA form, as domains are stored; one that has none as it is, without a dot at its end."""
     try:
-        domain = idna.encode(domain.rstrip("."), uts46=True).decode()
+        return idna.encode(domain.rstrip("."), uts46=True).decode()
     except idna.IDNAError:
-        domain = domain.rstrip(".")
-    return f"{local}@{domain}"
+        return domain.rstrip(".")
 
 
 def plus_stripped(address: str) -> str:

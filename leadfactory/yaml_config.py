@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +14,7 @@ from leadfactory.settings import ROOT
 
 Model = TypeVar("Model", bound=pydantic.BaseModel)
 # libyaml reads ten times as fast; every process reads several files before it does anything.
+LONGEST_VALUE = 120  # letters of a wrong value that an error repeats
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -37,10 +40,21 @@ def load(name: str, model: type[Model], path: Path | None = None) -> Model:
     file = path or ROOT / "config" / f"{name}.yaml"
     try:
         content = parse(file.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{file} cannot be read ({error}): restore it from the repository") from None
+    except (OSError, UnicodeError, yaml.YAMLError) as error:
+        told = " ".join(str(error).split())
+        raise ConfigError(f"{file} cannot be read ({told}): {_remedy(path)}") from None
     try:
         return model.model_validate(content)
     except pydantic.ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in error.errors())
-        raise ConfigError(f"{file}: {problems}") from None
+        raise ConfigError(f"{file}: {'; '.join(_problem(each) for each in error.errors())}") from None
+
+
+def _remedy(path: Path | None) -> str:
+    return "restore it from the repository" if path is None else "mend the place, it must be YAML in UTF-8"
+
+
+def _problem(error: Mapping[str, Any]) -> str:
+    """Key, value and what is expected; what is missing has no value, and a whole section is not repeated."""
+    key = ".".join(map(str, error["loc"])) or "the file"
+    value = "" if error["type"] == "missing" else f" = {textwrap.shorten(repr(error['input']), LONGEST_VALUE)}"
+    return f"{key}{value}: {error['msg']}"

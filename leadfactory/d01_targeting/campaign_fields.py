@@ -12,7 +12,8 @@ CONSENT_BASES = ("consented", "transactional", "simulated")
 SIMULATED = "simulated"
 CHAINS = ("exclude", "include")
 TIERS = ("A", "B", "C", "D")
-_CHOICES = {
+_CHOICES: dict[str, tuple[tuple[str | bool, ...], str]] = {
+    "pagespeed_desktop": ((True, False), "whether websites are measured as a computer too"),
     "chains": (CHAINS, "whether the exclusion list of chains counts"),
     "min_tier": (TIERS, "the lowest tier that is written to"),
 }
@@ -49,9 +50,9 @@ def problem(field: str, value: Any, *, production: bool) -> str | None:
         case "top_share":
             number = not isinstance(value, bool) and isinstance(value, (int, float))
             return None if number and 0 < value <= 1 else "is out of range: above 0, at most 1"
-        case "chains" | "min_tier":
+        case "chains" | "min_tier" | "pagespeed_desktop":
             choices, what = _CHOICES[field]
-            return None if value in choices else f"is not one of {', '.join(choices)}: {what}"
+            return None if value in choices else f"is not one of {', '.join(map(str, choices))}: {what}"
         case "starts_on" | "ends_on":
             ok = isinstance(value, dt.date) and not isinstance(value, dt.datetime)
             return None if ok else "is not a date: write it as YYYY-MM-DD"

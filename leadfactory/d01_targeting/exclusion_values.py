@@ -123,6 +123,8 @@ def parse_file(content: bytes, kind: str | None = None, *, with_domain: bool = F
     values: dict[Value, None] = {}
     problems: list[Problem] = []
     body = lines[1:] if headed else lines
+    if not body:
+        raise ValueError("the file has a header and no row: nothing to read")
     for number, cells in body:
         wanted = (
             [(name, cells[at]) for at, name in known.items() if at < len(cells)] if headed else [(kind or "", cells[0])]

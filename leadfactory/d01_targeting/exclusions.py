@@ -121,9 +121,11 @@ def remove(
     return gone
 
 
-def remove_label(tx: sa.Connection, label: str, *, out_of: str | None = None) -> int:
-    """Takes out all that was added under a label; how many entries went."""
+def remove_label(tx: sa.Connection, label: str, *, out_of: str | None = None, campaign: str | None = None) -> int:
+    """Takes out all that was added under a label, of one campaign only when it is given; how many entries went."""
     statement = sa.delete(exclusions).where(exclusions.c.label == label)
+    if campaign is not None:
+        statement = statement.where(exclusions.c.campaign == campaign)
     if out_of is not None:
         check_list(out_of)
         statement = statement.where(exclusions.c.list == out_of)

@@ -44,6 +44,8 @@ def open_source(path: Path, *, mapping: Mapping[str, str], encoding: str | None 
     Raises:
         FileRefused: names what is wrong and what to do.
     """
+    if path.is_dir():
+        raise FileRefused(f"{path} is a folder: give the path of a CSV or Parquet file")
     if not path.is_file():
         raise FileRefused(f"{path}: there is no such file: give the path of a CSV or Parquet file")
     size = path.stat().st_size
@@ -74,7 +76,9 @@ def rows(source: Source) -> Iterator[tuple[int, dict[str, str], str | None]]:
     Raises:
         FileRefused: when the file cannot be read on.
     """
-    return _parquet_rows(source) if source.kind == "parquet" else _csv_rows(source)
+    for line, row, wrong in _parquet_rows(source) if source.kind == "parquet" else _csv_rows(source):
+        zero = next((field for field, cell in row.items() if "\x00" in cell), None)
+        yield line, row, wrong or (zero and f"holds a zero byte in its {zero}: write that cell again")
 
 
 def columns_of(headings: list[str], mapping: Mapping[str, str], name: str) -> dict[str, str]:

@@ -23,6 +23,7 @@ from leadfactory.quality import rows as row_rules
 ASSET = "imported_businesses"
 IMPORT_LOCK = 0x1EADF17E  # one import at a time: two files with one record would both be its first version
 BATCH = 1_000
+MOST_KEEP_DAYS = 36_500  # a hundred years: whoever means longer means for ever
 _NAMESPACE = uuid.UUID("0f9f3c0c-8b8e-4f0e-9a2d-5b0d4e6c7a21")
 
 
@@ -66,6 +67,8 @@ def import_file(
     )
     found.before = tx.scalar(known) is not None
     file_id = uuid.uuid5(_NAMESPACE, f"{campaign}:{found.source.sha256}")
+    if keep_days is not None and not 1 <= keep_days <= MOST_KEEP_DAYS:
+        raise ValueError(f"--keep-days={keep_days} is out of range: choose 1 to {MOST_KEEP_DAYS}, or leave it out")
     keep_until = None if keep_days is None else now + dt.timedelta(days=keep_days)
     if not found.before:
         tx.execute(insert(import_files).values(

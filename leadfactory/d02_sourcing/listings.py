@@ -188,3 +188,11 @@ def excluded_reason(business: Mapping[str, Any]) -> str | None:
     """Why a listing is not pursued: it is closed, or a search near a border found a business of another country."""
     country = (business.get("location") or {}).get("country")
     return closed_reason(business) or ("outside_us" if country not in {None, "", "US"} else None)
+
+
+def review_band(business: Mapping[str, Any]) -> str | None:
+    """How many reviews a listing has, coarsely: 0, 1-10, 11-50 or >50; None when it does not say."""
+    count = business.get("review_count")
+    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+        return None
+    return "0" if count == 0 else "1-10" if count <= 10 else "11-50" if count <= 50 else ">50"

@@ -30,6 +30,7 @@ from leadfactory.keyed_hashes import KeyedHashes
 from leadfactory.quality import rows as row_rules
 from leadfactory.settings import Settings
 from leadfactory.stage_report import StageReport
+from leadfactory.vendor_terms import VendorTerms
 
 ASSET = "sourced_businesses"
 _NAMESPACE = uuid.UUID("b7a1d0a3-2f3e-4b6a-8d6f-0d4c8a1c5e77")
@@ -243,6 +244,7 @@ def _row(
 ) -> dict[str, Any]:
     sourced_id = uuid.uuid5(_NAMESPACE, f"{unit.key}:yelp:{business['id']}")
     listing = listings.from_yelp(sourced_id, rank, business)
+    terms = VendorTerms.load().field("yelp", "review_count")
     return {
         "campaign": unit.campaign, "cohort_on": unit.day, "sourced_id": sourced_id, "target_id": target_id, "source": "yelp",
         "yelp_id": business["id"], "rank": rank,
@@ -250,7 +252,7 @@ def _row(
         "phone_hmac": hashes.phone(listing.phone) if listing.phone else None,
         "address_hmac": hashes.postal(listing.postal) if listing.postal else None,
         "domain_hmac": hashes.domain(listing.domain) if listing.domain else None, "chain_hmac": chains.key(listing, hashes),
-        "review_band": None,  # bands need a signature in config/vendor_terms.yaml
+        "review_band": listings.review_band(business) if terms.band_allowed else None,
         "excluded_reason": listings.excluded_reason(business), "fetched_at": page.fetched_at, "expires_at": page.expires_at,
     }  # fmt: skip
 

@@ -118,7 +118,7 @@ class Document:
                 content = json.loads(text)
             except (ValueError, RecursionError):  # a stranger's page may nest as deep as it likes
                 continue
-            for each in _objects(content, depth=4):
+            for each in markup.objects(content):
                 kinds = each.get("@type")
                 named = kinds if isinstance(kinds, list) else [kinds]
                 if any(isinstance(kind, str) and _BUSINESS.search(kind) for kind in named):
@@ -199,12 +199,3 @@ def _inside(node: LexborNode, unseen: dict[int, LexborNode]) -> bool:
             return True
         above = above.parent
     return False
-
-
-def _objects(content: Any, depth: int) -> Iterator[dict[str, Any]]:
-    if depth and isinstance(content, list):
-        for each in content:
-            yield from _objects(each, depth - 1)
-    elif depth and isinstance(content, dict):
-        yield content
-        yield from _objects(content.get("@graph") or [], depth - 1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser
 
@@ -19,6 +21,16 @@ _FLAT = frozenset({
 def parse(html: str) -> LexborHTMLParser:
     """The tree of a page; what lies behind the point where it nests too deep, or grows too long, is left out."""
     return LexborHTMLParser(html[: _end(html[:MOST])])
+
+
+def objects(content: Any, depth: int = 4) -> Iterator[dict[str, Any]]:
+    """Every object of a JSON-LD document: alone, in lists and in graphs, as far as ``depth`` levels down."""
+    if depth and isinstance(content, list):
+        for each in content:
+            yield from objects(each, depth - 1)
+    elif depth and isinstance(content, dict):
+        yield content
+        yield from objects(content.get("@graph") or [], depth - 1)
 
 
 def _end(html: str) -> int:

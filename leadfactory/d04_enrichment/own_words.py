@@ -9,7 +9,7 @@ import dataclasses
 import html
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,6 +18,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from leadfactory.d01_targeting.places import state_of_zip
 from leadfactory.d02_sourcing.listings import e164
+from leadfactory.d04_enrichment import markup
 from leadfactory.keyed_hashes import normalise_name
 
 TEXT_READ = 200_000  # characters of visible text in which something is looked for; more is not a small business's page
@@ -85,7 +86,7 @@ def linked_data(tree: LexborHTMLParser) -> dict[str, Any]:
             content = json.loads(node.text(deep=True, strip=True))
         except (ValueError, RecursionError):  # a stranger's page may nest as deep as it likes
             continue
-        for each in _objects(content, depth=4):
+        for each in markup.objects(content):
             kinds = each.get("@type")
             if any(
                 isinstance(kind, str) and _BUSINESS_TYPE.search(kind)
@@ -93,15 +94,6 @@ def linked_data(tree: LexborHTMLParser) -> dict[str, Any]:
             ):
                 return each
     return {}
-
-
-def _objects(content: Any, depth: int) -> Iterator[dict[str, Any]]:
-    if depth and isinstance(content, list):
-        for each in content:
-            yield from _objects(each, depth - 1)
-    elif depth and isinstance(content, dict):
-        yield content
-        yield from _objects(content.get("@graph") or [], depth - 1)
 
 
 def name(tree: LexborHTMLParser, data: Mapping[str, Any], hint: str | None = None) -> str | None:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.d01_targeting.tables import campaigns
+from leadfactory.d02_sourcing.merging import Merges
 from leadfactory.d02_sourcing.tables import sourced_businesses, unique_businesses
 from leadfactory.d03_assessment.catalogue import catalogue, words
 from leadfactory.d03_assessment.tables import audit_findings, site_audits
@@ -136,6 +137,9 @@ def _unique(look: _Look, unique: Row) -> Room:
         return Room("unique", "stopped", "held by an earlier cohort", {"duplicate_of": unique["duplicate_of"]})
     if unique["excluded_reason"]:
         return Room("unique", "stopped", f"excluded: {unique['excluded_reason']}")
+    kept = Merges.read(look.tx).survivor(look.business_id)
+    if kept != look.business_id:
+        return Room("unique", "stopped", f"merged since into {kept}, which stands for it", {"merged_into": kept})
     listings = 1 + len(unique["merged_sourced_ids"])
     return Room("unique", "passed", f"one business made of {listings} listing{'s' if listings > 1 else ''}")
 

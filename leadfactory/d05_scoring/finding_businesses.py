@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from leadfactory.d02_sourcing.tables import unique_businesses
 from leadfactory.d04_enrichment.own_site import host_of
 from leadfactory.d04_enrichment.tables import enriched_businesses
+from leadfactory.keyed_hashes import ascii_domain
 
 SHOWN = 5  # of several that match
 LONGEST = 200
@@ -54,7 +55,7 @@ def _as_id(text: str) -> uuid.UUID | None:
 
 
 def _by_domain(tx: sa.Connection, text: str) -> Sequence[Any]:
-    host = host_of(text).removeprefix("www.")
+    host = ascii_domain(host_of(text)).removeprefix("www.")
     if "." not in host or " " in text:
         return []
     e = enriched_businesses.c

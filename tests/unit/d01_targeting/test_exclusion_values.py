@@ -101,6 +101,7 @@ def test_a_plain_list_has_one_value_a_line():
         (b"\n\n", "holds no value"),
         (b"joes.com\n\xff\xfe", "line 2: the file is not UTF-8"),
         (b"a\x00b", "zero bytes"),
+        (b"phone,domain\n", "a header and no row"),
         (b"colour,size\nred,1\n", "none of the columns 'colour', 'size' is known"),
     ],
 )

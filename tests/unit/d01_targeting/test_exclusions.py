@@ -84,6 +84,13 @@ def test_a_whole_file_leaves_by_its_label(tx):
     assert sum(row["entries"] for row in exclusions.summary(tx)) == 1
 
 
+def test_a_label_leaves_the_campaign_that_is_asked_for(tx):
+    add(tx, "joes.com", label="crm.csv")
+    add(tx, "joes.com", label="crm.csv", campaign="nyc")
+    assert exclusions.remove_label(tx, "crm.csv", campaign="nyc") == 1
+    assert [row["campaign"] for row in exclusions.summary(tx)] == [""]
+
+
 def test_an_unknown_list_is_named_with_those_that_exist(tx):
     with pytest.raises(ValueError, match="list='enemies' is unknown: use one of customers"):
         add(tx, "joes.com", into="enemies")

@@ -129,6 +129,23 @@ def test_parquet_is_read_with_its_types(load, versions, tmp_path):
     assert [row.fields["zip"] for row in versions()] == ["02134", None]
 
 
+def test_a_row_with_a_zero_byte_is_refused_alone(load):
+    found = load(lines(JOES, NANDU.replace("Elm", "El\x00m")))
+    assert (found.new, found.rejected) == (1, 1)
+    assert found.errors == ["line 3: the row holds a zero byte in its street: write that cell again"]
+
+
+@pytest.mark.parametrize("days", [0, 10**11])
+def test_days_to_keep_that_no_calendar_holds_are_refused(load, days):
+    with pytest.raises(ValueError, match=f"--keep-days={days} is out of range: choose 1 to 36500"):
+        load(lines(JOES), keep_days=days)
+
+
+def test_a_folder_is_not_a_file(load, tmp_path):
+    with pytest.raises(FileRefused, match="is a folder"):
+        load(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("content", "mapping", "message"),
     [

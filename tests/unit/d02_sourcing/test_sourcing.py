@@ -14,9 +14,11 @@ from leadfactory.clock import Clock
 from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
 from leadfactory.d00_gateway.tables import vendor_content
 from leadfactory.d01_targeting.tables import targets
+from leadfactory.d02_sourcing import listings
 from leadfactory.d02_sourcing.sourcing import source
 from leadfactory.d02_sourcing.tables import sourced_businesses
 from leadfactory.quality.tables import rejected_rows
+from leadfactory.vendor_terms import PATH, VendorTerms
 from tests.unit.d02_sourcing.conftest import NOW, FakeYelp, business
 
 DOWN = VendorUnavailable("yelp", "businesses/search", "timeout")
@@ -185,3 +187,33 @@ def test_the_lake_is_told_that_it_is_behind(planned, run, database):
     run(planned(quota=1), FakeYelp([business(1)]))
     with database.begin() as tx:
         assert "sourced_businesses" in tx.scalar(sa.select(campaign_days.c.dirty))
+
+
+@pytest.mark.parametrize(("signature", "band"), [("", None), ("accepted_by: Ana, accepted_on: 2026-10-01, ", "11-50")])
+def test_a_band_of_reviews_is_stored_only_once_somebody_signed_for_it(
+    planned, run, stored, monkeypatch, tmp_path, signature, band
+):
+    file = tmp_path / "vendor_terms.yaml"
+    file.write_text(PATH.read_text().replace("residue: band, ", f"residue: band, {signature}"))
+    terms = VendorTerms.load(file)
+    monkeypatch.setattr(VendorTerms, "load", lambda: terms)
+    run(planned(quota=1), FakeYelp([business(1, review_count=50)]))
+    assert [row.review_band for row in stored()] == [band]
+
+
+@pytest.mark.parametrize(
+    ("count", "band"),
+    [
+        (0, "0"),
+        (1, "1-10"),
+        (10, "1-10"),
+        (11, "11-50"),
+        (50, "11-50"),
+        (51, ">50"),
+        (None, None),
+        (-1, None),
+        ("9", None),
+    ],
+)
+def test_reviews_are_counted_coarsely(count, band):
+    assert listings.review_band({"review_count": count}) == band

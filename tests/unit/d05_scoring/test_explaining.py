@@ -9,6 +9,7 @@ import uuid
 import pytest
 import sqlalchemy as sa
 
+from leadfactory.d02_sourcing import merging
 from leadfactory.d02_sourcing.tables import sourced_businesses, unique_businesses
 from leadfactory.d05_scoring.explaining import explain
 from leadfactory.d05_scoring.finding_businesses import find
@@ -170,6 +171,23 @@ async def test_a_business_is_found_by_id_domain_and_part_of_its_name(leads):
     leads.business(2)
     asked = [str(seed.business_id), "sons.example", "https://www.SONS.example/menu", "ünïcödé", "100%"]
     assert {ask(leads, text) for text in asked} == {seed.business_id}
+
+
+async def test_a_domain_is_found_in_its_own_letters(leads):
+    seed = leads.business(1, site_host="xn--caf-dma.example")
+    leads.business(2)
+    assert {ask(leads, text) for text in ("café.example", "https://www.CAFÉ.example/menu")} == {seed.business_id}
+
+
+async def test_a_business_that_was_merged_away_since_stops_there(leads):
+    seeds = [leads.business(1), leads.business(2)]
+    await leads.through("draft")
+    kept, gone = (each.business_id for each in seeds)
+    with leads.db.begin() as tx:
+        merging.record(tx, "merge", kept, gone, {"reason": "one owner", "by": "ana"}, TUESDAY)
+    gate = walk(leads, seeds[1]).first_gate
+    assert (gate.name, gate.says) == ("unique", f"merged since into {kept}, which stands for it")
+    assert walk(leads, seeds[0]).first_gate.name == "sent"
 
 
 async def test_a_whole_name_goes_before_names_that_hold_it(leads):

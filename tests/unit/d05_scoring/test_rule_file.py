@@ -135,3 +135,25 @@ def test_an_unreadable_rule_file_does_not_keep_the_graph_from_loading(tmp_path, 
     file = tmp_path / "rules.yaml"
     file.write_text(text)
     assert declared(file) == "unreadable"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"\xff\xfe\xfa", "cannot be read .*mend the place, it must be YAML in UTF-8"),
+        (b"version: [", "cannot be read .*mend the place"),
+        (b"", "the file = None"),
+    ],
+)
+def test_a_file_that_holds_no_rules_is_named_on_one_line(tmp_path, content, told):
+    file = tmp_path / "rules.yaml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match=f"rules.yaml.*{told}") as caught:
+        rule_file.load(file)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_section_is_named_without_the_rest_of_the_file(rules_with):
+    with pytest.raises(ConfigError, match="need: Field required") as caught:
+        rules_with("need", None)
+    assert len(str(caught.value)) < 400
