@@ -8,7 +8,7 @@ import sys
 
 from bench.results import FOLDER
 
-BENCHMARKS = ("imports", "permit_cost", "campaign_day", "dagster_tax", "reports")
+BENCHMARKS = ("imports", "permit_cost", "campaign_day", "dagster_tax", "dedupe", "reports", "webhook_ingest")
 
 
 def main() -> int:
