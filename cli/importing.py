@@ -122,10 +122,12 @@ def unmerge(
 @businesses.command("chain-policy", epilog="Example: leadfactory businesses chain-policy restaurant-10001 one")
 def chain_policy(
     campaign: str,
-    policy: Annotated[str, typer.Argument(help="all, one (branch per chain and campaign) or skip.")],
+    policy: Annotated[
+        str, typer.Argument(help="all, one (branch per chain and campaign) or skip (what a new campaign does).")
+    ],
     json: Json = False,
 ) -> None:
-    """Say what a campaign does with branches of chains from now on."""
+    """Say what a campaign does with branches of chains, recognised or on the exclusion list of chains, from now on."""
     from leadfactory.d02_sourcing import chains
 
     with _database() as db, db.begin() as tx:

@@ -93,9 +93,6 @@ def configure_campaign(
     daily_quota: Annotated[int | None, typer.Option(help="Businesses a day, 1 to 100000.")] = None,
     starts_on: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day of sourcing.")] = None,
     ends_on: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day of sourcing.")] = None,
-    chains: Annotated[
-        str | None, typer.Option(help="exclude or include: whether the exclusion list of chains counts for it.")
-    ] = None,
     min_tier: Annotated[
         str | None, typer.Option(help="Lowest tier that is written to, A to D; the scoring rules' own when never set.")
     ] = None,
@@ -119,7 +116,6 @@ def configure_campaign(
         daily_quota=daily_quota,
         starts_on=None if starts_on is None else starts_on.date(),
         ends_on=None if ends_on is None else ends_on.date(),
-        chains=chains,
         min_tier=min_tier,
         pagespeed_desktop=desktop,
         json=json,

@@ -64,11 +64,13 @@ def targets_table(day: previewing.DayPreview) -> Table:
     state = " (what is left of its stored plan)" if day.stored else ""
     table = Table(title=f"{day.unit.key}{state}", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("target", overflow="fold")
-    for column in ("found", "searches", "audits", "cost", "leads", "mails", "sales", "cost per sale"):
+    for column in ("looked at", "found", "searches", "audits", "cost", "leads", "mails", "sales", "cost per sale"):
         table.add_column(column, justify="right")
     for each in day.targets:
         table.add_row(
-            each.target.place if each.target.judged else f"{each.target.place} (untried)", *_cells(each.expected)
+            each.target.place if each.target.judged else f"{each.target.place} (untried)",
+            day.covered[each.target.target_id].told,
+            *_cells(each.expected),
         )
     return table
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,24 +19,32 @@ States = Annotated[list[str] | None, typer.Option("--state", help="A state as tw
 
 @app.command("list", epilog="Example: leadfactory targets list restaurant-10001")
 def list_targets(campaign: Campaign, json: Json = False) -> None:
-    """Show the targets of a campaign with quota and how far it has come."""
+    """Show the targets of a campaign with quota and how far it has come: results looked at of those that Yelp tells of."""
     from rich.table import Table
 
     from cli.campaigns import system_of_record
-    from leadfactory.d01_targeting import aims, campaigns
+    from leadfactory.d01_targeting import aims, campaigns, coverage
 
     with system_of_record() as db, db.begin() as tx:
-        rows = aims.of(tx, campaigns.get(tx, campaign)["campaign"])
+        slug = campaigns.get(tx, campaign)["campaign"]
+        covered = {each.target_id: each for each in coverage.of_campaign(tx, slug)}
+        rows = [row | _covered(covered[row["target_id"]]) for row in aims.of(tx, slug)]
     if json:
         as_json(rows)
         return
     table = Table()
-    for column in ("target", "kind", "quota a day", "looked at", "state"):
+    for column in ("target", "kind", "quota a day", "looked at", "searches", "state"):
         table.add_column(column)
     for row in rows:
         state = "exhausted" if row["exhausted_at"] else ("open" if row["active"] else "rests")
-        table.add_row(row["place"], row["kind"], str(row["quota"]), str(row["next_offset"]), state)
+        table.add_row(
+            row["place"], row["kind"], str(row["quota"]), covered[row["target_id"]].told, str(row["searches"]), state
+        )
     console.print(table)
+
+
+def _covered(each: Any) -> dict[str, Any]:
+    return {"looked_at": each.looked_at, "told_total": each.told_total, "searches": each.searches}
 
 
 @app.command(epilog="Example: leadfactory targets add restaurant-10001 --zip=10002 --zip=10003 --quota=40 --dry-run")

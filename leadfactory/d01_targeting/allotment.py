@@ -20,7 +20,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-PAGE, CAP = 50, 240  # Yelp: businesses a page, results a query
+PAGE = 50  # Yelp: businesses a page
 LARGEST, MOST_EXACT = 40_000_000, 1_500  # states of the program (bytes), and businesses a day for which it looks
 _BITS = 11  # a business count below 2,048 in the low bits of a value
 _SCALE = 100_000_000  # leads as whole numbers, so that sums do not depend on the order
@@ -29,8 +29,9 @@ _NEVER = -(1 << 60)
 
 @dataclasses.dataclass(frozen=True)
 class Wish:
-    """What a target could give: ``quota`` businesses a day, from result ``next_offset`` on, ``leads`` qualified per business.
+    """What a target could give: ``quota`` businesses a day, ``leads`` qualified per business.
 
+    How far a single search reaches bounds no target: sourcing goes on in parts, of which ``next_offset`` is the cursor.
     ``untried`` is a target without a single judged business, whose ``leads`` is a prior only.
     """
 
@@ -43,7 +44,7 @@ class Wish:
     @property
     def most(self) -> int:
         """The most businesses of a day: none of a target from which no lead is expected."""
-        return max(0, min(self.quota, CAP - self.next_offset)) if self.leads > 0 else 0
+        return max(0, self.quota) if self.leads > 0 else 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +74,10 @@ class Room:
 
 @dataclasses.dataclass(frozen=True)
 class Allotment:
-    """What one target gets: businesses, search calls, the result to begin at, and the expected cost of all of it."""
+    """What one target gets: businesses, the fewest search calls that bring them, the cursor to begin at, and the expected cost of it all.
+
+    A search that is split or meets results that the campaign has already takes a few calls more.
+    """
 
     target_id: uuid.UUID
     businesses: int
@@ -135,8 +139,10 @@ def _best_first(ranked: Sequence[Wish], room: Room, tried: int, *, cut: bool) ->
 
 
 def _pages(ranked: Sequence[Wish]) -> list[tuple[Wish, int]]:
-    """Each target's pages with the businesses on them, those of tried targets first."""
-    pages = [(wish, min(PAGE, wish.most - start)) for wish in ranked for start in range(0, wish.most, PAGE)]
+    """Each target's pages with the businesses on them, as many as the program can fill; those of tried targets first."""
+    pages = [
+        (wish, min(PAGE, wish.most - start)) for wish in ranked for start in range(0, min(wish.most, MOST_EXACT), PAGE)
+    ]
     return sorted(pages, key=lambda each: each[0].untried)
 
 

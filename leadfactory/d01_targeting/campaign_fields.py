@@ -10,11 +10,9 @@ MAX_QUOTA = 100_000  # businesses a day; the table's own limit
 MAX_BUDGET_CENTS = 100_000_000
 CONSENT_BASES = ("consented", "transactional", "simulated")
 SIMULATED = "simulated"
-CHAINS = ("exclude", "include")
 TIERS = ("A", "B", "C", "D")
 _CHOICES: dict[str, tuple[tuple[str | bool, ...], str]] = {
     "pagespeed_desktop": ((True, False), "whether websites are measured as a computer too"),
-    "chains": (CHAINS, "whether the exclusion list of chains counts"),
     "min_tier": (TIERS, "the lowest tier that is written to"),
 }
 _HEADER_BREAK = re.compile(r"[\x00-\x1f\x7f]")  # a line break in a sender's name would write mail headers of its own
@@ -50,7 +48,7 @@ def problem(field: str, value: Any, *, production: bool) -> str | None:
         case "top_share":
             number = not isinstance(value, bool) and isinstance(value, (int, float))
             return None if number and 0 < value <= 1 else "is out of range: above 0, at most 1"
-        case "chains" | "min_tier" | "pagespeed_desktop":
+        case "min_tier" | "pagespeed_desktop":
             choices, what = _CHOICES[field]
             return None if value in choices else f"is not one of {', '.join(map(str, choices))}: {what}"
         case "starts_on" | "ends_on":

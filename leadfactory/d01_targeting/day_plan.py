@@ -6,7 +6,7 @@ import dataclasses
 import uuid
 from collections.abc import Mapping, Sequence
 
-from leadfactory.d01_targeting.allotment import CAP, PAGE, Allotment, Room, Wish, allot
+from leadfactory.d01_targeting.allotment import PAGE, Allotment, Room, Wish, allot
 from leadfactory.d01_targeting.planning_config import PlanningConfig
 
 SEARCH, AUDIT = "yelp", "pagespeed"
@@ -14,7 +14,7 @@ SEARCH, AUDIT = "yelp", "pagespeed"
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """A target that may be sourced: its quota a day, the next result to look at, and what it gave so far.
+    """A target that may be sourced: its quota a day, the cursor of the part that is searched, and what it gave so far.
 
     ``judged`` businesses were sourced on days that were scored; ``qualified`` of them became leads.
     """
@@ -187,9 +187,7 @@ def _stops(state: DayState, rules: PlanningConfig, room: Room, plans: Sequence[T
     count = sum(plan.allotment.businesses for plan in plans)
     calls = sum(plan.allotment.calls for plan in plans)
     cost = sum(plan.allotment.microusd for plan in plans)
-    open_ = [
-        plan for plan in plans if plan.allotment.businesses < min(plan.target.quota, CAP - plan.target.next_offset)
-    ]
+    open_ = [plan for plan in plans if plan.allotment.businesses < plan.target.quota]
     found = []
     if count >= state.daily_quota:
         found.append(f"the campaign's quota of {state.daily_quota} businesses a day")
@@ -199,9 +197,7 @@ def _stops(state: DayState, rules: PlanningConfig, room: Room, plans: Sequence[T
         if most <= count < state.daily_quota
     ]
     if not open_ and count < room.businesses:
-        found.append(
-            "every target's own quota or last result" if plans else "no target that is active and not exhausted"
-        )
+        found.append("every target's own quota" if plans else "no target that is active and not exhausted")
     if open_ and room.calls is not None and calls >= room.calls:
         found.append(f"{SEARCH} allows {max(0, room.calls)} more calls today")
     if open_ and room.microusd is not None and cost + room.call_microusd + room.business_microusd > room.microusd:

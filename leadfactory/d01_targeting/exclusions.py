@@ -26,7 +26,7 @@ EVERY_CAMPAIGN = ""
 _AT_ONCE = 5_000
 # For gates in SQL: whether one of the hashes ``{subjects}`` is on a list that counts for the campaign of alias ``c``.
 HOLDS = """EXISTS (SELECT 1 FROM exclusions x WHERE x.subject_hmac IN ({subjects})
-        AND x.campaign IN ('', c.campaign) AND (x.list <> 'chains' OR c.chains = 'exclude'))"""
+        AND x.campaign IN ('', c.campaign) AND (x.list <> 'chains' OR c.chain_policy = 'skip'))"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,10 +56,20 @@ class Matcher:
 
 
 def matcher(tx: sa.Connection, campaign: str, hashes: Iterable[bytes | None]) -> Matcher:
-    """A matcher for ``campaign`` over those of ``hashes`` that are on a list; a campaign that includes chains ignores theirs."""
+    """A matcher for ``campaign`` over those of ``hashes`` that are on a list; that of chains excludes under the policy skip only."""
+    policy = tx.scalar(sa.select(campaigns.c.chain_policy).where(campaigns.c.campaign == campaign))
+    return Matcher(_entries(tx, campaign, hashes, [name for name in LISTS if name != "chains" or policy == "skip"]))
+
+
+def chains_among(tx: sa.Connection, campaign: str, hashes: Iterable[bytes | None]) -> frozenset[bytes]:
+    """Those of ``hashes`` that are on a list of chains that counts for ``campaign``, whatever its policy on chains."""
+    return frozenset(_entries(tx, campaign, hashes, ["chains"]))
+
+
+def _entries(
+    tx: sa.Connection, campaign: str, hashes: Iterable[bytes | None], counted: Sequence[str]
+) -> dict[bytes, str]:
     wanted = sorted({each for each in hashes if each is not None})
-    policy = tx.scalar(sa.select(campaigns.c.chains).where(campaigns.c.campaign == campaign))
-    counted = [name for name in LISTS if name != "chains" or policy != "include"]
     entries: dict[bytes, str] = {}
     e = exclusions.c
     for start in range(0, len(wanted), _AT_ONCE):
@@ -70,7 +80,7 @@ def matcher(tx: sa.Connection, campaign: str, hashes: Iterable[bytes | None]) ->
         for row in tx.execute(query):
             found, known = bytes(row.subject_hmac), entries.get(bytes(row.subject_hmac))
             entries[found] = row.list if known is None else min(known, row.list, key=LISTS.index)
-    return Matcher(entries)
+    return entries
 
 
 def of_rows(tx: sa.Connection, campaign: str, rows: Iterable[Mapping[str, Any]]) -> Matcher:

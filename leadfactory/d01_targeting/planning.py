@@ -20,7 +20,7 @@ from leadfactory.database import Database
 from leadfactory.settings import settings
 from leadfactory.stage_report import StageReport
 
-VERSION = "3"
+VERSION = "4"
 ASSET = "campaign_targets"
 
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.d00_gateway.policies import Policies
-from leadfactory.d01_targeting import campaigns, day_plan, history, planning
+from leadfactory.d01_targeting import campaigns, coverage, day_plan, history, planning
 from leadfactory.d01_targeting.allotment import PAGE, Allotment
 from leadfactory.d01_targeting.day_plan import DayState, Expected, TargetPlan
 from leadfactory.d01_targeting.tables import targets
@@ -27,7 +27,7 @@ class DayPreview:
     """One campaign-day: its targets with what is expected, what bounds it, and the margin of a full day of it.
 
     ``margin_microusd`` is None when no business is left to source; ``nominal`` is the same question asked of a full day at
-    the expected yields, which a launch goes by.
+    the expected yields, which a launch goes by; ``covered`` is how far each target was looked through.
     """
 
     unit: CampaignDay
@@ -36,6 +36,7 @@ class DayPreview:
     nominal: Expected
     nominal_margin_microusd: int
     stored: bool
+    covered: Mapping[uuid.UUID, coverage.Coverage]
 
     @property
     def loses_money(self) -> bool:
@@ -140,6 +141,8 @@ def _day_figures(day: DayPreview) -> dict[str, Any]:
                 "kind": each.target.kind,
                 "leads_per_business": round(each.leads_per_business, 4),
                 "tried": each.target.judged > 0,
+                "looked_at": day.covered[each.target.target_id].looked_at,
+                "told_total": day.covered[each.target.target_id].told_total,
                 **_figures(each.expected),
             }
             for each in day.targets
@@ -217,7 +220,8 @@ def _day(
     each = leads / count if count else state.mean_yield(rules)
     nominal = day_plan.expect(state, rules, campaign["daily_quota"], each)
     margin = day_plan.margin_microusd(nominal, state.price_cents, rules)
-    return DayPreview(unit, plans, stops, nominal, margin, bool(rows))
+    covered = {each.target_id: each for each in coverage.of_campaign(tx, unit.campaign)}
+    return DayPreview(unit, plans, stops, nominal, margin, bool(rows), covered)
 
 
 def _at_most(plans: Sequence[TargetPlan], limit: int, state: DayState) -> tuple[TargetPlan, ...]:

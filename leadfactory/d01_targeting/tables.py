@@ -26,15 +26,11 @@ campaigns = sa.Table(
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("launched_at", Moment),
     sa.Column(
-        "chains",
+        "chain_policy",
         sa.Text,
         nullable=False,
-        server_default="exclude",
-        comment="whether the exclusion list of chains counts here",
-    ),
-    one_of("chains", "exclude", "include"),
-    sa.Column(
-        "chain_policy", sa.Text, nullable=False, server_default="all", comment="what becomes of branches of chains"
+        server_default="skip",
+        comment="what becomes of branches of chains, recognised or on the exclusion list",
     ),
     one_of("chain_policy", "all", "one", "skip"),
     one_of("state", "draft_only", "launched", "paused", "closed"),

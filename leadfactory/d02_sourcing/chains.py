@@ -1,10 +1,10 @@
-"""Chains and franchises: recognised by a list and by one name over many places, and what a campaign does with them."""
+"""Chains and franchises: recognised by lists and by one name over many places, and what a campaign does with them."""
 
 from __future__ import annotations
 
 import functools
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +18,7 @@ from leadfactory.d02_sourcing.tables import businesses, sourced_businesses, uniq
 from leadfactory.keyed_hashes import KeyedHashes
 
 POLICIES = ("all", "one", "skip")
+_LISTABLE = ("phone_hmac", "name_hmac", "domain_hmac")  # what an entry of the operator's list may hold of a listing
 
 
 def key(listing: Listing, hashes: KeyedHashes) -> bytes | None:
@@ -26,9 +27,22 @@ def key(listing: Listing, hashes: KeyedHashes) -> bytes | None:
     return hashes.of("chain", plain) if plain else None
 
 
-def recognised(tx: sa.Connection, keys: Sequence[bytes], hashes: KeyedHashes) -> dict[bytes, str]:
-    """Those of ``keys`` that are chains, and how that is known: ``listed``, or ``counted`` over doors in the registry."""
+def key_of(rows: Sequence[Mapping[str, Any]], own: Collection[bytes]) -> bytes | None:
+    """What stands for the chain of one business's listings: the operator's own entry that holds it, else the name's key."""
+    held = (row[name] for row in rows for name in _LISTABLE if row[name] in own)
+    return next(held, rows[0]["chain_hmac"])
+
+
+def recognised(
+    tx: sa.Connection, keys: Sequence[bytes], hashes: KeyedHashes, own: Collection[bytes] = ()
+) -> dict[bytes, str]:
+    """Those of ``keys`` that are chains, and how that is known: ``listed``, or ``counted`` over doors in the registry.
+
+    Args:
+        own: entries of the operator's own list of chains.
+    """
     known, innocent = _listed(hashes)
+    known = known.union(own)
     found = {each: "listed" for each in keys if each in known}
     asked = [each for each in set(keys) if each not in known and each not in innocent]
     if asked:
@@ -52,21 +66,22 @@ def excluded(
         rows: business_id and chain_hmac of businesses that are about to be decided, in the order in which they are taken.
         chained: what ``recognised`` said.
     """
-    policy = tx.scalar(sa.select(campaigns.c.chain_policy).where(campaigns.c.campaign == unit.campaign)) or "all"
+    policy = tx.scalar(sa.select(campaigns.c.chain_policy).where(campaigns.c.campaign == unit.campaign)) or "skip"
     branches = [row for row in rows if row["chain_hmac"] in chained]
     if policy == "all" or not branches:
         return {}
     if policy == "skip":
         return {row["business_id"]: "chain" for row in branches}
     u, s = unique_businesses.c, sourced_businesses.c
-    taken = set(
-        tx.scalars(
-            sa.select(s.chain_hmac)
-            .join_from(unique_businesses, sourced_businesses, s.sourced_id == u.sourced_id)
-            .where(u.campaign == unit.campaign, u.duplicate_of.is_(None), u.excluded_reason.is_(None))
-            .where(s.chain_hmac == sa.any_(sa.cast([row["chain_hmac"] for row in branches], sa.ARRAY(sa.LargeBinary))))
-        )
+    keys = sa.cast([row["chain_hmac"] for row in branches], sa.ARRAY(sa.LargeBinary))
+    held = [s[name] for name in ("chain_hmac", *_LISTABLE)]
+    kept = tx.execute(
+        sa.select(*held)
+        .join_from(unique_businesses, sourced_businesses, s.sourced_id == u.sourced_id)
+        .where(u.campaign == unit.campaign, u.duplicate_of.is_(None), u.excluded_reason.is_(None))
+        .where(sa.or_(*(column == sa.any_(keys) for column in held)))
     )
+    taken = {each for row in kept for each in row}
     out: dict[uuid.UUID, str] = {}
     for row in branches:
         if row["chain_hmac"] in taken:

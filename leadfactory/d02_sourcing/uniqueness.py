@@ -184,14 +184,18 @@ def _route_chains(
     tx: sa.Connection, unit: CampaignDay, groups: Sequence[_Group], rows: Mapping[uuid.UUID, dict[str, Any]], hashes: KeyedHashes
 ) -> None:  # fmt: skip
     """Notes which businesses are branches of chains, and leaves out those that the campaign's policy does not want."""
-    key_of = {group.rows[0]["sourced_id"]: group.rows[0]["chain_hmac"] for group in groups}
+    listable = [row for group in groups for row in group.rows]
+    own = exclusions.chains_among(
+        tx, unit.campaign, [value for row in listable for name, value in row.items() if name.endswith("_hmac")]
+    )
+    key_of = {group.rows[0]["sourced_id"]: chains.key_of(group.rows, own) for group in groups}
     live = [row for row in rows.values() if row["duplicate_of"] is None and row["excluded_reason"] is None]
     keyed = [
         {"business_id": row["business_id"], "chain_hmac": key_of[row["sourced_id"]]}
         for row in live
         if key_of[row["sourced_id"]]
     ]
-    known = chains.recognised(tx, [row["chain_hmac"] for row in keyed], hashes)
+    known = chains.recognised(tx, [row["chain_hmac"] for row in keyed], hashes, own)
     out = chains.excluded(tx, unit, keyed, known)
     for row in keyed:
         if row["chain_hmac"] in known:

@@ -1,4 +1,4 @@
-"""Targeting: exclusion lists, the policy on chains, and what a plan expects of audits, mails and sales.
+"""Targeting: exclusion lists, and what a plan expects of audits, mails and sales.
 
 Revision ID: 0004_targeting
 Revises: 0003
@@ -59,20 +59,6 @@ def upgrade() -> None:
         schema=SCHEMA,
         comment="Whom the operator keeps out of campaigns, by keyed hash: never sourced further, never mailed.",
     )
-    op.add_column(
-        "campaigns",
-        sa.Column(
-            "chains",
-            sa.Text(),
-            server_default="exclude",
-            nullable=False,
-            comment="whether the exclusion list of chains counts here",
-        ),
-        schema=SCHEMA,
-    )
-    op.create_check_constraint(
-        op.f("ck_campaigns_chains_known"), "campaigns", "chains IN ('exclude', 'include')", schema=SCHEMA
-    )
     for column in EXPECTED:
         op.add_column("campaign_targets", column.copy(), schema=SCHEMA)
 
@@ -80,6 +66,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     for column in reversed(EXPECTED):
         op.drop_column("campaign_targets", column.name, schema=SCHEMA)
-    op.drop_constraint(op.f("ck_campaigns_chains_known"), "campaigns", schema=SCHEMA, type_="check")
-    op.drop_column("campaigns", "chains", schema=SCHEMA)
     op.drop_table("exclusions", schema=SCHEMA)

@@ -158,9 +158,9 @@ def upgrade() -> None:
         sa.Column(
             "chain_policy",
             sa.Text(),
-            server_default="all",
+            server_default="skip",
             nullable=False,
-            comment="what becomes of branches of chains",
+            comment="what becomes of branches of chains, recognised or on the exclusion list",
         ),
         schema="leadfactory",
     )

@@ -10,5 +10,5 @@ select
     consent_basis,
     created_at,
     launched_at,
-    chains
+    chain_policy
 from {{ source('lake', 'campaigns') }}

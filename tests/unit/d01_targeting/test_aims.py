@@ -8,7 +8,7 @@ import pytest
 
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
-from leadfactory.d01_targeting import aims, campaigns, planning
+from leadfactory.d01_targeting import aims, campaigns, coverage, planning
 from leadfactory.d01_targeting.places import PlaceSpec
 
 NOW = dt.datetime(2026, 10, 6, 15, tzinfo=dt.UTC)
@@ -80,16 +80,47 @@ def test_a_resting_target_gives_its_ground_free_and_wakes_only_while_it_is(nyc, 
         nyc(lambda tx, row: aims.change(tx, row, "10001", active=True))
 
 
+def part(place: str, **given) -> str:
+    """SQL that stores a part of a target; the whole target unless ``parent_id`` is given."""
+    row = {
+        "part_id": "gen_random_uuid()",
+        "position": 0,
+        "next_offset": 0,
+        "told_total": "NULL",
+        "parent_id": "NULL",
+        "split_by": "NULL",
+    } | given
+    names, values = ", ".join(row), ", ".join(str(each) for each in row.values())
+    return (
+        f"INSERT INTO target_parts (target_id, yelp_categories, created_at, {names}) "
+        f"SELECT target_id, 'restaurants', now(), {values} FROM targets WHERE place = '{place}'"
+    )
+
+
 def test_coverage_is_told_by_target(nyc, database):
     report = planning.plan_day(CampaignDay("nyc", NOW.date()), db=database, clock=Clock(start=NOW))
-    parts = {"looked at": 0, "planned, not looked at yet": 50, "within reach": 190}
-    assert report.stacks == {"10001": parts, "10002": parts}
+    parts = {"looked at": 0, "planned, not looked at yet": 50, "not looked at": 0}
+    assert report.stacks == {"10001 (total unknown)": parts, "10002 (total unknown)": parts}
     with database.begin() as tx:
-        tx.exec_driver_sql("UPDATE targets SET next_offset = 20 WHERE place = '10002'")
+        tx.exec_driver_sql(part("10002", next_offset=20, told_total=240))
+        tx.exec_driver_sql(part("10001", next_offset=31, told_total=31))
         tx.exec_driver_sql("UPDATE targets SET next_offset = 31, exhausted_at = now() WHERE place = '10001'")
     report = planning.plan_day(CampaignDay("nyc", NOW.date()), db=database, clock=Clock(start=NOW))
     assert report.stacks == {
-        "10001 (exhausted)": {"looked at": 31, "planned, not looked at yet": 0, "within reach": 0},
-        "10002": {"looked at": 20, "planned, not looked at yet": 30, "within reach": 190},
+        "10001 (exhausted)": {"looked at": 31, "planned, not looked at yet": 0, "not looked at": 0},
+        "10002": {"looked at": 20, "planned, not looked at yet": 50, "not looked at": 170},
     }
     assert report.counts["targets exhausted"] == 1
+
+
+def test_a_split_target_is_covered_over_its_parts_and_not_by_one_cursor(nyc, database):
+    whole = "'00000000-0000-0000-0000-000000000001'"
+    with database.begin() as tx:
+        tx.exec_driver_sql("UPDATE targets SET next_offset = 3 WHERE place = '10002'")
+        tx.exec_driver_sql(part("10002", part_id=whole, next_offset=240, told_total=700, split_by="'category'"))
+        for position in (1, 2):
+            tx.exec_driver_sql(part("10002", parent_id=whole, position=position, next_offset=3, told_total=350))
+        fresh, split = coverage.of_campaign(tx, "nyc")
+    assert (split.looked_at, split.told_total, split.searches, split.exhausted) == (240, 700, 2, False)
+    assert (fresh.looked_at, fresh.told_total, fresh.searches) == (0, None, 1)
+    assert (split.told, fresh.told) == ("240 of 700", "0 of unknown")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadfactory.d01_targeting import allotment
-from leadfactory.d01_targeting.allotment import CAP, PAGE, Room, Wish, allot
+from leadfactory.d01_targeting.allotment import PAGE, Room, Wish, allot
 
 
 def wish(number: int, quota: int = 100, offset: int = 0, leads: float = 0.3, untried: bool = False) -> Wish:
@@ -51,8 +51,15 @@ def test_a_limit_bounds_the_day(room, given):
     assert businesses([wish(1)], room) == [given]
 
 
-def test_yelps_last_result_bounds_a_target():
-    assert businesses([wish(1, quota=500, offset=200)], Room(businesses=500)) == [CAP - 200]
+@pytest.mark.parametrize("offset", [0, 200, 240])
+def test_where_the_search_of_a_part_stands_bounds_no_target(offset):
+    assert businesses([wish(1, quota=500, offset=offset)], Room(businesses=500)) == [500]
+
+
+def test_a_quota_of_many_pages_is_bounded_by_calls_and_money_alone():
+    wanted = [wish(1, quota=100_000, leads=0.5), wish(2, quota=100_000, leads=0.4)]
+    assert businesses(wanted, Room(100_000, calls=7)) == [350, 0]
+    assert businesses(wanted, Room(100_000, microusd=1_000_000, business_microusd=1_000)) == [1_000, 0]
 
 
 def test_a_scarce_call_goes_where_it_brings_most_leads_and_not_to_the_best_share():
@@ -78,7 +85,7 @@ def test_untried_targets_get_their_share_of_the_day_and_no_more_than_they_have()
 
 
 wishes = st.lists(
-    st.builds(Wish, st.uuids(), st.integers(0, 300), st.integers(0, 300), st.floats(0, 1), st.booleans()), max_size=8,
+    st.builds(Wish, st.uuids(), st.integers(0, 900), st.integers(0, 240), st.floats(0, 1), st.booleans()), max_size=8,
     unique_by=lambda each: each.target_id,
 )  # fmt: skip
 rooms = st.builds(
@@ -97,7 +104,7 @@ def test_no_plan_ever_passes_a_limit(wanted, room):
     for each, asked in zip(made, wanted, strict=True):
         assert each.target_id == asked.target_id
         assert 0 <= each.businesses <= asked.quota
-        assert each.businesses == 0 or each.from_offset + each.businesses <= CAP
+        assert each.from_offset == asked.next_offset
         assert each.calls == math.ceil(each.businesses / PAGE)
 
 
@@ -121,7 +128,7 @@ def test_a_larger_budget_or_quota_never_gives_fewer_expected_leads(wanted, room,
 
 
 few = st.lists(
-    st.builds(Wish, st.uuids(), st.integers(1, 7), st.integers(CAP - 9, CAP - 1), st.floats(0.01, 1), st.booleans()), min_size=1, max_size=3,
+    st.builds(Wish, st.uuids(), st.integers(1, 7), st.integers(0, 240), st.floats(0.01, 1), st.booleans()), min_size=1, max_size=3,
     unique_by=lambda each: each.target_id,
 )  # fmt: skip
 tight = st.builds(
@@ -156,7 +163,7 @@ def test_pages_of_fifty_are_counted_as_calls(calls, spare, quota):
 
 def test_a_day_larger_than_the_program_is_still_planned_within_its_limits(monkeypatch):
     monkeypatch.setattr(allotment, "MOST_EXACT", 60)
-    wanted = [wish(n, quota=240, leads=0.2 + n / 1000) for n in range(1, 40)]
+    wanted = [wish(n, quota=240, offset=230, leads=0.2 + n / 1000) for n in range(1, 40)]
     small, large = Room(5_000, calls=2), Room(5_000, calls=70)
     assert sum(businesses(wanted, small)) == 100
     assert sum(businesses(wanted, large)) > 3_000

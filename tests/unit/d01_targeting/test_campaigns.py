@@ -176,7 +176,7 @@ def test_prune_candidates_are_closed_and_silent(tx):
         ("consent_basis", "assumed"), ("sender_email", "ana"), ("sender_email", "Ana <ana@mail.example>"), ("sender_name", "  "),
         ("sender_name", "Ana\r\nBcc: all@mail.example"), ("postal_address", "somewhere nice"), ("postal_address", "1 Main St\nNew York, NY"),
         ("budget_cents", 0), ("budget_cents", True), ("budget_cents", 10**12), ("pagespeed_desktop", "often"), ("top_share", 0), ("top_share", 1.5), ("daily_quota", 0),
-        ("state", "launched"), ("starts_on", "today"), ("chains", "some"),
+        ("state", "launched"), ("starts_on", "today"),
     ],
 )  # fmt: skip
 def test_a_field_that_cannot_hold_a_value_says_why(field, value):

@@ -14,6 +14,7 @@ from leadfactory.d01_targeting.exclusion_values import Value, parse
 from leadfactory.d01_targeting.exclusions import LISTS, Matcher
 from leadfactory.d01_targeting.places import PlaceSpec
 from leadfactory.d01_targeting.tables import exclusions as table
+from leadfactory.d02_sourcing import chains
 from leadfactory.keyed_hashes import KeyedHashes
 
 NOW = dt.datetime(2026, 10, 6, 15, tzinfo=dt.UTC)
@@ -53,10 +54,11 @@ def test_a_list_of_one_campaign_counts_there_only(tx):
     assert (reason(tx), reason(tx, "other")) == ("excluded_competitors", None)
 
 
-def test_chains_count_unless_the_campaign_includes_them(tx):
+@pytest.mark.parametrize("policy", ["all", "one"])
+def test_listed_chains_are_left_out_unless_the_campaign_keeps_branches(tx, policy):
     add(tx, "Pronto  SLICE", into="chains", kind="name")
     assert reason(tx) == "excluded_chains"
-    campaigns.configure(tx, "nyc", chains="include")
+    chains.set_policy(tx, "nyc", policy)
     assert (reason(tx), reason(tx, "other")) == (None, "excluded_chains")
 
 

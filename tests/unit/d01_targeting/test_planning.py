@@ -79,12 +79,12 @@ def test_a_campaign_that_rests_is_not_planned(seeded, planned, database, state):
     assert f"the campaign is {state}" in " ".join(planning.plan_day(UNIT, db=database, clock=CLOCK).notes)
 
 
-def test_an_exhausted_target_gets_nothing_and_the_next_result_is_where_the_last_run_stopped(seeded, planned, database):
+def test_an_exhausted_target_gets_nothing_and_one_far_into_a_search_its_whole_quota(seeded, planned, database):
     seeded("10001", "10002")
     with database.begin() as tx:
         tx.execute(sa.update(targets).where(targets.c.place == "10001").values(exhausted_at=NOW))
         tx.execute(sa.update(targets).where(targets.c.place == "10002").values(next_offset=215))
-    assert planned() == {"10002": 25}
+    assert planned() == {"10002": 50}
 
 
 def test_what_yelp_still_allows_today_bounds_the_plan(seeded, planned, database):
@@ -147,9 +147,9 @@ def test_a_preview_writes_and_calls_nothing_and_equals_the_plan_that_is_made(see
     assert plan.cost_microusd > 0
 
 
-def test_a_preview_knows_yelps_last_result(seeded, preview):
+def test_a_preview_goes_beyond_what_one_search_shows(seeded, preview):
     seeded("10001", quota=1000)
-    assert preview().businesses == 240
+    assert preview().businesses == 1000
 
 
 def test_a_preview_of_a_day_whose_plan_is_done_expects_nothing_more(seeded, preview, planned, database):

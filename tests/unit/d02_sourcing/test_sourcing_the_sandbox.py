@@ -11,9 +11,12 @@ import pytest
 import sqlalchemy as sa
 
 from leadfactory.campaign_day import CampaignDay
+from leadfactory.clock import Clock
 from leadfactory.d00_gateway.gateway import Gateway
 from leadfactory.d00_gateway.tables import vendor_content
 from leadfactory.d00_gateway.yelp import YelpClient
+from leadfactory.d01_targeting import campaigns, coverage, planning, previewing
+from leadfactory.d01_targeting.places import PlaceSpec
 from leadfactory.d02_sourcing.sourcing import source
 from leadfactory.d02_sourcing.tables import sourced_businesses, unique_businesses
 from leadfactory.d02_sourcing.uniqueness import unify
@@ -128,6 +131,24 @@ def test_a_target_is_not_exhausted_by_a_fault(planned, run, stored, fault, sandb
     run(unit)
     httpx.delete(f"{sandbox.base_url}/_admin/faults")
     assert run(unit).rows_out == 10
+
+
+def test_after_a_first_night_beyond_one_searchs_limit_the_next_day_offers_the_whole_quota(run, database):
+    unit = CampaignDay("city", NOW.date())
+    with database.begin() as tx:
+        places = [PlaceSpec("city", "New York, NY")]
+        campaigns.seed(tx, vertical="retail", places=places, quota=300, name="city", now=NOW)
+    planning.plan_day(unit, db=database, clock=Clock(start=NOW))
+    assert run(unit).rows_out == 300
+    tomorrow = Clock(start=NOW + dt.timedelta(days=1))
+    with database.begin() as tx:
+        (covered,) = coverage.of(tx, unit)
+        plan = previewing.preview(tx, [CampaignDay(unit.campaign, tomorrow.today())], now=tomorrow.now())
+    assert covered.looked_at == 300 < (covered.told_total or 0)
+    assert covered.searches > 1
+    assert not covered.exhausted
+    assert plan.businesses == 300
+    assert plan.figures()["days"][0]["targets"][0]["looked_at"] == 300
 
 
 def test_the_second_listings_of_the_world_are_merged(planned, run, database, clock, settings, sandbox):

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.errors import VendorUnavailable
 from leadfactory.d00_gateway.yelp import YelpPage
-from leadfactory.d01_targeting.tables import campaign_targets, targets
+from leadfactory.d01_targeting.tables import targets
 from leadfactory.d02_sourcing import parts
 from leadfactory.d02_sourcing.matching import metres
 from leadfactory.d02_sourcing.sourcing import source
@@ -55,23 +55,6 @@ def shop(number: int, category: str, price: str | None = None) -> dict:
 
 
 @pytest.fixture
-def plan(planned, database):
-    """A plan for more than one search shows, as targeting makes it once a target is known to be split."""
-
-    def make(businesses: int, *, on: Clock | None = None):
-        unit = planned(quota=2_000) if on is None else planned(quota=2_000, on=on)
-        with database.begin() as tx:
-            tx.execute(
-                sa.update(campaign_targets)
-                .where(campaign_targets.c.cohort_on == unit.day)
-                .values(businesses_planned=businesses)
-            )
-        return unit
-
-    return make
-
-
-@pytest.fixture
 def run(database, clock, settings):
     return lambda unit, yelp, on=clock: asyncio.run(source(unit, db=database, clock=on, settings=settings, yelp=yelp))
 
@@ -85,36 +68,36 @@ def ids(database):
     return read
 
 
-def test_a_search_of_more_than_240_results_is_split_by_category_and_all_is_found(plan, run, ids):
+def test_a_search_of_more_than_240_results_is_split_by_category_and_all_is_found(planned, run, ids):
     yelp = Town([shop(n, CATEGORIES[n % 4]) for n in range(700)])
-    report = run(plan(1_500), yelp)
+    report = run(planned(quota=1_500), yelp)
     assert len(ids()) == len(set(ids())) == 700
     assert report.counts["coverage in percent"] == 100
     assert "goes on in 4 parts by category" in " ".join(report.notes)
     assert {asked[0] for asked in yelp.asked} == {",".join(CATEGORIES), *CATEGORIES}
 
 
-def test_a_category_that_does_not_fit_is_split_by_price_then_the_unpriced_by_tiles(plan, run, ids):
+def test_a_category_that_does_not_fit_is_split_by_price_then_the_unpriced_by_tiles(planned, run, ids):
     yelp = Town([shop(n, "flowers", PRICES[n % 5]) for n in range(900)])
-    report = run(plan(1_500), yelp)
+    report = run(planned(quota=1_500), yelp)
     assert len(set(ids())) == 900
     assert report.counts["coverage in percent"] == 100
     assert {asked[1] for asked in yelp.asked} == set(PRICES)
     assert any(asked[3] for asked in yelp.asked)
 
 
-def test_a_tower_of_more_businesses_than_yelp_shows_is_told_and_not_asked_for_ever(plan, run, database):
+def test_a_tower_of_more_businesses_than_yelp_shows_is_told_and_not_asked_for_ever(planned, run, database):
     yelp = Town([shop(7, "flowers") | {"id": f"tower-{n}"} for n in range(300)])
-    report = run(plan(1_500), yelp)
+    report = run(planned(quota=1_500), yelp)
     assert "of its smallest part" in " ".join(report.notes)
     assert report.counts["coverage in percent"] < 100
     with database.begin() as tx:
         assert tx.scalar(sa.select(targets.c.exhausted_at)) is not None
 
 
-def test_an_interrupted_run_goes_on_in_the_part_where_it_stopped(plan, run, ids):
+def test_an_interrupted_run_goes_on_in_the_part_where_it_stopped(planned, run, ids):
     yelp = Town([shop(n, CATEGORIES[n % 4]) for n in range(700)], calls_left=8)
-    unit = plan(1_500)
+    unit = planned(quota=1_500)
     run(unit, yelp)
     before, asked = len(ids()), len(yelp.asked)
     yelp.calls_left = 1_000

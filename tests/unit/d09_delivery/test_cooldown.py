@@ -12,6 +12,7 @@ from leadfactory.campaign_day import CampaignDay
 from leadfactory.d00_gateway.policies import Policies
 from leadfactory.d01_targeting import campaigns, exclusions, history, previewing
 from leadfactory.d01_targeting.exclusion_values import Value
+from leadfactory.d02_sourcing import chains
 from leadfactory.d09_delivery.policy import policy
 from leadfactory.d09_delivery.sending import send_due
 from leadfactory.d09_delivery.tables import contact_slots, email_sends
@@ -85,12 +86,13 @@ def test_what_was_excluded_after_the_letter_was_drafted_stops_it_in_the_claim(ro
     assert (row.state, row.reason) == ("refused", "excluded")
 
 
-def test_chains_are_written_to_by_a_campaign_that_includes_them(room):
+@pytest.mark.parametrize("branches", ["all", "one"])
+def test_chains_are_written_to_by_a_campaign_that_keeps_them(room, branches):
     room.drafted()
     with room.db.begin() as tx:
         value = Value("domain", "shop0.example")
         exclusions.add(tx, room.hashes, [value], into="chains", label="test", campaign=None, now=TUESDAY)
-        campaigns.configure(tx, UNIT.campaign, chains="include")
+        chains.set_policy(tx, UNIT.campaign, branches)
     assert len(room.send()[1].asked) == 1
 
 
