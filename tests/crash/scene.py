@@ -31,7 +31,7 @@ from tests.crash.forks import Ended, Forks
 CLOCK = "2026-10-06T15:00:00+00:00"  # a Tuesday, 11:00 in New York: every send window is open
 UNIT = CampaignDay("restaurant-nyc", dt.date(2026, 10, 6))
 LEADS = 4
-REQUESTS_A_SITE = 6  # robots.txt, the home page and the first questions: each more is four points that kill alike
+REQUESTS_A_SITE = 4  # robots.txt, the home page and the first questions: each more is four points that kill alike
 PLACE = campaigns.PlaceSpec("zip", "10001")
 Rows = dict[str, list[dict[str, Any]]]
 # An hour passes for the database's clock, which dates attempts, leases and claims: what died is then known to be dead.

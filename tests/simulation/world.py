@@ -217,7 +217,7 @@ class World:
         if self._config is None:
             self._config = Settings(
                 env="test", home=self.home, sandbox_url=f"http://127.0.0.1:{self.server.port}", database_url=self.url,
-                website_ca_file=self._ca_file,
+                website_ca_file=self._ca_file, website_most_requests=3,
             )  # fmt: skip
         return self._config.model_copy(update={"clock_spec": self.now.isoformat()})
 
