@@ -134,7 +134,7 @@ def test_a_new_target_is_expected_to_be_like_the_campaigns_others():
     [
         ({"daily_quota": 60}, "quota of 60 businesses"),
         ({"calls_left": {"yelp": 1}}, "yelp allows 1 more calls"),
-        ({"calls_left": {"places": 40}}, "places allows 40 more calls, enough for 40"),
+        ({"calls_left": {"places": 40}}, "places allows 40 more calls, enough for 100"),
         ({"money_left": {"the budget of nyc": 1_000_000, "the day's budget": 9_000_000}}, "the budget of nyc has $1.00 left"),
         ({}, "every target's own quota"),
     ],
