@@ -20,7 +20,7 @@ from leadfactory.d08_personalization.tables import email_drafts
 from leadfactory.settings import Settings
 from tests.leads import CLOCK, TUESDAY, UNIT, Leads
 from tests.unit.d02_sourcing.conftest import FakeYelp
-from tests.unit.d04_enrichment.conftest import site_page
+from tests.unit.d04_enrichment.conftest import Names, site_page
 
 FILE = """Company,Street,City,State,Zip,Phone,Website,Email
 Joe's Pizza,12 W 30th St,New York,NY,10001,212-555-0101,www.joes.example,owner@joes.example
@@ -60,7 +60,8 @@ class Web:
 @pytest.fixture
 def enriched(database, tmp_path):
     """Imports, sources, unifies and enriches; gives the rows by host."""
-    settings = Settings(env="test")
+    names = Names()  # every domain takes mail
+    settings = Settings(env="test").model_copy(update={"website_resolver": names.address})
     keyless = settings.model_copy(update={"yelp_api_key": type(settings.yelp_api_key)("")})
     path = tmp_path / "customers.csv"
     path.write_text(FILE)
@@ -77,6 +78,7 @@ def enriched(database, tmp_path):
     asyncio.run(source(UNIT, db=database, clock=CLOCK, settings=keyless, yelp=yelp))
     unify(UNIT, db=database, clock=CLOCK, settings=keyless)
     asyncio.run(enrich(UNIT, db=database, clock=CLOCK, settings=keyless, places=web, website=web))
+    names.close()
     assert yelp.asked == []
     with database.begin() as tx:
         return {row.status: row for row in tx.execute(sa.select(enriched_businesses))}
