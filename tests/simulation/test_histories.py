@@ -14,7 +14,7 @@ import pytest
 from tests.simulation import play
 from tests.simulation.world import World
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 ROOT = Path(__file__).parents[2]
 SEEDS = 2000
 
@@ -26,11 +26,11 @@ def world() -> Iterator[World]:
 
 
 def test_two_thousand_histories_hold() -> None:
-    asked = [sys.executable, "-m", "tests.simulation.play", "--seeds", str(SEEDS), "--jobs", "2"]
+    asked = [sys.executable, "-m", "tests.simulation.play", "--seeds", str(SEEDS)]
     done = subprocess.run(asked, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"first"')]
     assert sum(part["played"] for part in told) >= SEEDS, done.stdout
-    assert [part["broken"] for part in told] == [[], []], done.stdout
+    assert [part["broken"] for part in told] == [[]], done.stdout
     assert done.returncode == 0
 
 
