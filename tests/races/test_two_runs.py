@@ -110,6 +110,7 @@ def test_two_runs_at_once_buy_every_answer_once_and_mail_everybody_once(
         sends = dict(tx.execute(sa.text("SELECT state, count(*) FROM email_sends GROUP BY 1")).all())
         repeated = tx.scalar(sa.text(
             "SELECT count(*) FROM (SELECT 1 FROM vendor_calls WHERE status = 'ok' AND NOT cache_hit AND business_id IS NOT NULL "
+            "AND vendor <> 'website' "  # D4 reads a page for its words and D3 measures it: two visits, for nothing
             "GROUP BY vendor, endpoint, business_id, request_hash HAVING count(*) > 1) twice"
         ))  # fmt: skip
     assert repeated == 0
