@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
-from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -91,8 +91,8 @@ def configure_campaign(
     budget: Annotated[float | None, typer.Option(help="US dollars that the campaign may spend on vendors.")] = None,
     top_share: Annotated[float | None, typer.Option(help="Share of scored leads that is written to, 0 to 1.")] = None,
     daily_quota: Annotated[int | None, typer.Option(help="Businesses a day, 1 to 100000.")] = None,
-    starts_on: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day of sourcing.")] = None,
-    ends_on: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day of sourcing.")] = None,
+    starts_on: Annotated[dt.datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day of sourcing.")] = None,
+    ends_on: Annotated[dt.datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day of sourcing.")] = None,
     min_tier: Annotated[
         str | None, typer.Option(help="Lowest tier that is written to, A to D; the scoring rules' own when never set.")
     ] = None,

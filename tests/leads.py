@@ -89,7 +89,7 @@ class FakeVendor:
 
 
 class FakePagespeed(FakeVendor):
-    """PageSpeed: ``answer(url)`` gives a lighthouseResult, ``desktop(url)`` that of a computer; ``field`` goes with each."""
+    """PageSpeed: ``answer(url)`` gives a lighthouseResult, ``desktop(url)`` that of a computer; ``field`` goes with each, read ``read_at``."""
 
     def __init__(
         self,
@@ -98,14 +98,15 @@ class FakePagespeed(FakeVendor):
         desktop: Callable[..., Any] | None = None,
         *,
         field: dict[str, Any] | None = None,
+        read_at: dt.datetime = TUESDAY,
     ) -> None:
         super().__init__(settings, answer)
-        self._desktop, self._field = desktop, field
+        self._desktop, self._field, self._read_at = desktop, field, read_at
 
     async def run(self, url: str, *, strategy: str = "mobile") -> PagespeedAnswer:
         if strategy == "desktop" and self._desktop is not None:
-            return PagespeedAnswer(self._desktop(url), None, url, b"\x02" * 32, TUESDAY)
-        return PagespeedAnswer(self._reply(url), self._field, url, b"\x01" * 32, TUESDAY)
+            return PagespeedAnswer(self._desktop(url), None, url, b"\x02" * 32, self._read_at)
+        return PagespeedAnswer(self._reply(url), self._field, url, b"\x01" * 32, self._read_at)
 
 
 class FakeOpenAI(FakeVendor):

@@ -50,8 +50,13 @@ READERS = {
     "leadfactory/d00_gateway/tables.py": (1, "when a breaker changed"),
     "leadfactory/d01_targeting/history.py": (1, "whether the window of Yelp's daily limit is over"),
     "leadfactory/d09_delivery/claiming.py": (2, "the lease of a claim"),
+    "leadfactory/d09_delivery/folding.py": (1, "which claims' leases have lapsed, as claiming.py gave them"),
     "leadfactory/d10_analytics/export.py": (1, "which attempts may have been settled since their file was written"),
     "sensors/run_outcomes.py": (1, "when a run of Dagster's ended"),
+    "sensors/webhook_inbox.py": (
+        1,
+        "the name of a run request, so that Dagster takes the same one again after a while",
+    ),
     "migrations/versions/0001_rooms.py": (1, "the default of a breaker's changed_at"),
 }
 pytestmark = pytest.mark.timeout(600)

@@ -17,7 +17,7 @@ import pytest
 
 from leadfactory import embedded, stage
 from leadfactory.campaign_day import CampaignDay
-from leadfactory.d01_targeting import planning
+from leadfactory.d01_targeting import previewing
 from leadfactory.d10_analytics import warehouse
 from leadfactory.settings import settings
 from leadfactory.stage_report import StageReport
@@ -60,7 +60,7 @@ class Later:
     now: dt.datetime
     reports: dict[str, StageReport]
     again: StageReport
-    plan: planning.Plan
+    plan: previewing.Plan
     found: dict[str, set[str]]
 
 
@@ -106,7 +106,7 @@ def later(request: pytest.FixtureRequest, mailed: Mailed, instance: dg.DagsterIn
     }
     again = stage.run("scoring", UNIT, mailed.world.db, settings())
     with mailed.world.db.begin() as tx:
-        plan = planning.preview(tx, [next_day])
+        plan = previewing.preview(tx, [next_day])
     stage.run("export", UNIT, mailed.world.db, settings())
     return Later(now, reports, again, plan, found(mailed.strings, mailed.written_out()))
 
