@@ -74,13 +74,14 @@ class Api:
             return refused
         try:
             paths = parse_mask(_mask(request), "places.", frozenset({"nextPageToken", "searchUri"}))
-            search = checked_search(await _body(request))
+            asked = await _body(request)
+            search = checked_search(asked)
             start = self._start(search)
         except (BadMask, BadRequest) as bad:
             return google_error(400, "INVALID_ARGUMENT", str(bad))
         results = self._results(search)[:RESULTS_CAP]
         page = results[start : start + search.page_size]
-        accepted(self._sandbox, "places", "search", search.text, total=len(results), mask=_mask(request))
+        accepted(self._sandbox, "places", "search", search.text, total=len(results), mask=_mask(request), body=asked)
         body: dict[str, Any] = {}
         of_place = None if paths is None else [path[1:] for path in paths if path[0] == "*"]
         if page and (of_place is None or of_place):

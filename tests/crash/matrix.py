@@ -78,12 +78,17 @@ class Matrix:
         ]
 
 
-def attempt(lane: Lane, stage: str, kill_at: int) -> Attempt:
-    """Kills ``stage`` there, runs it again at once, and lets the time pass after which what died is known to be dead."""
+def attempt(lane: Lane, stage: str, kill_at: int, *, lapsed: bool = False) -> Attempt:
+    """Kills ``stage`` there, runs it again at once, and lets the time pass after which what died is known to be dead.
+
+    With ``lapsed`` that time passes before the stage is run again too: the leases of the dead are over when it begins.
+    """
     lane.begin(stage)
     known = lane.calls()
     ended = lane.run(stage, kill_at=kill_at)
     left = lane.rows()
+    if lapsed:
+        lane.an_hour_later()
     again = [lane.run(stage)]
     lane.an_hour_later()
     lane.reap()

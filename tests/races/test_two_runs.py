@@ -110,10 +110,17 @@ def test_two_runs_at_once_buy_every_answer_once_and_mail_everybody_once(
         sends = dict(tx.execute(sa.text("SELECT state, count(*) FROM email_sends GROUP BY 1")).all())
         repeated = tx.scalar(sa.text(
             "SELECT count(*) FROM (SELECT 1 FROM vendor_calls WHERE status = 'ok' AND NOT cache_hit AND business_id IS NOT NULL "
-            "AND vendor <> 'website' "  # D4 reads a page for its words and D3 measures it: two visits, for nothing
+            "AND vendor <> 'website' "
             "GROUP BY vendor, endpoint, business_id, request_hash HAVING count(*) > 1) twice"
         ))  # fmt: skip
+        # D4 reads a page for its words and D3 measures it: each of the two rooms visits a page once, and that costs nothing.
+        visits = tx.execute(sa.text(
+            "SELECT asset, sum(cost_microusd)::int AS cost, count(*) - count(DISTINCT (business_id, request_hash)) AS repeated "
+            "FROM vendor_calls WHERE vendor = 'website' AND status = 'ok' AND NOT cache_hit GROUP BY asset"
+        )).all()  # fmt: skip
     assert repeated == 0
+    assert {row.asset for row in visits} == {"enriched_businesses", "site_audits"}
+    assert {(row.cost, row.repeated) for row in visits} == {(0, 0)}
     assert set(sends) <= {"accepted", "planned", "refused"}
     mailed = sum(asked(sandbox).values()) - sum(before.values())
     assert sends["accepted"] == mailed > 0

@@ -85,18 +85,16 @@ def _listings(sandbox: SandboxProcess) -> Iterator[dict[str, Any]]:
 
 
 def _places(sandbox: SandboxProcess) -> Iterator[dict[str, Any]]:
-    seen = set[str]()
-    asked = {entry["id"]: entry["mask"] for entry in _entries(sandbox, "places")}
+    """Each place once, with all that any of the searches, which have masks of their own, told of it."""
+    known: dict[str, dict[str, Any]] = {}
+    asked = {json.dumps([entry["mask"], entry["body"]], sort_keys=True): entry for entry in _entries(sandbox, "places")}
     with httpx.Client(base_url=sandbox.base_url) as client:
-        for text, mask in asked.items():
-            headers = {"X-Goog-Api-Key": "sandbox-google-key", "X-Goog-FieldMask": mask}
-            answer = client.post(
-                "/places/v1/places:searchText", json={"textQuery": text, "pageSize": 5}, headers=headers
-            )
+        for entry in asked.values():
+            headers = {"X-Goog-Api-Key": "sandbox-google-key", "X-Goog-FieldMask": entry["mask"]}
+            answer = client.post("/places/v1/places:searchText", json=entry["body"], headers=headers)
             for each in answer.raise_for_status().json().get("places", []):
-                if each["id"] not in seen:
-                    seen.add(each["id"])
-                    yield each
+                known.setdefault(each["id"], {}).update(each)
+    yield from known.values()
 
 
 def _asked(sandbox: SandboxProcess, vendor: str) -> list[str]:
