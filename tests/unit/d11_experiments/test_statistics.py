@@ -104,7 +104,8 @@ def test_an_arm_without_events_has_no_lower_end() -> None:
 def test_the_interval_of_a_rate_is_wider_than_that_of_a_single_look(events: int, exposed: int) -> None:
     low, high = statistics.rate_interval(events, exposed, ALPHA)
     once = stats.binomtest(events, exposed).proportion_ci(1 - ALPHA, "exact")
-    assert low <= once.low and once.high <= high
+    assert low <= once.low
+    assert once.high <= high
 
 
 def test_the_rate_of_nobody_may_be_anything() -> None:
