@@ -31,9 +31,9 @@ campaign_day = dg.define_asset_job(
 )
 lake = dg.define_asset_job(
     "lake",
-    selection=dg.AssetSelection.assets(key("lake_export")),
+    selection=dg.AssetSelection.assets(key("experiment_readouts"), key("lake_export")),
     executor_def=dg.in_process_executor,
-    description="Exports the campaign-days that changed; the marts' build follows in the second code location.",
+    description="Reads the experiments out and exports the campaign-days that changed; the marts' build follows in the second code location.",
 )
 standing_checks = dg.define_asset_job(
     "standing_checks",

@@ -32,7 +32,7 @@ from leadfactory.stage_report import StageReport
 from leadfactory.tokens import Tokens
 
 AT_ONCE = 12  # config/vendors.yaml holds the same concurrency; more would only wait there
-SUBJECT_EXPERIMENT = "subject_pattern"
+SUBJECT_EXPERIMENT = "subject_line_test"
 
 
 async def draft(

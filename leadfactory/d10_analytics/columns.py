@@ -89,6 +89,8 @@ def arrow_type(column: sa.Column) -> pa.DataType:
         return pa.int16()
     if isinstance(kind, sa.Integer):
         return pa.int64()
+    if isinstance(kind, sa.Double):
+        return pa.float64()
     if isinstance(kind, sa.Numeric):
         return pa.decimal128(kind.precision or 18, kind.scale or 0)
     if isinstance(kind, sa.TIMESTAMP):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,14 +25,19 @@ from leadfactory.stage_report import StageReport
 ASSET = "experiment_assignments"
 
 
-def assign(unit: CampaignDay, *, db: Database, clock: Clock) -> StageReport:
-    """Replaces the assignments of ``unit`` that were not exposed yet, in one transaction."""
+def assign(unit: CampaignDay, *, db: Database, clock: Clock, path: Path = definitions.PATH) -> StageReport:
+    """Replaces the assignments of ``unit`` that were not exposed yet, in one transaction; experiments are those of ``path``.
+
+    Raises:
+        ConfigError: for a file that is no experiments' file.
+        ExperimentChanged: when the file edits a loaded version.
+    """
     began, now = time.monotonic(), clock.now()
     table = experiment_assignments
     of_unit = sa.and_(table.c.campaign == unit.campaign, table.c.cohort_on == unit.day)
     with db.begin() as tx:
         state = campaign_days.open_day(tx, unit, now)
-        definitions.load(tx, definitions.read(), now)
+        definitions.load(tx, definitions.read(path), now)
         wanted = _rows(tx, unit, now)
         good, refused = row_rules.split(wanted, ROW_RULES, key="business_id")
         row_rules.store_refused(tx, ASSET, unit, refused, now)
@@ -82,9 +88,23 @@ def _rows(tx: sa.Connection, unit: CampaignDay, now: Any) -> list[dict[str, Any]
             "assigned_at": now,
         }
         for each in running
-        if each.verticals is None or vertical in each.verticals
+        if (each.verticals is None or vertical in each.verticals) and _open(each, unit)
         for business_id in leads
+        if _in_traffic(each, business_id)
     ]
+
+
+def _open(experiment: Any, unit: CampaignDay) -> bool:
+    """Whether the experiment takes the businesses of this cohort; a version without a design takes all."""
+    return experiment.design is None or definitions.Design.model_validate(experiment.design).open_on(unit.day)
+
+
+def _in_traffic(experiment: Any, business_id: Any) -> bool:
+    """Whether the business belongs to the experiment's part of its layer: never to two experiments of one layer."""
+    if experiment.design is None:
+        return True
+    first, end = experiment.design["traffic_bp"]
+    return bool(first <= buckets.bucket(f"layer:{experiment.design['layer']}", business_id) < end)
 
 
 def _unchanged(stored: dict[str, Any] | None, row: dict[str, Any]) -> dict[str, Any]:

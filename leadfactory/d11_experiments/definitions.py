@@ -3,19 +3,65 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from leadfactory import yaml_config
+from leadfactory.d11_experiments import launches
+from leadfactory.d11_experiments.readout import Plan
 from leadfactory.d11_experiments.tables import experiments
 from leadfactory.settings import ROOT
 
 PATH = ROOT / "experiments" / "production.yaml"
 WHOLE = 10_000  # basis points
+Metric = Literal["opened", "clicked", "bounced", "complained", "unsubscribed"]
+
+
+class Design(pydantic.BaseModel):
+    """What an experiment is judged by, fixed before its first mail.
+
+    ``changes`` names what an arm changes; ``layer`` and ``traffic_bp`` give it a part of the businesses of its own (two
+    experiments of one layer never share one); rates are events per exposed business, ``minimum_effect`` is relative.
+    """
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    changes: Literal["subject_line", "price", "template", "send_time"]
+    control: str
+    metric: Metric
+    base_rate: float = pydantic.Field(gt=0, lt=1)
+    minimum_effect: float = pydantic.Field(gt=-1)
+    guardrails: dict[Metric, Annotated[float, pydantic.Field(gt=0, lt=1)]] = {}
+    alpha: float = pydantic.Field(0.05, gt=0, lt=0.5)
+    power: float = pydantic.Field(0.8, gt=0, lt=1)
+    layer: str = pydantic.Field(min_length=1)
+    traffic_bp: tuple[int, int] = (0, WHOLE)
+    starts_on: dt.date | None = None
+    ends_on: dt.date | None = None
+
+    @pydantic.field_validator("minimum_effect")
+    @classmethod
+    def _some_effect(cls, effect: float) -> float:
+        if effect == 0:
+            raise ValueError("no test finds an effect of 0: give the smallest change worth having, such as 0.5")
+        return effect
+
+    @pydantic.model_validator(mode="after")
+    def _in_order(self) -> Design:
+        first, end = self.traffic_bp
+        if not 0 <= first < end <= WHOLE:
+            raise ValueError(f"traffic_bp is {list(self.traffic_bp)}: from and to, within 0 and {WHOLE}")
+        if self.starts_on and self.ends_on and self.ends_on < self.starts_on:
+            raise ValueError(f"ends_on {self.ends_on} is before starts_on {self.starts_on}")
+        return self
+
+    def open_on(self, day: dt.date) -> bool:
+        """Whether the experiment takes businesses on this day."""
+        return (self.starts_on is None or self.starts_on <= day) and (self.ends_on is None or day <= self.ends_on)
 
 
 class Experiment(pydantic.BaseModel):
@@ -23,11 +69,12 @@ class Experiment(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     version: pydantic.PositiveInt
-    state: Literal["running", "stopped"]
+    state: Literal["draft", "running", "stopped"]
     salt: str = pydantic.Field(min_length=8)
-    arms: dict[str, pydantic.PositiveInt] = pydantic.Field(min_length=1)
+    arms: dict[str, pydantic.PositiveInt] = pydantic.Field(min_length=2)
     holdout_bp: pydantic.NonNegativeInt = 0
     verticals: tuple[str, ...] | None = None
+    design: Design
 
     @pydantic.model_validator(mode="after")
     def _whole(self) -> Experiment:
@@ -36,7 +83,23 @@ class Experiment(pydantic.BaseModel):
             raise ValueError(f"arms and holdout_bp sum to {total} basis points: make it {WHOLE}")
         if "holdout" in self.arms:
             raise ValueError("an arm is called holdout: use holdout_bp")
+        if self.design.control not in self.arms:
+            raise ValueError(f"design.control is {self.design.control!r}: name one of the arms {sorted(self.arms)}")
         return self
+
+    @property
+    def plan(self) -> Plan:
+        """What the read-out judges by."""
+        d = self.design
+        return Plan(
+            d.control,
+            self.arms,
+            d.metric,
+            d.minimum_effect,
+            {str(name): rate for name, rate in d.guardrails.items()},
+            d.alpha,
+            d.power,
+        )
 
 
 class ExperimentsFile(pydantic.BaseModel):
@@ -44,6 +107,18 @@ class ExperimentsFile(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     experiments: dict[str, Experiment]
+
+    @pydantic.model_validator(mode="after")
+    def _apart(self) -> ExperimentsFile:
+        by_layer: dict[str, list[tuple[int, int, str]]] = {}
+        for name, each in self.experiments.items():
+            if each.state != "stopped":
+                by_layer.setdefault(each.design.layer, []).append((*each.design.traffic_bp, name))
+        for layer, parts in by_layer.items():
+            for (_, end, one), (first, _, other) in itertools.pairwise(sorted(parts)):
+                if first < end:
+                    raise ValueError(f"{one} and {other} share businesses of layer {layer}: part their traffic_bp")
+        return self
 
 
 class ExperimentChanged(ValueError):
@@ -62,41 +137,53 @@ def read(path: Path = PATH) -> dict[str, Experiment]:
 def load(tx: sa.Connection, found: dict[str, Experiment], now: dt.datetime) -> None:
     """Brings the table to what the file says: new versions are added, states follow, what the file no longer names stops.
 
+    What would have to run too long to tell anything stays a draft until a person accepts it (``launches.py``).
+
     Raises:
-        ExperimentChanged: when arms, holdout, salt or verticals of a loaded version differ.
+        ExperimentChanged: when arms, holdout, salt, verticals or design of a loaded version differ.
     """
     stored = {
         (row.experiment, row.version): row
         for row in tx.execute(sa.select(experiments).where(experiments.c.experiment.in_(found)))
     }
     for name, experiment in found.items():
-        verticals = list(experiment.verticals) if experiment.verticals is not None else None
         row = stored.get((name, experiment.version))
+        state = launches.state(tx, experiment, now, accepted=row is not None and row.accepted_weak_at is not None)
         if row is None:
-            tx.execute(
-                insert(experiments)
-                .on_conflict_do_nothing()
-                .values(
-                    experiment=name, **experiment.model_dump(exclude={"verticals"}), verticals=verticals, loaded_at=now
-                )
-            )
-        elif (row.salt, row.arms, row.holdout_bp, row.verticals) != (
-            experiment.salt,
-            dict(experiment.arms),
-            experiment.holdout_bp,
-            verticals,
-        ):
+            fixed = _fixed(experiment)
+            values = {"experiment": name, "version": experiment.version, **fixed, "state": state, "loaded_at": now}
+            tx.execute(insert(experiments).on_conflict_do_nothing().values(values))
+        elif changed := _changed(row, experiment):
             raise ExperimentChanged(
-                f"experiment {name!r} version {experiment.version} was changed after it was loaded: who is in which arm "
-                f"would change under way; give it version {experiment.version + 1}"
+                f"experiment {name!r} version {experiment.version} was changed in {', '.join(changed)} after it was loaded: who "
+                f"is in which arm, or what it is judged by, would change under way; give it version {experiment.version + 1}"
             )
-        elif row.state != experiment.state:
+        elif row.state != state and row.state != "halted":
             tx.execute(
                 sa.update(experiments)
                 .where(experiments.c.experiment == name, experiments.c.version == experiment.version)
-                .values(state=experiment.state)
+                .values(state=state)
             )
     current = sa.tuple_(experiments.c.experiment, experiments.c.version).in_(
         [(name, experiment.version) for name, experiment in found.items()]
     )
-    tx.execute(sa.update(experiments).where(experiments.c.state == "running", sa.not_(current)).values(state="stopped"))
+    tx.execute(sa.update(experiments).where(experiments.c.state != "stopped", sa.not_(current)).values(state="stopped"))
+
+
+def _fixed(experiment: Experiment) -> dict[str, Any]:
+    """What of an experiment never changes within a version, as the table keeps it."""
+    plain = experiment.model_dump(mode="json", exclude={"version", "state"})
+    return plain | {"design": plain["design"] | {"traffic_bp": list(experiment.design.traffic_bp)}}
+
+
+def _changed(row: sa.Row[Any], experiment: Experiment) -> list[str]:
+    """Which of the fixed parts differ from the loaded ones."""
+    return [name for name, value in _fixed(experiment).items() if getattr(row, name) != value]
+
+
+def stored(row: sa.Row[Any]) -> Experiment:
+    """The experiment of a row of the table."""
+    return Experiment(
+        version=row.version, state="running", salt=row.salt, arms=row.arms, holdout_bp=row.holdout_bp,
+        verticals=None if row.verticals is None else tuple(row.verticals), design=Design.model_validate(row.design),
+    )  # fmt: skip

@@ -26,7 +26,7 @@ from leadfactory.settings import Settings, settings
 from tests.dbt.cohorts import CLOCK, LA, NYC, UNITS, Cohorts
 from tests.postgres import FILLED, settings_for_tests
 
-ROWS = ("fct_daily_funnel", "dim_campaigns", "dim_businesses")
+ROWS = ("fct_daily_funnel", "dim_campaigns", "dim_businesses", "mart_experiments")
 
 
 @dataclasses.dataclass

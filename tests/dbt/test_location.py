@@ -23,6 +23,7 @@ def test_the_lineage_goes_on_from_the_lake(location: ModuleType) -> None:
         "fct_daily_funnel": {"leadfactory/lake_export"},
         "dim_businesses": {"leadfactory/lake_export"},
         "dim_campaigns": {"leadfactory/lake_export", "marts/fct_daily_funnel"},
+        "mart_experiments": {"leadfactory/lake_export"},
     }
 
 

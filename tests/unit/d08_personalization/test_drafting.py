@@ -131,7 +131,7 @@ async def test_a_held_out_lead_gets_no_mail_and_says_why(qualified):
                 campaign=UNIT.campaign,
                 cohort_on=UNIT.day,
                 business_id=lead.business_id,
-                experiment="subject_pattern",
+                experiment="subject_line_test",
                 version=1,
                 arm="holdout",
                 bucket=3,
@@ -139,7 +139,7 @@ async def test_a_held_out_lead_gets_no_mail_and_says_why(qualified):
             )
         )
     report, openai, (row,) = await drafted(qualified, honest)
-    assert (row.status, row.reason, row.body_text) == ("held_out", "holdout of subject_pattern", None)
+    assert (row.status, row.reason, row.body_text) == ("held_out", "holdout of subject_line_test", None)
     assert openai.asked == []
     assert (report.rows_out, report.rows_rejected) == (1, 0)
 

@@ -58,14 +58,14 @@ def test_a_loaded_version_cannot_be_edited(database):
     found = read()
     with database.begin() as tx:
         load(tx, found, TUESDAY)
-    edited = {"subject_pattern": found["subject_pattern"].model_copy(update={"salt": "another-salt"})}
+    edited = {"subject_line_test": found["subject_line_test"].model_copy(update={"salt": "another-salt"})}
     with pytest.raises(ExperimentChanged, match="version 2"), database.begin() as tx:
         load(tx, edited, TUESDAY)
 
 
 def test_a_new_version_stops_the_old_one_and_what_is_gone_from_the_file_stops(database):
     found = read()
-    newer = {"subject_pattern": found["subject_pattern"].model_copy(update={"version": 2, "salt": "another-salt"})}
+    newer = {"subject_line_test": found["subject_line_test"].model_copy(update={"version": 2, "salt": "another-salt"})}
     with database.begin() as tx:
         load(tx, found, TUESDAY)
         load(tx, newer, TUESDAY)

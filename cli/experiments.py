@@ -1,0 +1,198 @@
+"""`leadfactory experiments …` and `load-experiments`: what is tested, what it says today, and who may start a weak test."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from cli.output import CommandError, as_json, console
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from leadfactory.d11_experiments.readout import Readout
+
+app = typer.Typer(no_args_is_help=True, help="Experiments: what runs, what it says today, a plot of how it got there.")
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+
+
+@app.command("list", epilog="Example: leadfactory experiments list --json")
+def list_all(json: Json = False) -> None:
+    """List the loaded experiments: state, arms, weeks needed at today's volume, decision."""
+    from cli.campaigns import system_of_record
+    from leadfactory.settings import settings
+
+    with system_of_record() as db, db.begin() as tx:
+        rows = [_summary(tx, row, settings().clock.now()) for row in _versions(tx)]
+    if json:
+        return as_json(rows)
+    table = Table("experiment", "state", "arms", "metric", "it takes", "says")
+    for row in rows:
+        arms = ", ".join(f"{name} {weight / 100:g} %" for name, weight in row["arms"].items())
+        table.add_row(
+            f"{row['experiment']} v{row['version']}",
+            row["state"],
+            arms,
+            row["metric"],
+            row["forecast"],
+            row["sentence"] or "–",
+        )
+    console.print(table if rows else "No experiment is loaded: leadfactory load-experiments")
+    return None
+
+
+@app.command(
+    epilog="Examples: leadfactory experiments show subject_line_test   ·   "
+    "leadfactory experiments show subject_line_test --plot=subject.png"
+)
+def show(
+    name: Annotated[str, typer.Argument(help="The experiment, as in experiments/production.yaml.")],
+    plot: Annotated[
+        Path | None, typer.Option(help="Also draw the ratio of rates over time: a .png, .svg or .pdf file.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show what an experiment says now: rates with intervals that hold at every look, the split, the decision."""
+    from cli.campaigns import system_of_record
+    from leadfactory.d11_experiments import counting, definitions, drawing
+    from leadfactory.d11_experiments.readout import read_out
+    from leadfactory.settings import settings
+
+    now = settings().clock.now()
+    with system_of_record() as db, db.begin() as tx:
+        row = next((row for row in _versions(tx) if row.experiment == name), None)
+        if row is None:
+            known = ", ".join(sorted({row.experiment for row in _versions(tx)})) or "none: leadfactory load-experiments"
+            raise CommandError(f"no experiment is called {name!r}; loaded: {known}")
+        plan = definitions.stored(row).plan
+        days = counting.by_day(tx, name, row.version, now)
+        summary = _summary(tx, row, now)
+    history = {day: read_out(plan, counts) for day, counts in days.items()}
+    newest = next(reversed(history.values()), read_out(plan, {}))
+    if plot is not None:
+        if not history:
+            raise CommandError(f"--plot={plot}: nobody was exposed to {name} yet, there is nothing to draw")
+        drawing.draw(name, plan, history, plot)
+    if json:
+        return as_json(
+            summary | {"arms": [_plain(arm) for arm in newest.arms], "days": len(history), "plot": plot and str(plot)}
+        )
+    _print(summary, newest)
+    if plot is not None:
+        console.print(f"plot: {plot}")
+    return None
+
+
+def register(main: typer.Typer) -> None:
+    """Puts the group and ``load-experiments`` into the main command."""
+    main.add_typer(app, name="experiments")
+    main.command(
+        "load-experiments",
+        epilog="Examples: leadfactory load-experiments --dry-run   ·   leadfactory load-experiments --accept-weak price_point_test",
+    )(load)
+
+
+def load(
+    accept_weak: Annotated[
+        list[str] | None,
+        typer.Option(help="Start this draft although it takes more than 26 weeks; your name is kept with it."),
+    ] = None,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="The same as without: a load can be repeated at any time.")
+    ] = False,
+    file: Annotated[Path | None, typer.Option(help="Another file; experiments/production.yaml when left out.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the file and say how long each test takes.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Check experiments/production.yaml and load it: new versions are added, states follow, a running version never changes."""
+    from cli.campaigns import system_of_record
+    from leadfactory.d11_experiments import definitions, launches
+    from leadfactory.settings import settings
+
+    del reload  # the seed runbook's word; every load replaces what the file says
+    found, now = definitions.read(file or definitions.PATH), settings().clock.now()
+    with system_of_record() as db:
+        try:
+            with db.begin() as tx:
+                definitions.load(tx, found, now)
+                for name in accept_weak or ():
+                    launches.accept_weak(tx, name, getpass.getuser(), now)
+                definitions.load(tx, found, now)
+                rows = [_summary(tx, row, now) for row in _versions(tx)]
+                if dry_run:
+                    tx.rollback()
+        except (definitions.ExperimentChanged, launches.NotAccepted) as error:
+            raise CommandError(str(error)) from None
+    if json:
+        return as_json({"dry_run": dry_run, "experiments": rows})
+    for row in rows:
+        console.print(f"{row['experiment']} v{row['version']}: {row['state']}; {row['forecast']}")
+        if row["state"] == "draft" and row["weak"]:
+            console.print(f"  more than 26 weeks: leadfactory load-experiments --accept-weak {row['experiment']}")
+    console.print("Nothing was written (--dry-run)." if dry_run else f"{len(rows)} versions loaded.")
+    return None
+
+
+def _versions(tx: sa.Connection) -> list[sa.Row[Any]]:
+    """The newest version of each experiment that has a design."""
+    import sqlalchemy as sa
+
+    from leadfactory.d11_experiments.tables import experiments as t
+
+    rows = tx.execute(sa.select(t).where(t.c.design.is_not(None)).order_by(t.c.experiment, t.c.version.desc())).all()
+    return list({row.experiment: row for row in reversed(rows)}.values())
+
+
+def _summary(tx: sa.Connection, row: sa.Row[Any], now: Any) -> dict[str, Any]:
+    import sqlalchemy as sa
+
+    from leadfactory.d11_experiments import definitions, launches
+    from leadfactory.d11_experiments.tables import experiment_readouts as t
+
+    experiment = definitions.stored(row)
+    told = launches.forecast(tx, experiment, now)
+    newest = tx.execute(
+        sa.select(t.c.decision, t.c.winner, t.c.sentence, t.c.read_on)
+        .where(t.c.experiment == row.experiment, t.c.version == row.version)
+        .order_by(t.c.read_on.desc())
+        .limit(1)
+    ).one_or_none()
+    return {
+        "experiment": row.experiment, "version": row.version, "state": row.state, "arms": dict(experiment.arms),
+        "holdout_bp": row.holdout_bp, "metric": experiment.design.metric, "needed": told.needed, "weeks": told.weeks,
+        "weak": told.weak, "forecast": told.sentence(), "accepted_weak_by": row.accepted_weak_by,
+        "decision": newest and newest.decision, "winner": newest and newest.winner,
+        "sentence": newest and newest.sentence, "read_on": newest and newest.read_on,
+    }  # fmt: skip
+
+
+def _plain(arm: Any) -> dict[str, Any]:
+    import dataclasses
+
+    return dataclasses.asdict(arm)
+
+
+def _print(summary: dict[str, Any], newest: Readout) -> None:
+    console.print(f"[bold]{summary['experiment']}[/] v{summary['version']}: {summary['state']}; {summary['forecast']}")
+    table = Table("arm", "exposed", summary["metric"], "rate", "ratio to the control", "e-value")
+    for arm in newest.arms:
+        rate = "–" if arm.rate is None else f"{arm.rate:.2%} ({arm.rate_low:.2%} to {arm.rate_high:.2%})"
+        low = "0" if arm.ratio_low is None else f"{arm.ratio_low:.2f}"
+        high = "?" if arm.ratio_high is None else f"{arm.ratio_high:.2f}"
+        ratio = "–" if arm.ratio is None else f"{arm.ratio:.2f} ({low} to {high})"
+        table.add_row(arm.arm, str(arm.exposed), str(arm.events), rate, ratio, _e_value(arm.log_e))
+    console.print(table)
+    console.print(f"[bold]{newest.decision}[/]: {escape(newest.sentence)}")
+
+
+def _e_value(log_e: float | None) -> str:
+    import math
+
+    return "–" if log_e is None else f"{math.exp(min(log_e, 50)):.3g}"

@@ -1,0 +1,19 @@
+select
+    experiment,
+    version,
+    read_on,
+    arm,
+    exposed,
+    events,
+    rate,
+    rate_low,
+    rate_high,
+    ratio,
+    ratio_low,
+    ratio_high,
+    log_e,
+    srm_log_e,
+    decision,
+    winner,
+    sentence
+from {{ source('lake', 'experiment_readouts') }}

@@ -1,0 +1,62 @@
+"""Counts of an experiment by arm and day, from the ledgers: who was exposed by then, and to whom what had happened by then."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from typing import Any
+
+import sqlalchemy as sa
+
+from leadfactory.d11_experiments.buckets import HOLDOUT
+from leadfactory.d11_experiments.readout import Count
+
+EVENT_AT = {  # metric → when the first event of a business happened, over all its sends of the cohort
+    "opened": "min(o.opened_at)",
+    "clicked": "min(o.clicked_at)",
+    "bounced": "min(o.bounced_at)",
+    "complained": "min(o.complained_at)",
+    "unsubscribed": "min(o.unsubscribed_at)",
+}
+_FIRSTS = ", ".join(f"({at} AT TIME ZONE 'UTC')::date AS {metric}" for metric, at in EVENT_AT.items())
+_COUNTED = ["SELECT arm, exposed AS on_day, 'exposed' AS what, count(*) AS n FROM each_one GROUP BY arm, exposed"] + [
+    f"SELECT arm, greatest({metric}, exposed), '{metric}', count(*) FROM each_one "  # noqa: S608 - constants of this module
+    f"WHERE {metric} IS NOT NULL GROUP BY 1, 2"
+    for metric in EVENT_AT
+]
+_QUERY = sa.text(
+    f"""WITH each_one AS (
+      SELECT a.arm, (a.exposed_at AT TIME ZONE 'UTC')::date AS exposed, {_FIRSTS}
+      FROM experiment_assignments a LEFT JOIN send_outcomes o
+        ON o.business_id = a.business_id AND o.campaign = a.campaign AND o.cohort_on = a.cohort_on
+      WHERE a.experiment = :experiment AND a.version = :version AND a.exposed_at <= :now AND a.arm <> '{HOLDOUT}'
+      GROUP BY a.campaign, a.cohort_on, a.business_id, a.arm, a.exposed_at)
+    {" UNION ALL ".join(_COUNTED)}"""  # noqa: S608 - constants of this module
+)
+
+
+def by_day(tx: sa.Connection, experiment: str, version: int, now: dt.datetime) -> dict[dt.date, dict[str, Count]]:
+    """What was known at the end of each day on which something happened, by arm, cumulated; days in order.
+
+    A business counts once per metric, on the day (UTC) of its first event; the holdout is nobody's arm and left out.
+    """
+    happened: dict[dt.date, dict[str, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
+    for row in tx.execute(_QUERY, {"experiment": experiment, "version": version, "now": now}):
+        happened[row.on_day][row.arm][row.what] = row.n
+    return _cumulated(happened)
+
+
+def _cumulated(happened: dict[dt.date, dict[str, dict[str, int]]]) -> dict[dt.date, dict[str, Count]]:
+    sums: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    days: dict[dt.date, dict[str, Count]] = {}
+    for day in sorted(happened):
+        for arm, counts in happened[day].items():
+            for what, n in counts.items():
+                sums[arm][what] += n
+        days[day] = {arm: _count(figures) for arm, figures in sums.items()}
+    return days
+
+
+def _count(figures: dict[str, int]) -> Count:
+    events: dict[str, Any] = {what: n for what, n in figures.items() if what != "exposed"}
+    return Count(figures.get("exposed", 0), events)

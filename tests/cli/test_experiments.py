@@ -1,0 +1,77 @@
+"""Experiments by command: loaded with what each takes, shown with a picture, refused with a reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import sqlalchemy as sa
+import yaml
+
+from leadfactory.d11_experiments.definitions import PATH
+from leadfactory.d11_experiments.tables import experiments
+from leadfactory.database import Database
+from tests.cli.test_bad_input import leadfactory
+from tests.leads import TUESDAY
+from tests.unit.d11_experiments.test_reading import NAME, happened
+
+
+def test_a_dry_run_says_what_each_takes_and_writes_nothing(
+    database: Database, cli_home: Path, cli_env: dict[str, str]
+) -> None:
+    done = leadfactory("load-experiments", "--dry-run", home=cli_home, **cli_env)
+    assert "needs 15,040 businesses" in done.stdout
+    assert "Nothing was written" in done.stdout
+    with database.begin() as tx:
+        assert tx.scalar(sa.select(sa.func.count()).select_from(experiments)) == 0
+
+
+def test_what_was_loaded_is_shown_with_its_picture(
+    database: Database, cli_home: Path, cli_env: dict[str, str], tmp_path: Path
+) -> None:
+    leadfactory("load-experiments", home=cli_home, **cli_env)
+    happened(database, "plain", exposed=400, clicked=8, on=TUESDAY.replace(hour=1))
+    happened(database, "measured", exposed=400, clicked=10, on=TUESDAY.replace(hour=1))
+    picture = tmp_path / "subject.png"
+    late = {"LEADFACTORY_CLOCK": "2026-11-06T15:00:00+00:00"}
+    done = leadfactory("experiments", "show", NAME, f"--plot={picture}", "--json", home=cli_home, **cli_env, **late)
+    said = json.loads(done.stdout)
+    assert [(arm["arm"], arm["exposed"], arm["events"]) for arm in said["arms"]] == [
+        ("plain", 400, 8),
+        ("measured", 400, 10),
+    ]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_unknown_experiment_is_answered_with_those_that_there_are(
+    database: Database, cli_home: Path, cli_env: dict[str, str]
+) -> None:
+    leadfactory("load-experiments", home=cli_home, **cli_env)
+    done = leadfactory("experiments", "show", "subject_test", home=cli_home, **cli_env)
+    assert done.returncode != 0
+    assert NAME in done.stderr
+
+
+def test_an_edited_version_is_refused_with_the_next_number(
+    database: Database, cli_home: Path, cli_env: dict[str, str], tmp_path: Path
+) -> None:
+    leadfactory("load-experiments", home=cli_home, **cli_env)
+    edited = yaml.safe_load(PATH.read_text())
+    edited["experiments"][NAME]["arms"] = {"measured": 9_000, "plain": 500}
+    file = tmp_path / "experiments.yaml"
+    file.write_text(yaml.safe_dump(edited))
+    done = leadfactory("load-experiments", f"--file={file}", home=cli_home, **cli_env)
+    assert done.returncode != 0
+    assert "give it version 2" in done.stderr
+
+
+def test_a_wrong_file_names_key_and_value(
+    database: Database, cli_home: Path, cli_env: dict[str, str], tmp_path: Path
+) -> None:
+    edited = yaml.safe_load(PATH.read_text())
+    edited["experiments"][NAME]["design"]["base_rate"] = 2
+    file = tmp_path / "experiments.yaml"
+    file.write_text(yaml.safe_dump(edited))
+    done = leadfactory("load-experiments", f"--file={file}", home=cli_home, **cli_env)
+    assert done.returncode != 0
+    assert "base_rate = 2" in done.stderr
