@@ -17,7 +17,7 @@ from tests.careless.world import MAILED_AT, NOW, World, changed, set_clock
 
 OLD = CampaignDay("restaurant-old", MAILED_AT.date())
 SEED = 20261105
-UNPARTITIONED = {"lake_export", "webhook_drain"}
+UNPARTITIONED = {"experiment_readouts", "lake_export", "webhook_drain"}
 TOLD_BY_SENSORS = "run_outcomes"  # one row for every run, which is what a click is
 
 
@@ -58,6 +58,7 @@ def mailed(world: World, instance: dg.DagsterInstance) -> World:
         campaigns.configure(tx, OLD.campaign, sender_name="Bea Ortiz")
     click(instance, "email_sends")
     click(instance, "email_events")
+    click(instance, "experiment_readouts")
     click(instance, "lake_export")
     set_clock(NOW)
     with world.db.begin() as tx:
