@@ -213,7 +213,7 @@ def _worst(lead: Lead, rules: RevenueConfig) -> dict[Group, tuple[int, str]]:
         group = rules.groups.get(each.category)
         if group is not None:
             found[group] = max(found.get(group, (0, "")), (each.severity, each.source))
-    return found
+    return dict(sorted(found.items()))  # sums of fractions depend on their order, findings must not
 
 
 def _confidence(worst: Mapping[Group, tuple[int, str]], rules: RevenueConfig) -> float:
