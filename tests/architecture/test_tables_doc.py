@@ -35,11 +35,16 @@ def page() -> list[Told]:
 
 
 def declared_modes() -> dict[str, str]:
-    """Asset → write mode, as the wiring declares them in its source: the decorator's second argument."""
+    """Asset → write mode, as the wiring declares them in its source: the decorator's second argument, or the tag of those
+    without partitions that show a table."""
     found = {}
+    tables = {table.name for table in metadata.sorted_tables}
     for path in sorted((ROOT / "leadfactory_assets").glob("d*.py")):
         for match in re.finditer(r'@cohort_asset\(\s*"\w+",\s*"(\w+)".*?\ndef (\w+)\(', path.read_text(), re.DOTALL):
             found[match[2]] = match[1]
+        for match in re.finditer(r'@dg\.asset\(.*?WRITE_TAG: "(\w+)".*?\ndef (\w+)\(', path.read_text(), re.DOTALL):
+            if match[2] in tables:
+                found[match[2]] = match[1]
     return found
 
 
