@@ -27,7 +27,7 @@ from tests.times.stores import PARTS, Stores, found
 
 pytestmark = pytest.mark.timeout(600)
 UNIT = CampaignDay("restaurant-mailed", MAILED_AT.date())
-LEADS = 12
+LEADS = 24
 LATER = {"25 hours": dt.timedelta(hours=25), "31 days": dt.timedelta(days=31)}
 UNREAD = CampaignDay("restaurant-unread", MAILED_AT.date())  # measured on its day; scored and drafted later
 PLANTED = {
