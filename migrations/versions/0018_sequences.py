@@ -1,7 +1,7 @@
 """Conversations that ended, so that no follow-up is sent to who answered.
 
-Revision ID: 0017_sequences
-Revises: 0016_experiments
+Revision ID: 0018_sequences
+Revises: 0017_price_book
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0017_sequences"
-down_revision = "0016_experiments"
+revision = "0018_sequences"
+down_revision = "0017_price_book"
 branch_labels = None
 depends_on = None
 
