@@ -26,6 +26,7 @@ WITHHELD = {
     "business_merges": "UPDATE, DELETE",  # append-only
     "suppressions": "DELETE",  # nobody is un-suppressed by a bug
     "audit_log": "UPDATE, DELETE",  # append-only
+    "price_book": "UPDATE, DELETE",  # what a business was told holds for life
     "alembic_version": "INSERT, UPDATE, DELETE",
 }
 
