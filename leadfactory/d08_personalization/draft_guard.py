@@ -183,7 +183,11 @@ def _said(mail: Mail, plain: str, content: Content, terms: Terms, every: Sequenc
     if claim:
         yield Problem("absolute_claim", claim[0])
     avoid = config().tone_of(content.vertical).avoid
-    avoided = avoid and guard.matches(avoid).search(folded)
+    catalogue = [text for fact in (*content.told, *every) for text in (fact.says, fact.why, fact.fix)]
+    own = (
+        guard.without(" ".join(plain.split()), catalogue) if avoid else ""
+    )  # the catalogue speaks to every vertical alike
+    avoided = avoid and guard.matches(avoid).search(own.casefold())
     if avoided:
         yield Problem("avoided_word", avoided[0])
     score = words.spam(plain) + words.punctuation_weights.get("long_subject", 0) * (len(mail.subject) > 60)

@@ -136,13 +136,19 @@ class LettersConfig(_Strict):
     def _whole(self) -> LettersConfig:
         default = self.tones.get("default")
         if default is None or not all(getattr(default.subjects, arm) for arm in SubjectsByArm.model_fields):
-            raise ValueError("tones.default needs subjects for measured, plain, follow_up and last: others fall back to it")
+            raise ValueError(
+                "tones.default needs subjects for measured, plain, follow_up and last: others fall back to it"
+            )
         _check(self.footer, ("sender", "postal_address", "domain"))
         for unit, hook in self.subject_hooks.items():
             if "{measured}" not in hook:
                 raise ValueError(f"subject_hooks.{unit}={hook!r} does not say {{measured}}: it is what the hook is for")
         for vertical, tone in self.tones.items():
             for arm, pattern in tone.subjects.every():
+                if ("{hook}" in pattern) != (arm == "measured"):
+                    raise ValueError(
+                        f"tones.{vertical}.subjects.{arm}={pattern!r}: {{hook}} belongs to the patterns of measured alone"
+                    )
                 avoided = tone.avoid and guard.matches(tone.avoid).search(pattern.casefold())
                 if avoided:
                     raise ValueError(
@@ -150,7 +156,9 @@ class LettersConfig(_Strict):
                     )
         for arm, pattern in ((a, p) for t in self.tones.values() for a, p in t.subjects.every()):
             if ("{hook}" in pattern) != (arm == "measured"):
-                raise ValueError(f"subjects.{arm}={pattern!r}: {{hook}} belongs to the patterns of measured, and to them only")
+                raise ValueError(
+                    f"subjects.{arm}={pattern!r}: {{hook}} belongs to the patterns of measured, and to them only"
+                )
         return self
 
     def tone_of(self, vertical: str) -> Tone:
