@@ -1,4 +1,4 @@
-"""Writes the next letter of each conversation whose last one was accepted: shorter, with a finding that was not told yet.
+"""Writes the next letter of each running conversation when it is due: shorter, with a finding that was not told yet.
 
 Follow-ups are worded by the rules alone, so that a run that sends calls no other vendor. They say what was measured before the
 first letter, and refer to it by its day.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,23 +27,32 @@ from leadfactory.d08_personalization.contents import Content, Earlier, choose_ne
 from leadfactory.d08_personalization.store import Lead
 from leadfactory.d08_personalization.tables import email_drafts
 from leadfactory.d08_personalization.writing import Writer
-from leadfactory.d09_delivery.tables import email_sends
+from leadfactory.d09_delivery.tables import email_sends, sequence_stops
 from leadfactory.tokens import Tokens
+
+Delays = Sequence[dt.timedelta]
 
 
 def write_due(
-    tx: sa.Connection, tokens: Tokens, public_url: str, unit: CampaignDay | None, now: dt.datetime, *, last_step: int
+    tx: sa.Connection, tokens: Tokens, public_url: str, unit: CampaignDay | None, now: dt.datetime, delays: Delays
 ) -> int:
-    """Drafts the letter after each accepted one of ``unit`` (or of all) that has none yet, up to ``last_step``; how many are new.
+    """Drafts each follow-up of ``unit`` (or of all) that is due by now and not written yet; how many are new.
 
-    Who ended the conversation is left out by whoever plans and claims; a draft that is never planned costs nothing.
+    ``delays`` has one entry for each follow-up: how long after the letter before it was claimed it is due.
     """
     due: dict[CampaignDay, list[Any]] = defaultdict(list)
-    for row in tx.execute(_due(unit, now, last_step)):
+    for row in tx.execute(_due(unit, now, delays)) if delays else ():
         due[CampaignDay(row.campaign, row.cohort_on)].append(row)
     for day, rows in due.items():
-        _write(tx, day, rows, Writer(day, tokens, public_url), last_step, now)
+        _write(tx, day, rows, Writer(day, tokens, public_url), 1 + len(delays), now)
     return sum(map(len, due.values()))
+
+
+def count_due(tx: sa.Connection, now: dt.datetime, delays: Delays) -> int:
+    """How many follow-ups are due and not written."""
+    if not delays:
+        return 0
+    return tx.scalar(sa.select(sa.func.count()).select_from(_due(None, now, delays).order_by(None).subquery())) or 0
 
 
 def _write(
@@ -82,10 +92,10 @@ def _content(row: Any, facts: list[Fact], told: tuple[uuid.UUID, ...], vertical:
     )
 
 
-def _due(unit: CampaignDay | None, now: dt.datetime, last_step: int) -> sa.Select[Any]:
-    """Accepted sends without a draft of the next step, with what the letter needs, while their audit may be mailed from."""
+def _due(unit: CampaignDay | None, now: dt.datetime, delays: Delays) -> sa.Select[Any]:
+    """Accepted sends of running conversations whose next letter is due and unwritten, while their audit may be mailed from."""
     s, first, e, a, d = email_sends, email_sends.alias("first"), enriched_businesses, site_audits, email_drafts
-    keys = ("campaign", "cohort_on", "business_id")
+    x, keys = sequence_stops, ("campaign", "cohort_on", "business_id")
     query = (
         sa.select(
             *(s.c[key] for key in keys),
@@ -101,11 +111,12 @@ def _due(unit: CampaignDay | None, now: dt.datetime, last_step: int) -> sa.Selec
         .join(a, sa.and_(*(a.c[key] == s.c[key] for key in keys)))
         .where(
             s.c.state == "accepted",
-            s.c.step < last_step,
+            sa.or_(*(sa.and_(s.c.step == n, s.c.claimed_at <= now - delay) for n, delay in enumerate(delays, start=1))),
             first.c.claimed_at.is_not(None),
             a.c.status == "ok",
             a.c.expires_at > now,
             ~sa.exists().where(*(d.c[key] == s.c[key] for key in keys), d.c.step == s.c.step + 1),
+            ~sa.exists().where(x.c.campaign == s.c.campaign, x.c.business_id == s.c.business_id),
         )
         .order_by(s.c.campaign, s.c.cohort_on, s.c.business_id, s.c.step)
     )
