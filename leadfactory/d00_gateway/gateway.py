@@ -18,7 +18,7 @@ from leadfactory.clock import Clock
 from leadfactory.d00_gateway import redaction
 from leadfactory.d00_gateway.cache import Flights
 from leadfactory.d00_gateway.policies import Policies
-from leadfactory.d00_gateway.scope import BUSINESS, SCOPE, SPEC, CallScope, CallSpec
+from leadfactory.d00_gateway.scope import BUSINESS, SCOPE, SPEC, CallScope, CallSpec, within
 from leadfactory.database import Database
 from leadfactory.settings import Settings
 
@@ -87,11 +87,10 @@ class Gateway:
             async with bound.ready:
                 await bound.writer.open()
             scope = CallScope(unit=unit, asset=asset, outer=SCOPE.get())
-            token = SCOPE.set(scope)
             try:
-                yield scope
+                with within(SCOPE, scope):
+                    yield scope
             finally:
-                SCOPE.reset(token)
                 await asyncio.shield(bound.writer.flush())
         finally:
             bound.users -= 1
@@ -104,20 +103,14 @@ class Gateway:
     @contextlib.contextmanager
     def about(self, business_id: UUID) -> Iterator[None]:
         """Attributes the calls inside to a business, whose lead budget then bounds them."""
-        token = BUSINESS.set(business_id)
-        try:
+        with within(BUSINESS, business_id):
             yield
-        finally:
-            BUSINESS.reset(token)
 
     @contextlib.contextmanager
     def calling(self, spec: CallSpec) -> Iterator[None]:
         """Describes the one call made inside, be it through httpx or through an SDK."""
-        token = SPEC.set(spec)
-        try:
+        with within(SPEC, spec):
             yield
-        finally:
-            SPEC.reset(token)
 
     def http(self, vendor: str, *, wire: Callable[[], httpx.AsyncBaseTransport] | None = None) -> httpx.AsyncClient:
         """The client of the running loop for ``vendor``; every request of it needs a ``calling(spec)`` around it.

@@ -5,17 +5,21 @@ Context variables, because an SDK's frames lie between the client that knows and
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import dataclasses
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 from uuid import UUID
 
 import httpx
 
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.d00_gateway.errors import VendorError
+
+Value = TypeVar("Value")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,3 +87,21 @@ class CallScope:
 SCOPE: contextvars.ContextVar[CallScope | None] = contextvars.ContextVar("call_scope", default=None)
 BUSINESS: contextvars.ContextVar[UUID | None] = contextvars.ContextVar("business_id", default=None)
 SPEC: contextvars.ContextVar[CallSpec | None] = contextvars.ContextVar("call_spec", default=None)
+
+
+@contextlib.contextmanager
+def within(variable: contextvars.ContextVar[Value], value: Value) -> Iterator[None]:
+    """``variable`` holds ``value`` inside the block.
+
+    A coroutine whose event loop is gone is closed where the collector finds it, in another context: the one that held the value
+    went with its task, so nothing is put back there.
+    """
+    token = variable.set(value)
+    try:
+        yield
+    except GeneratorExit:
+        raise
+    except BaseException:
+        variable.reset(token)
+        raise
+    variable.reset(token)

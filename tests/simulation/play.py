@@ -101,15 +101,21 @@ def play(world: World, seed: int, *, tell: bool = False) -> list[str]:
         try:
             teller.take(step)
         except Exception as error:  # noqa: BLE001 - a stage may give up on a fault, never on its own
-            told.append(f"step {number} ({step}) raised {error.__class__.__name__}: {str(error)[:300]}")
+            told.append(f"step {number} ({step}) raised {_said(error)}")
         told += [f"step {number} ({step}): {problem}" for problem in teller.broken()]
         if told:
             return told
     try:
         teller.end(first)
     except Exception as error:  # noqa: BLE001 - told like every other break
-        return [f"the end raised {error.__class__.__name__}: {str(error)[:300]}"]
+        return [f"the end raised {_said(error)}"]
     return [f"at the end: {problem}" for problem in (*teller.broken(), *teller.unsettled())]
+
+
+def _said(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{error.__class__.__name__}: {str(error)[:300]}"
 
 
 class Teller:

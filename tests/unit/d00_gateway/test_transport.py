@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import datetime as dt
+import types
 import uuid
 
 import httpx
@@ -13,6 +15,7 @@ import sqlalchemy as sa
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.d00_gateway import tables
 from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
+from leadfactory.d00_gateway.scope import BUSINESS
 from leadfactory.d00_gateway.transport import CallSpec
 
 UNIT = CampaignDay("restaurant-nyc", dt.date(2026, 10, 6))
@@ -46,6 +49,32 @@ async def test_an_answer_leaves_one_settled_row_with_its_cost(gateway_of, vendor
     assert (row.campaign, row.cohort_on, row.asset) == (UNIT.campaign, UNIT.day, "sourced_businesses")
     assert (row.business_id, row.occurred_on) == (business, dt.date(2026, 10, 6))
     assert (scope.calls, scope.spend_microusd, dict(scope.by_vendor)) == (1, 5000, {"yelp": 1})
+
+
+def test_a_call_whose_loop_died_is_collected_without_a_word(gateway_of):
+    gateway, before = gateway_of(), BUSINESS.get()
+
+    @types.coroutine
+    def never():
+        yield
+
+    async def work():
+        with gateway.about(uuid.uuid4()), gateway.calling(SPEC):
+            await never()
+
+    left = work()
+    contextvars.Context().run(left.send, None)
+    left.close()  # as the collector does, in whatever context it runs
+    assert BUSINESS.get() is before
+
+
+def test_what_a_call_is_about_is_put_back_whatever_it_raises(gateway_of):
+    gateway, outer = gateway_of(), uuid.uuid4()
+    with gateway.about(outer):
+        with pytest.raises(KeyboardInterrupt), gateway.about(uuid.uuid4()):
+            raise KeyboardInterrupt
+        assert BUSINESS.get() == outer
+    assert BUSINESS.get() is None
 
 
 async def test_the_row_is_committed_before_the_request_arrives(gateway_of, vendor, ledger_of):
