@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import uuid
 
-PURPOSES = {"report": b"r", "unsubscribe": b"u"}
+PURPOSES = {"landing": b"a", "recipient": b"p", "report": b"r", "unsubscribe": b"u"}
 _VERSION = b"\x01"
 _MAC = 16
 
