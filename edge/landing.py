@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -16,22 +16,32 @@ from leadfactory.tokens import TokenError
 if TYPE_CHECKING:
     from edge.app import Desk
 
-_STATUS = {"unknown": 404, "stopped": 410, "expired": 410}
+
+CHECKOUT = "/a/{token}/checkout"  # the page asks for an order by reply where nothing takes payments
 
 
 async def show(request: Request) -> Response:
     """The offer; a link that is cut or forged is 404, one whose offer is over is 410 and says why."""
     desk: Desk = request.app.state.desk
-    return await run_in_threadpool(_show, desk, request.path_params["token"])
+    sells = any(getattr(route, "path", "") == CHECKOUT for route in request.app.routes)
+    return await run_in_threadpool(_show, desk, request.path_params["token"], sells)
 
 
-def _show(desk: Desk, token: str) -> Response:
+def _show(desk: Desk, token: str, sells: bool) -> Response:
     found = _find(desk, token)
     if found == "unknown":
         return page("not_found", status=404)
     if not isinstance(found, Offer):
-        return page("offer_closed", status=_STATUS[found], why=found, **_links(desk, token))
-    return page("landing", offer=found, teaser=found.teaser, token=token, rules=config().landing, **_links(desk, token))
+        return page("offer_closed", status=410, why=found, **_links(desk, token))
+    return page(
+        "landing",
+        offer=found,
+        teaser=found.teaser,
+        token=token,
+        sells=sells,
+        rules=config().landing,
+        **_links(desk, token),
+    )
 
 
 def _find(desk: Desk, token: str) -> Offer | Closed:
@@ -43,7 +53,7 @@ def _find(desk: Desk, token: str) -> Offer | Closed:
         return offer(tx, send_id, desk.clock.now())
 
 
-def _links(desk: Desk, token: str) -> dict[str, str]:
+def _links(desk: Desk, token: str) -> dict[str, Any]:
     """The links of a recipient's own pages; each bears a token of its own purpose."""
     send_id = desk.tokens.read("landing", token)
     mine = desk.tokens.sign("recipient", send_id)

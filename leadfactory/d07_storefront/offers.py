@@ -15,8 +15,9 @@ from leadfactory.d07_storefront.pages_config import config
 from leadfactory.d07_storefront.price_book import Price, price_for
 from leadfactory.d07_storefront.teasers import Teaser, teaser
 from leadfactory.d09_delivery.tables import email_sends, suppressions
+from leadfactory.erasure import requests
 
-Closed = Literal["unknown", "stopped", "expired"]
+Closed = Literal["unknown", "stopped", "erased", "expired"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,12 +34,16 @@ class Offer:
 def offer(tx: sa.Connection, send_id: uuid.UUID, now: dt.datetime) -> Offer | Closed:
     """The offer of the letter ``send_id``, or why it is closed. A letter has told its price, so this writes nothing.
 
-    ``unknown``: no such letter. ``stopped``: the business asked to be left alone. ``expired``: nothing measured, or too long ago.
+    ``unknown``: no such letter. ``erased``: its recipient was forgotten. ``stopped``: the business asked to be left alone. ``expired``: nothing measured, or too long ago.
     """
     s = email_sends
-    row = tx.execute(sa.select(s.c.campaign, s.c.cohort_on, s.c.business_id).where(s.c.send_id == send_id)).one_or_none()
+    row = tx.execute(
+        sa.select(s.c.campaign, s.c.cohort_on, s.c.business_id, s.c.address_hmac).where(s.c.send_id == send_id)
+    ).one_or_none()
     if row is None:
         return "unknown"
+    if requests.is_erased(tx, row.address_hmac):
+        return "erased"
     if _stopped(tx, row.business_id):
         return "stopped"
     unit = CampaignDay(row.campaign, row.cohort_on)

@@ -19,6 +19,11 @@ from leadfactory.d07_storefront.pages_config import config
 from leadfactory.vendor_terms import VendorTerms
 
 _NAME_MOST = 80
+_BRIGHT = {
+    charts.GOOD: "#4cc79a",
+    charts.FAIR: "#f0b04a",
+    charts.POOR: "#f0736b",
+}  # on the dark ground, as on the report's cover
 _BY_RULE = "reckoned by config/reports.yaml from audit_findings.severity"
 
 
@@ -75,7 +80,9 @@ def teaser(given: ReportInput, terms: VendorTerms | None = None) -> Teaser:
         score=result.score,
         letter=result.grade.letter,
         means=result.grade.means,
-        ring=charts.ring(result.score, result.grade.letter, f"{score} / {hundred}", said, colour=colour),
+        ring=charts.ring(
+            result.score, result.grade.letter, f"{score} / {hundred}", said, colour=_BRIGHT[colour], dark=True
+        ),
         total=len(result.findings),
         serious=sum(each.severity >= 3 for each in result.findings),
         quick=sum(grading.is_quick(each) for each in result.findings),
@@ -90,7 +97,9 @@ def name_of(site: Site, terms: VendorTerms) -> str:
     """The business by the name that its own website publishes, else by its domain; without what could disturb a line."""
     if not terms.field("website", "published_fields").mail:
         return site.domain
-    plain = "".join(" " if c.isspace() else c for c in site.own_name or "" if unicodedata.category(c)[0] != "C" or c.isspace())
+    plain = "".join(
+        " " if c.isspace() else c for c in site.own_name or "" if unicodedata.category(c)[0] != "C" or c.isspace()
+    )
     name = " ".join(plain.split())
     return (name if len(name) <= _NAME_MOST else name[: _NAME_MOST - 1] + "…") or site.domain
 
