@@ -36,7 +36,7 @@ log_parameter_max_length_on_error = 0
 log_error_verbosity = 'terse'
 """
 # For tests: what they wrote may die with the machine, but not with the server.
-FAST = "fsync = off\nfull_page_writes = off\n"
+FAST = "fsync = off\nfull_page_writes = off\nscram_iterations = 1\n"
 
 
 class EmbeddedPostgresError(RuntimeError):
