@@ -66,6 +66,7 @@ class PriceBook(_Strict):
     as_of: dt.date
     currency: str
     prices: dict[str, pydantic.PositiveInt]
+    arms: dict[str, dict[str, pydantic.PositiveInt]] = {}
 
     def shown(self, product: str) -> str:
         """A price for people: $199, or $199.50."""

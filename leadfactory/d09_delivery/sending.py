@@ -112,7 +112,7 @@ async def _run(
         after = states(tx, unit)
         units = [unit] if unit is not None else sorted(active(before, after) | set(sender.tallies))
         for each_unit in units:
-            settling.end_mailing(tx, each_unit)
+            settling.end_mailing(tx, each_unit, clock.now())
     waiting = {send_id: (of, stopped.get(send_id, gate)) for send_id, (of, gate) in waiting.items()}
     seconds = time.monotonic() - began
     return [
