@@ -168,7 +168,7 @@ def test_a_target_that_was_searched_today_is_not_called_untried(seeded):
     with seeded.begin() as tx:
         target = tx.scalar(sa.select(targets.c.target_id).where(targets.c.place == "10001"))
         tx.execute(sa.insert(target_parts).values(
-            part_id=uuid.uuid4(), target_id=target, position=0, yelp_categories="restaurants", next_offset=50, told_total=180, created_at=NOW))  # fmt: skip
+            part_id=uuid.uuid4(), target_id=target, position=0, yelp_categories="restaurants", next_offset=50, created_at=NOW))  # fmt: skip
     (day,) = preview(seeded, NYC).days
     assert {each["target"]: each["tried"] for each in previewing._day_figures(day)["targets"]} == {
         "10001": True,
