@@ -246,7 +246,7 @@ def _placed(
     numbers: frozenset[str], span: tuple[int, int] | None, words: list[str], unit: str | None, place: tuple[str | None, str | None, str | None]
 ) -> Door:  # fmt: skip
     known = rules()
-    if not _alias_beginnings().isdisjoint(words):
+    if not known.alias_beginnings.isdisjoint(words):
         words = _aliases().sub(lambda found: known.street_aliases[found[0]], " ".join(words)).split()
     own: list[str] = []
     kinds: set[str] = set()
@@ -277,12 +277,6 @@ def _aliases() -> re.Pattern[str]:
     """Finds every street name that is also written in another way, the longest first."""
     said = sorted(rules().street_aliases, key=len, reverse=True)
     return re.compile(rf"(?:^|(?<= ))(?:{'|'.join(map(re.escape, said))})(?=$| )")
-
-
-@functools.lru_cache(maxsize=1)
-def _alias_beginnings() -> frozenset[str]:
-    """The first words of those street names: without one of them there is nothing to look for."""
-    return frozenset(said.split(" ", 1)[0] for said in rules().street_aliases)
 
 
 def _ends_here(words: list[str], position: int) -> bool:
