@@ -12,16 +12,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from edge import health, unsubscribe, webhooks
-from edge.headers import SecurityHeaders
+from edge import health, inbound, unsubscribe, webhooks
+from edge.headers import HOSTED_CHECKOUT, SecurityHeaders
 from edge.pages import page
 from leadfactory.clock import Clock
 from leadfactory.d09_delivery import suppression
 from leadfactory.database import Database, DatabaseUnavailable
 from leadfactory.inbox.receiving import Receiver
+from leadfactory.inbox.replies import Replies
 from leadfactory.keyed_hashes import KeyedHashes
 from leadfactory.settings import Settings
 from leadfactory.tokens import Tokens
+
+FOOTER = ("terms", "privacy", "refunds", "contact", "imprint")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Desk:
     clock: Clock
     tokens: Tokens
     receiver: Receiver
+    replies: Replies
     public_url: str
 
 
@@ -44,11 +48,13 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
     own = db is None
     database = db or Database.from_settings(settings)
     clock = settings.clock
+    receiver = Receiver(database, settings, clock, wall)
     desk = Desk(
         database,
         clock,
         Tokens(settings.signing_keys.get_secret_value()),
-        Receiver(database, settings, clock, wall),
+        receiver,
+        Replies(database, settings, clock, receiver, wall),
         settings.public_url,
     )
 
@@ -66,17 +72,29 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
             Route("/health", health.health, methods=["GET"]),
             Route("/webhooks/sendgrid", webhooks.sendgrid, methods=["POST"]),
             Route("/webhooks/stripe", webhooks.stripe, methods=["POST"]),
+            Route("/webhooks/inbound", inbound.Inbound().take, methods=["POST"]),
             Route("/u/{token}", unsubscribe.show, methods=["GET"]),
             Route("/u/{token}", unsubscribe.act, methods=["POST"]),
             Route("/u/{token}/not-me", unsubscribe.not_me, methods=["POST"]),
+            *(Route(f"/{name}", footer, methods=["GET"]) for name in FOOTER),
             Route("/robots.txt", robots, methods=["GET"]),
         ],
-        middleware=[Middleware(SecurityHeaders)],
+        middleware=[Middleware(SecurityHeaders, checkout=_checkout(settings))],
         exception_handlers={404: _not_found, DatabaseUnavailable: _unavailable},
         lifespan=lifespan,
     )
     app.state.desk = desk
     return app
+
+
+def _checkout(settings: Settings) -> str:
+    """The origin of the hosted payment page: Stripe's, or the sandbox's where payments are simulated."""
+    return settings.sandbox_url if settings.stripe_base_url.startswith(settings.sandbox_url) else HOSTED_CHECKOUT
+
+
+async def footer(request: Request) -> Response:
+    """Who sells and on which terms: the pages that every other page's foot names."""
+    return page(request.url.path.removeprefix("/"))
 
 
 async def robots(request: Request) -> Response:

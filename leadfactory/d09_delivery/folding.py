@@ -19,8 +19,8 @@ from sqlalchemy.dialects.postgresql import insert
 from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
-from leadfactory.d09_delivery import states
-from leadfactory.d09_delivery.mail_events import KINDS, MailEvent, fold
+from leadfactory.d09_delivery import sequences, states
+from leadfactory.d09_delivery.mail_events import KINDS, MailEvent, Outcome, fold
 from leadfactory.d09_delivery.tables import email_events, email_sends, send_outcomes
 from leadfactory.database import Database
 from leadfactory.inbox.rules import rules
@@ -80,7 +80,7 @@ def _drain_batch(tx: sa.Connection, now: dt.datetime, done: Drained) -> int:
     if events:
         tx.execute(insert(email_events).on_conflict_do_nothing(), events)
     touched = {event["send_id"] for event in events}
-    fold_sends(tx, touched)
+    fold_sends(tx, touched, now)
     done.settled += len(settle_by_evidence(tx, touched, now))
     for outcome, ids in outcomes.items():
         reason = "no send of ours" if outcome == "unmatched" else "a kind that nothing reads" if outcome == "kept" else None  # fmt: skip
@@ -91,8 +91,11 @@ def _drain_batch(tx: sa.Connection, now: dt.datetime, done: Drained) -> int:
     return len(rows)
 
 
-def fold_sends(tx: sa.Connection, send_ids: Collection[uuid.UUID]) -> int:
-    """Folds all stored events of these sends into their outcomes; how many. The caller folds alone."""
+def fold_sends(tx: sa.Connection, send_ids: Collection[uuid.UUID], now: dt.datetime) -> int:
+    """Folds all stored events of these sends into their outcomes; how many. The caller folds alone.
+
+    A click by a person, a bounce, a complaint or an unsubscribe ends the conversation.
+    """
     if not send_ids:
         return 0
     e = email_events
@@ -100,9 +103,12 @@ def fold_sends(tx: sa.Connection, send_ids: Collection[uuid.UUID]) -> int:
     for row in tx.execute(sa.select(e).where(e.c.send_id.in_(send_ids))):
         by_send[row.send_id].append(row)
     results, marks = [], []
+    ends: dict[uuid.UUID, sequences.Reason] = {}
     for send_id, rows in by_send.items():
         outcome = fold((_of_row(row) for row in rows), rules().bots)
         own = {name: getattr(rows[0], name) for name in ("campaign", "cohort_on", "business_id")}
+        if (told := _ends(outcome)) is not None:
+            ends[send_id] = told
         results.append({"send_id": send_id, **own, **outcome.columns()})
         marks += [
             {"id": row.event_id, "why": outcome.bots.get(row.event_id)}
@@ -120,6 +126,7 @@ def fold_sends(tx: sa.Connection, send_ids: Collection[uuid.UUID]) -> int:
             ),
             results,
         )
+    sequences.stop_each(tx, ends, now)
     latest: dict[CampaignDay, dt.datetime] = {}
     for row in (row for rows in by_send.values() for row in rows):
         unit = CampaignDay(row.campaign, row.cohort_on)
@@ -135,7 +142,7 @@ def refold(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> tuple[int,
     e = email_events
     _one_at_a_time(tx)
     ids = set(tx.scalars(sa.select(e.c.send_id).where(e.c.campaign == unit.campaign, e.c.cohort_on == unit.day)))
-    sends = fold_sends(tx, ids)
+    sends = fold_sends(tx, ids, now)
     settle_by_evidence(tx, ids, now)
     count = sa.select(sa.func.count()).where(e.c.campaign == unit.campaign, e.c.cohort_on == unit.day)
     return int(tx.scalar(count) or 0), sends
@@ -220,6 +227,17 @@ def _event(row: Any, send: Any) -> dict[str, Any]:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _ends(outcome: Outcome) -> sequences.Reason | None:
+    """Why the conversation is over, the strongest reason first; only what no later event takes back."""
+    if outcome.complained_at is not None:
+        return "complaint"
+    if outcome.unsubscribed_at is not None:
+        return "unsubscribe"
+    if outcome.delivery == "bounced":
+        return "bounce"
+    return None if outcome.clicked_at is None else "click"
 
 
 def _of_row(row: Any) -> MailEvent:

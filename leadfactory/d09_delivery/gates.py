@@ -47,6 +47,8 @@ GATES: tuple[Gate, ...] = (
         WHERE x.kind = 'domain' AND x.subject_hmac IN (s.domain_hmac, e.site_domain_hmac))"""),
     Gate("suppressed_business", "refused", """NOT EXISTS (SELECT 1 FROM suppressions x
         WHERE x.kind = 'business' AND x.subject_hmac = uuid_send(s.business_id))"""),
+    Gate("sequence_stopped", "refused", """s.step = 1 OR NOT EXISTS (SELECT 1 FROM sequence_stops x
+        WHERE (x.campaign, x.business_id) = (s.campaign, s.business_id))"""),
     Gate("excluded", "refused", "NOT " + exclusions.HOLDS.format(subjects=EXCLUDABLE)),
     Gate("merged_away", "refused", """NOT EXISTS (SELECT 1 FROM business_merges m WHERE m.merged_id = s.business_id AND m.kind = 'merge'
         AND NOT EXISTS (SELECT 1 FROM business_merges n WHERE n.merge_id > m.merge_id AND n.kind = 'unmerge'

@@ -10,6 +10,7 @@ from html import escape
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.d00_gateway.sendgrid import Mail
 from leadfactory.d08_personalization.draft_guard import content_hash
+from leadfactory.d09_delivery.identity import send_id
 from leadfactory.d09_delivery.slots import Conversation
 from leadfactory.tokens import Tokens
 
@@ -40,7 +41,8 @@ class Letter:
     @property
     def conversation(self) -> Conversation:
         """The slots it wants."""
-        return Conversation(self.send_id, self.unit.campaign, self.address_hmac, self.domain_hmac)
+        first = send_id(self.unit.campaign, self.business_id, 1)
+        return Conversation(self.send_id, self.unit.campaign, self.address_hmac, self.domain_hmac, first)
 
 
 def unsubscribe_url(public_url: str, tokens: Tokens, send_id: uuid.UUID) -> str:

@@ -1,4 +1,7 @@
-"""Plans the sends of what is drafted: one row per business, campaign and step. Idempotent; sends nothing."""
+"""Plans the sends of what is drafted: one row per business, campaign and step. Idempotent; sends nothing.
+
+A follow-up is planned as soon as the step before it was accepted and nobody has ended the conversation.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,11 @@ from leadfactory.d03_assessment.tables import site_audits
 from leadfactory.d04_enrichment.tables import enriched_businesses
 from leadfactory.d05_scoring.tables import lead_scores
 from leadfactory.d08_personalization.store import newest_drafts
-from leadfactory.d09_delivery import states, suppression
+from leadfactory.d09_delivery import sequences, states, suppression
 from leadfactory.d09_delivery.identity import send_id
 from leadfactory.d09_delivery.policy import policy
 from leadfactory.d09_delivery.records import ROW_RULES
-from leadfactory.d09_delivery.tables import email_sends
+from leadfactory.d09_delivery.tables import email_sends, sequence_stops
 from leadfactory.keyed_hashes import KeyedHashes
 from leadfactory.quality import rows as row_rules
 
@@ -52,7 +55,10 @@ def plan_sends(tx: sa.Connection, unit: CampaignDay | None, now: dt.datetime, ha
 
 
 def plannable(unit: CampaignDay | None, now: dt.datetime) -> sa.Select[Any]:
-    """Drafts that may be planned: of a launched campaign and a lead that still qualifies, no send yet, the audit fresh."""
+    """Drafts that may be planned: of a launched campaign and a lead that still qualifies, no send yet, the audit fresh.
+
+    A follow-up only after the step before it was accepted, of a conversation that nobody ended.
+    """
     d, e, c, a = newest_drafts(unit), enriched_businesses, campaigns, site_audits
     keys = ("campaign", "cohort_on", "business_id")
     newest_score = (
@@ -67,6 +73,8 @@ def plannable(unit: CampaignDay | None, now: dt.datetime) -> sa.Select[Any]:
         email_sends.c.campaign == d.c.campaign,
         email_sends.c.step == d.c.step,
     )
+    before, x = email_sends.alias("before"), sequence_stops
+    stopped = sa.exists().where(x.c.campaign == d.c.campaign, x.c.business_id == d.c.business_id)
     return (
         sa.select(
             d.c.campaign,
@@ -77,11 +85,23 @@ def plannable(unit: CampaignDay | None, now: dt.datetime) -> sa.Select[Any]:
             e.c.contact_email,
             e.c.timezone,
             c.c.sender_email,
+            before.c.claimed_at.label("after"),
         )
         .join(e, sa.and_(*(e.c[key] == d.c[key] for key in keys)))
         .join(a, sa.and_(*(a.c[key] == d.c[key] for key in keys)))
         .join(c, c.c.campaign == d.c.campaign)
+        .outerjoin(
+            before,
+            sa.and_(
+                before.c.business_id == d.c.business_id,
+                before.c.campaign == d.c.campaign,
+                before.c.step == d.c.step - 1,
+                before.c.state == "accepted",
+            ),
+        )
         .where(
+            d.c.step <= policy().last_step,
+            sa.or_(d.c.step == sequences.FIRST, sa.and_(before.c.send_id.is_not(None), ~stopped)),
             d.c.status == "drafted",
             a.c.status == "ok",
             a.c.expires_at > now,
@@ -93,7 +113,7 @@ def plannable(unit: CampaignDay | None, now: dt.datetime) -> sa.Select[Any]:
             newest_score,
             ~sent,
         )
-        .order_by(d.c.campaign, d.c.cohort_on, d.c.business_id)
+        .order_by(d.c.campaign, d.c.cohort_on, d.c.business_id, d.c.step)
     )
 
 
@@ -112,6 +132,7 @@ def _follow_newest_drafts(tx: sa.Connection, unit: CampaignDay | None) -> None:
 
 
 def _row(row: Any, now: dt.datetime, hashes: KeyedHashes) -> dict[str, Any]:
+    due_at = sequences.due_at(row.step, row.after, row.timezone, now)
     return {
         "campaign": row.campaign,
         "cohort_on": row.cohort_on,
@@ -124,7 +145,7 @@ def _row(row: Any, now: dt.datetime, hashes: KeyedHashes) -> dict[str, Any]:
         "domain_hmac": suppression.domain_hmac(hashes, row.contact_email),
         "sender_email": row.sender_email,
         "timezone": row.timezone,
-        "due_at": now,
-        "expires_at": now + policy().expires_after_hours.of(row.step),
+        "due_at": due_at,
+        "expires_at": due_at + policy().expires_after_hours.of(row.step),
         "planned_at": now,
     }

@@ -49,6 +49,24 @@ class Window(_Strict):
         """The zones in which the window is open now."""
         return sorted({zone for zone in timezones if zone and self.is_open(zone, now)})
 
+    def next_open(self, timezone: str | None, moment: dt.datetime) -> dt.datetime | None:
+        """``moment`` when the window is open then, else when it opens next where ``timezone`` is the local time; None where it never does."""
+        if self.is_open(timezone, moment):
+            return moment
+        if not timezone or not self.weekdays:
+            return None
+        try:
+            zone = zoneinfo.ZoneInfo(timezone)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            return None
+        local = moment.astimezone(zone)
+        for days in range(9):  # one more than a week: a day on which clocks change has an hour that may not exist
+            day = local.date() + dt.timedelta(days=days)
+            opens = dt.datetime.combine(day, dt.time(self.from_hour), zone).astimezone(dt.UTC)
+            if opens > moment and self.is_open(timezone, opens):
+                return opens
+        return None
+
 
 class Expiry(_Strict):
     """Hours after which a planned step is not sent any more."""
@@ -70,11 +88,26 @@ class DeliveryPolicy(_Strict):
     countries: tuple[str, ...]
     window: Window
     expires_after_hours: Expiry
+    follow_up_after_days: tuple[pydantic.PositiveInt, ...]
     sender_cap_per_day: pydantic.PositiveInt
     recontact_cooldown_days: pydantic.PositiveInt
     claim_lease_minutes: pydantic.PositiveInt
     claim_batch: pydantic.PositiveInt
     calls_at_once: pydantic.PositiveInt
+
+    @property
+    def last_step(self) -> int:
+        """The step after which a conversation is over: 1 when there are no follow-ups."""
+        return 1 + len(self.follow_up_after_days)
+
+    @property
+    def follow_up_delays(self) -> tuple[dt.timedelta, ...]:
+        """How long after its predecessor each follow-up is due."""
+        return tuple(dt.timedelta(days=days) for days in self.follow_up_after_days)
+
+    def follow_up_delay(self, step: int) -> dt.timedelta:
+        """How long after its predecessor a follow-up is due."""
+        return dt.timedelta(days=self.follow_up_after_days[step - 2])
 
     def accepted_bases(self, adapter: str, env: str) -> Collection[str]:
         """The consent bases that may leave through ``adapter`` in ``env``; an unknown adapter accepts none."""

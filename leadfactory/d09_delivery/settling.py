@@ -57,13 +57,19 @@ def settle(tx: sa.Connection, outcomes: Iterable[Outcome], now: dt.datetime) -> 
         campaign_days.mark_dirty(tx, unit, "email_sends")
 
 
-def end_mailing(tx: sa.Connection, unit: CampaignDay) -> str:
-    """Moves a campaign-day on whose mails nothing is planned or under way any more from mailing to listening; its state."""
+def end_mailing(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> str:
+    """Moves a campaign-day of which nothing is due or under way any more from mailing to listening; its state.
+
+    Follow-ups that are planned for later do not keep it; the claim of one makes it mail again.
+    """
     state = campaign_days.state_of(tx, unit)
     busy = sa.select(sa.literal(1)).where(
         email_sends.c.campaign == unit.campaign,
         email_sends.c.cohort_on == unit.day,
-        email_sends.c.state.in_(("planned", "claimed")),
+        sa.or_(
+            email_sends.c.state == "claimed",
+            sa.and_(email_sends.c.state == "planned", email_sends.c.due_at <= now),
+        ),
     )
     if state == "mailing" and tx.scalar(busy.limit(1)) is None:
         campaign_days.set_state(tx, unit, "listening")

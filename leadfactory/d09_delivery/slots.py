@@ -15,12 +15,21 @@ from leadfactory.d09_delivery.tables import contact_slots
 
 @dataclasses.dataclass(frozen=True)
 class Conversation:
-    """A send that wants its recipient's slots: the address's, and the domain's unless it is free mail."""
+    """A send that wants its recipient's slots: the address's, and the domain's unless it is free mail.
+
+    ``holder`` is the conversation's first step; None when that is the send itself.
+    """
 
     send_id: uuid.UUID
     campaign: str
     address_hmac: bytes
     domain_hmac: bytes | None
+    holder: uuid.UUID | None = None
+
+    @property
+    def held_by(self) -> uuid.UUID:
+        """Who holds the slots: the conversation's first step, so that its follow-ups may use them too."""
+        return self.holder or self.send_id
 
     @property
     def wanted(self) -> tuple[tuple[str, bytes], ...]:
@@ -34,7 +43,7 @@ def take(
 ) -> set[uuid.UUID]:
     """The sends that got all their slots until ``until``; the others hold none of them.
 
-    A slot is free when nobody holds it, when its time is over, or when the same send holds it. Of two sends here that want
+    A slot is free when nobody holds it, when its time is over, or when the same conversation holds it. Of two sends here that want
     one slot the first gets it. Slots are taken in one order everywhere, so that two claims cannot wait for each other.
     """
     first: dict[bytes, Conversation] = {}
@@ -45,7 +54,7 @@ def take(
         else:
             first.update(dict.fromkeys((slot for _, slot in each.wanted), each))
     rows = [
-        {"slot_hmac": slot, "kind": kind, "campaign": each.campaign, "send_id": each.send_id, "held_until": until}
+        {"slot_hmac": slot, "kind": kind, "campaign": each.campaign, "send_id": each.held_by, "held_until": until}
         for each in conversations
         if each.send_id not in losers
         for kind, slot in each.wanted

@@ -49,13 +49,24 @@ send_transitions = sa.Table(
     sa.Column("happened_at", Moment, nullable=False),
     comment="Append-only: every change of a send's state.",
 )
+sequence_stops = sa.Table(
+    "sequence_stops",
+    metadata,
+    sa.Column("campaign", sa.Text, primary_key=True),
+    sa.Column("business_id", sa.Uuid, primary_key=True),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("send_id", sa.Uuid, nullable=False, comment="the send that the recipient answered"),
+    sa.Column("stopped_at", Moment, nullable=False, comment="when we first heard of it"),
+    one_of("reason", "erased", "complaint", "unsubscribe", "not_me", "bounce", "purchase", "reply", "click"),
+    comment="Conversations that ended: no follow-up is planned or claimed for them. The strongest reason stays.",
+)
 contact_slots = sa.Table(
     "contact_slots",
     metadata,
     sa.Column("slot_hmac", sa.LargeBinary, primary_key=True),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("campaign", sa.Text, nullable=False),
-    sa.Column("send_id", sa.Uuid, nullable=False),
+    sa.Column("send_id", sa.Uuid, nullable=False, comment="of the first step: it stands for the whole conversation"),
     sa.Column("held_until", Moment, nullable=False),
     one_of("kind", "address", "domain"),
     comment="At most one running conversation per recipient over all campaigns.",

@@ -145,3 +145,35 @@ def test_a_drain_says_that_the_lake_is_behind_and_when_the_last_event_was(world)
     (day,) = world.all(campaign_days)
     assert {"email_events", "send_outcomes"} <= set(day.dirty)
     assert day.last_event_at == TUESDAY + dt.timedelta(seconds=703)
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        ({"kind": "click", "number": 9_000, "url": "https://leadfactory.example/a/x"}, "click"),
+        ({"kind": "bounce", "number": 2, "type": "bounce"}, "bounce"),
+        ({"kind": "spamreport", "number": 9_000}, "complaint"),
+        ({"kind": "unsubscribe", "number": 9_000}, "unsubscribe"),
+    ],
+)
+def test_an_event_that_answers_ends_the_conversation(world, event, reason):
+    send_id, lead = world.send()
+    follow_up, _ = world.send(
+        step=2, state="planned", email=lead.email, address_hmac=b"1" * 32, address_plus_hmac=b"1" * 32
+    )
+    kind, number = event.pop("kind"), event.pop("number")
+    world.post([world.event(kind, send_id, number, **event)])
+    folding.drain(db=world.db, clock=CLOCK)
+    (row,) = [each for each in world.all(email_sends) if each.send_id == follow_up]
+    assert (row.state, row.reason) == ("refused", f"sequence stopped: {reason}")
+
+
+def test_what_a_machine_clicked_ends_nothing(world):
+    send_id, lead = world.send()
+    follow_up, _ = world.send(step=2, state="planned", email=lead.email)
+    world.post(
+        [world.event("delivered", send_id, 1), world.event("click", send_id, 2, url="https://leadfactory.example/a/x")]
+    )
+    folding.drain(db=world.db, clock=CLOCK)
+    (row,) = [each for each in world.all(email_sends) if each.send_id == follow_up]
+    assert row.state == "planned"

@@ -154,5 +154,5 @@ def test_a_lost_fingerprint_stops_everything(planned):
 
 
 def test_every_gate_of_the_list_has_a_test():
-    tested = {*CASES, "expired", "suppressed_address", "suppressed_business", "sender_cap"}
+    tested = {*CASES, "expired", "sequence_stopped", "suppressed_address", "suppressed_business", "sender_cap"}
     assert tested == {gate.name for gate in gates.GATES}
