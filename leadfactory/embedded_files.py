@@ -38,7 +38,7 @@ log_error_verbosity = 'terse'
 log_min_duration_statement = '500ms'
 """
 # For tests: what they wrote may die with the machine, but not with the server.
-FAST = "fsync = off\nfull_page_writes = off\n"
+FAST = "fsync = off\nfull_page_writes = off\nscram_iterations = 1\n"
 
 
 class EmbeddedPostgresError(RuntimeError):
