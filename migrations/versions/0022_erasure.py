@@ -1,7 +1,7 @@
 """Who asked to be forgotten, and the proof of it.
 
-Revision ID: 0020_erasure
-Revises: 0019_totals_have_a_term
+Revision ID: 0022_erasure
+Revises: 0021_purchases
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0020_erasure"
-down_revision = "0019_totals_have_a_term"
+revision = "0022_erasure"
+down_revision = "0021_purchases"
 branch_labels = None
 depends_on = None
 
