@@ -17,17 +17,13 @@ if TYPE_CHECKING:
     from edge.app import Desk
 
 
-CHECKOUT = "/a/{token}/checkout"  # the page asks for an order by reply where nothing takes payments
-
-
 async def show(request: Request) -> Response:
     """The offer; a link that is cut or forged is 404, one whose offer is over is 410 and says why."""
     desk: Desk = request.app.state.desk
-    sells = any(getattr(route, "path", "") == CHECKOUT for route in request.app.routes)
-    return await run_in_threadpool(_show, desk, request.path_params["token"], sells)
+    return await run_in_threadpool(_show, desk, request.path_params["token"])
 
 
-def _show(desk: Desk, token: str, sells: bool) -> Response:
+def _show(desk: Desk, token: str) -> Response:
     found = _find(desk, token)
     if found == "unknown":
         return page("not_found", status=404)
@@ -38,7 +34,6 @@ def _show(desk: Desk, token: str, sells: bool) -> Response:
         offer=found,
         teaser=found.teaser,
         token=token,
-        sells=sells,
         rules=config().landing,
         **_links(desk, token),
     )
