@@ -8,7 +8,7 @@ import json
 import sqlalchemy as sa
 
 from leadfactory.d09_delivery.folding import undecided
-from leadfactory.inbox.tables import webhook_inbox
+from leadfactory.inbox.tables import MAIL_SOURCES, webhook_inbox
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Waiting:
 def look(tx: sa.Connection) -> Waiting:
     """What a drain would find. Stripe events wait for the room of purchases and are not counted."""
     t = webhook_inbox
-    waits = sa.and_(t.c.source == "sendgrid", t.c.processed_at.is_(None))
+    waits = sa.and_(t.c.source.in_(MAIL_SOURCES), t.c.processed_at.is_(None))
     row = tx.execute(sa.select(sa.func.count().label("events"), sa.func.max(t.c.inbox_id).label("newest")).where(waits))
     found = row.one()
     open_sends = tx.scalar(sa.select(sa.func.count()).select_from(undecided().subquery()))
