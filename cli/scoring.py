@@ -34,7 +34,7 @@ def backtest(
     from leadfactory.d05_scoring import rule_file
     from leadfactory.d05_scoring.backtesting import backtest as compare
     from leadfactory.d05_scoring.versions import RULES
-    from leadfactory.d08_personalization.letters import prices
+    from leadfactory.d07_storefront.price_book import price_list
     from leadfactory.settings import settings
 
     if not rules.is_file():
@@ -48,7 +48,7 @@ def backtest(
         if campaign is not None:
             campaigns.get(tx, campaign)
         found = compare(
-            tx, new, since=first, until=last, now=settings().clock.now(), price_cents=prices().prices["full_report"], campaign=campaign
+            tx, new, since=first, until=last, now=settings().clock.now(), price_cents=price_list().prices["full_report"], campaign=campaign
         )  # fmt: skip
     shipped = rule_file.load(RULES)
     if new != shipped and new.version == shipped.version:

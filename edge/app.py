@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from edge import health, unsubscribe, webhooks
-from edge.headers import SecurityHeaders
+from edge.headers import HOSTED_CHECKOUT, SecurityHeaders
 from edge.pages import page
 from leadfactory.clock import Clock
 from leadfactory.d09_delivery import suppression
@@ -22,6 +22,8 @@ from leadfactory.inbox.receiving import Receiver
 from leadfactory.keyed_hashes import KeyedHashes
 from leadfactory.settings import Settings
 from leadfactory.tokens import Tokens
+
+FOOTER = ("terms", "privacy", "refunds", "contact", "imprint")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,14 +71,25 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
             Route("/u/{token}", unsubscribe.show, methods=["GET"]),
             Route("/u/{token}", unsubscribe.act, methods=["POST"]),
             Route("/u/{token}/not-me", unsubscribe.not_me, methods=["POST"]),
+            *(Route(f"/{name}", footer, methods=["GET"]) for name in FOOTER),
             Route("/robots.txt", robots, methods=["GET"]),
         ],
-        middleware=[Middleware(SecurityHeaders)],
+        middleware=[Middleware(SecurityHeaders, checkout=_checkout(settings))],
         exception_handlers={404: _not_found, DatabaseUnavailable: _unavailable},
         lifespan=lifespan,
     )
     app.state.desk = desk
     return app
+
+
+def _checkout(settings: Settings) -> str:
+    """The origin of the hosted payment page: Stripe's, or the sandbox's where payments are simulated."""
+    return settings.sandbox_url if settings.stripe_base_url.startswith(settings.sandbox_url) else HOSTED_CHECKOUT
+
+
+async def footer(request: Request) -> Response:
+    """Who sells and on which terms: the pages that every other page's foot names."""
+    return page(request.url.path.removeprefix("/"))
 
 
 async def robots(request: Request) -> Response:

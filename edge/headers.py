@@ -7,9 +7,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge.pages import STYLE_HASH
 
+# A form that ends on another host needs that host here: browsers hold redirects of a post to the policy too.
+HOSTED_CHECKOUT = "https://checkout.stripe.com"
 HEADERS = {
-    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex, nofollow, noarchive",
@@ -21,11 +21,21 @@ HEADERS = {
 }
 
 
-class SecurityHeaders:
-    """Adds them below every handler, so that errors carry them too."""
+def policy(checkout: str = HOSTED_CHECKOUT, *, styles: str = f"'sha256-{STYLE_HASH}'") -> str:
+    """The Content-Security-Policy of a page whose styles have these hashes."""
+    return (
+        f"default-src 'none'; style-src {styles}; img-src 'self'; font-src 'self'; form-action 'self' {checkout}; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    )
 
-    def __init__(self, app: ASGIApp) -> None:
+
+class SecurityHeaders:
+    """Adds them below every handler, so that errors carry them too; a handler's own value of one of them stays."""
+
+    def __init__(self, app: ASGIApp, checkout: str = HOSTED_CHECKOUT) -> None:
+        """``checkout``: the origin of the hosted payment page, the only one to which a form may lead."""
         self._app = app
+        self._headers = {**HEADERS, "Content-Security-Policy": policy(checkout)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on and marks the answer."""
@@ -36,8 +46,8 @@ class SecurityHeaders:
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers[name] = value
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         await self._app(scope, receive, marked)

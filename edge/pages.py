@@ -10,15 +10,22 @@ from typing import Any
 import jinja2
 from starlette.responses import HTMLResponse
 
+from leadfactory import seller
+
 _FOLDER = Path(__file__).resolve().parent / "templates"
 STYLE = (_FOLDER / "style.css").read_text()
 STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 _TEMPLATES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    loader=jinja2.FileSystemLoader(_FOLDER),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
 )
 _TEMPLATES.globals["style"] = STYLE
 
 
 def page(name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-    """A page of the folder ``templates``."""
-    return HTMLResponse(_TEMPLATES.get_template(f"{name}.html.j2").render(**values), status_code=status)
+    """A page of the folder ``templates``; each extends ``base.html.j2`` and may use ``seller``."""
+    text = _TEMPLATES.get_template(f"{name}.html.j2").render(seller=seller.current(), **values)
+    return HTMLResponse(text, status_code=status)

@@ -105,6 +105,7 @@ class Settings(BaseSettings):
     clock_spec: str = Field("", validation_alias="LEADFACTORY_CLOCK")
     lake_url: str | None = Field(None, validation_alias="LEADFACTORY_LAKE_URL")
     blob_url: str | None = Field(None, validation_alias="LEADFACTORY_BLOB_URL")
+    seller_file: Path | None = Field(None, validation_alias="LEADFACTORY_SELLER")
     first_day: dt.date = Field(dt.date(2026, 1, 1), validation_alias="LEADFACTORY_FIRST_DAY")
 
     sandbox_url: str = Field(f"http://127.0.0.1:{SANDBOX_PORT}", validation_alias="LEADFACTORY_SANDBOX_URL")
@@ -199,6 +200,10 @@ class Settings(BaseSettings):
             for name in ("website_resolver", "website_gateway", "website_ca_file")
             if getattr(self, name)
         ]
+        from leadfactory import seller  # it reads these settings
+
+        unsold = seller.problem(self.seller_file)
+        problems += [unsold] if unsold else []
         local = [n for n in LIVE_BASE_URLS if "127.0.0.1" in getattr(self, n) or "localhost" in getattr(self, n)]
         problems += [f"{type(self).model_fields[n].validation_alias} points at this machine" for n in local]
         if problems:

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import uuid
 
-PURPOSES = {"report": b"r", "unsubscribe": b"u", "bounce": b"b", "reply": b"y"}
+PURPOSES = {"report": b"r", "landing": b"a", "unsubscribe": b"u", "bounce": b"b", "reply": b"y"}
 _VERSION = b"\x01"
 _MAC = 16
 
@@ -30,7 +30,7 @@ class Tokens:
             raise ValueError("LEADFACTORY_SIGNING_KEYS is empty: list at least one key, the newest first")
 
     def sign(self, purpose: str, send_id: uuid.UUID) -> str:
-        """The token for ``purpose`` (report or unsubscribe) of one send.
+        """The token for ``purpose`` (report, landing or unsubscribe) of one send.
 
         Raises:
             KeyError: for an unknown purpose.

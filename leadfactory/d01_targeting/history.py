@@ -178,7 +178,7 @@ def price_cents() -> int:
     Raises:
         ConfigError: the price book has no such product.
     """
-    from leadfactory.d08_personalization.letters import prices as price_book
+    from leadfactory.d07_storefront.price_book import price_list as price_book
 
     known = price_book().prices
     if PRODUCT not in known:

@@ -1,78 +1,30 @@
-"""Builds one mail from one lead's own findings: subject, preview, HTML and text that say the same. Pure."""
+"""Puts a letter together: subject, preview, and one list of paragraphs from which both bodies are rendered. Pure."""
 
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import functools
-import re
-import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from leadfactory import guard
-from leadfactory.d03_assessment.catalogue import shown
-from leadfactory.d03_assessment.findings import diverse
 from leadfactory.d03_assessment.wording import Fact
-from leadfactory.d08_personalization.letters import PRODUCT, TEMPLATES, config, prices
+from leadfactory.d08_personalization.contents import (
+    Content,
+    Terms,
+    known_texts,
+    measured_number,
+    numbers,
+)
+from leadfactory.d08_personalization.letters import TEMPLATES, config, in_order, pick
 
 if TYPE_CHECKING:
     import jinja2
 
-_NAME_MOST = 60
-_UNFIT_NAME = re.compile(r"https?:|www\.|@|[<>{}\[\]|\\^`]|\.[a-z]{2,6}\b", re.IGNORECASE)
-_STEP_TEMPLATES = {1: "first_touch"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Sender:
-    """Who writes: a person or firm with a postal address, as the campaign has it."""
-
-    email: str
-    name: str
-    postal_address: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Links:
-    """The two links of a mail, on our own domain."""
-
-    report: str
-    unsubscribe: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Content:
-    """What a mail is about: the hook, one more finding, one that is mended in minutes, and how many there are in all."""
-
-    domain: str
-    own_name: str | None
-    vertical: str
-    measured_at: dt.datetime
-    hook: Fact
-    second: Fact | None
-    quick: Fact | None
-    findings: int
-
-    @property
-    def told(self) -> tuple[Fact, ...]:
-        """The findings that the mail tells about, the hook first."""
-        return tuple(fact for fact in (self.hook, self.second, self.quick) if fact is not None)
-
-    @property
-    def rest(self) -> int:
-        """How many findings the mail does not tell."""
-        return self.findings - len(self.told)
-
-    @property
-    def measured_on(self) -> str:
-        """The day of the measurement for people."""
-        return f"{self.measured_at:%B} {self.measured_at.day}, {self.measured_at.year}"
-
 
 @dataclasses.dataclass(frozen=True)
 class Wording:
-    """The sentences that a model may write; ``source`` openai or rules, with why it is not openai."""
+    """The sentences that a model may write; ``source`` openai, rules or operator, with why it is not openai."""
 
     hook: str
     second: str | None
@@ -82,8 +34,16 @@ class Wording:
 
 
 @dataclasses.dataclass(frozen=True)
+class Paragraph:
+    """One paragraph; ``head`` is a line of its own above it, which HTML shows as a heading of a box."""
+
+    text: str
+    head: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Mail:
-    """A finished mail. ``facts`` maps each number in it to the row it rests on."""
+    """A finished letter. ``facts`` maps each number in it to the row it rests on."""
 
     subject: str
     preview: str
@@ -94,119 +54,140 @@ class Mail:
     currency: str
 
 
-def choose(facts: list[Fact], **rest: object) -> Content | None:
-    """What to tell of a lead's ranked findings; None when there is nothing to tell.
-
-    The hook is the weightiest finding with a number that takes more than minutes to mend, the second one of another category,
-    the quick win one that the owner can mend.
-    """
-    if not facts:
-        return None
-    measured = [fact for fact in facts if fact.measured is not None]
-    hook = next((fact for fact in measured if not fact.quick), (measured or facts)[0])
-    others = [fact for fact in facts if fact is not hook]
-    quick = next((fact for fact in others if fact.quick), None)
-    second = next(
-        (
-            fact
-            for fact in diverse([hook, *others], len(facts))
-            if fact not in (hook, quick) and fact.category != hook.category
-        ),
-        next((fact for fact in others if fact is not quick), None),
-    )
-    return Content(hook=hook, second=second, quick=quick, findings=len(facts), **rest)  # type: ignore[arg-type]
-
-
 def by_rules(content: Content, reason: str | None) -> Wording:
     """The catalogue's own sentences."""
-    preview = content.second.says if content.second else content.hook.why
-    return Wording(content.hook.says, content.second.says if content.second else None, preview, "rules", reason)
+    second = content.second.says if content.second else None
+    return Wording(content.hook.says, second, _preview(content), "rules", reason)
+
+
+def _preview(content: Content) -> str:
+    """What the inbox shows beside the subject: it never repeats the hook's number that the subject may hold."""
+    least, most = config().limits.preview_characters
+    phrases = config().phrases
+    if content.step > 1:
+        options = [_filled(each, content) for each in in_order(phrases.follow_up_preview, content.seed, "preview")]
+    else:
+        told = [fact.says for fact in (content.second, content.quick) if fact is not None]
+        options = in_order([*told, *(_filled(each, content) for each in phrases.preview)], content.seed, "preview")
+    return next((each for each in [*options, content.hook.why] if least <= len(each) <= most), content.hook.why)
 
 
 def subject(content: Content, arm: str) -> str:
-    """The subject by experiment arm; the plain pattern when an arm's pattern has nothing to say or grows too long."""
-    rules = config()
-    _, most = rules.limits.subject_characters
-    hook = rules.subject_hooks.get(content.hook.unit or "")
-    if arm in rules.subjects and arm != "plain" and hook is not None and content.hook.measured is not None:
-        said = hook.replace("{measured}", shown(content.hook.kind, content.hook.measured))
-        line = rules.subjects[arm].format(domain=content.domain, hook=said)
-        if len(line) <= most:
-            return line
-    line = rules.subjects["plain"].format(domain=content.domain)
-    return line if len(line) <= most else rules.subjects["short"]
+    """The subject by experiment arm, one of the vertical's patterns; a plain one when an arm's patterns have nothing to say."""
+    least, most = config().limits.subject_characters
+    if content.step > 1:
+        arms = ["last" if content.last else "follow_up"]
+    else:
+        arms = [arm, "plain"] if arm != "plain" else ["plain"]
+    number, unit = measured_number(content.hook), content.hook.unit or ""
+    hook = config().subject_hooks.get(unit, "") if number not in (None, "1") else ""
+    for each in arms:
+        for pattern in in_order(config().subjects_of(content.vertical, each), content.seed, "subject"):
+            if "{hook}" in pattern and not hook:
+                continue
+            line = _filled(pattern, content, hook=hook.replace("{measured}", number or ""))
+            if least <= len(line) <= most:
+                return line
+    return pick(config().short_subjects, content.seed, "subject")
 
 
-def salutation(own_name: str | None, domain: str) -> str:
-    """Names the business as its own site does, where that is fit to be printed; else by its domain."""
-    name = fit_name(own_name)
-    return f"Hello {name} team," if name else f"Hello to the people behind {domain},"
+def paragraphs(content: Content, wording: Wording) -> list[Paragraph]:
+    """The letter between greeting and call, both included in ``compose``: what an operator may word otherwise."""
+    phrases, seed = config().phrases, content.seed
+    name = content.printed_name
+    greeting = pick(phrases.named, seed, "named") if name else pick(phrases.unnamed, seed, "unnamed")
+    found = [Paragraph(greeting.format(name=name, domain=content.domain))]
+    hook = f"{wording.hook} {content.hook.why}"
+    if content.step > 1:
+        lead = pick(phrases.last if content.last else phrases.follow_up, seed, f"opening{content.step}")
+        said = f"{hook} {content.hook.fix}" if content.hook.quick else hook
+        found += [Paragraph(_filled(lead, content)), Paragraph(said, pick(phrases.follow_up_head, seed, "head"))]
+        return [*found, *_rest(content)]
+    found.append(Paragraph(_filled(pick(phrases.opening, seed, "opening"), content)))
+    parts = [Paragraph(hook, pick(phrases.hook, seed, "hook"))]
+    if content.quick is not None:
+        quick = Paragraph(f"{content.quick.says} {content.quick.fix}", pick(phrases.quick, seed, "quick"))
+        parts = [quick, *parts] if pick((True, False), seed, "layout") else [*parts, quick]
+    if wording.second is not None:
+        at = pick(range(1, len(parts) + 1), seed, "second at")
+        parts.insert(at, Paragraph(wording.second, pick(phrases.second, seed, "second")))
+    return [*found, *parts, *_rest(content)]
 
 
-def fit_name(name: str | None) -> str | None:
-    """An own-site name that may be printed: short, visible characters, no link, markup, claim or shouting; else None."""
-    clean = " ".join((name or "").split())
-    invisible = any(unicodedata.category(c) in {"Cc", "Cf", "Co", "Cs", "Cn"} for c in clean)
-    letters = sum(character.isalpha() for character in clean)
-    if letters < 2 or len(clean) > _NAME_MOST or invisible or _UNFIT_NAME.search(clean) or len(clean.split()) > 8:
-        return None
-    rules = guard.lexicon()
-    if (
-        guard.matches(rules.absolute_claims).search(clean.casefold())
-        or rules.spam(clean) >= config().limits.spam_score / 2
-    ):
-        return None
-    return clean
+def _rest(content: Content) -> list[Paragraph]:
+    phrases = config().phrases
+    if content.rest < 1:
+        return []
+    line = pick(phrases.rest_one if content.rest == 1 else phrases.rest_many, content.seed, "rest")
+    return [Paragraph(line.format(count=content.rest))]
 
 
-def numbers(content: Content) -> list[guard.Number]:
-    """Every number that may stand in the mail, with the row it rests on."""
-    allowed = [number for fact in content.told for number in fact.numbers]
-    allowed.append(guard.Number(str(content.rest), None, "audit_findings:count"))
-    allowed.append(guard.Number(prices().shown(PRODUCT).removeprefix("$"), "money", f"price_book:{PRODUCT}"))
-    day = content.measured_at
-    return [*allowed, *(guard.Number(str(part), None, "site_audits.fetched_at") for part in (day.day, day.year))]
+def compose(content: Content, wording: Wording, *, arm: str, terms: Terms) -> Mail:
+    """The letter in words of ours or a model's."""
+    return render(subject(content, arm), wording.preview, paragraphs(content, wording), content, terms)
 
 
-def known_texts(content: Content, sender: Sender, links: Links) -> tuple[str, ...]:
-    """Texts that are ours or the lead's own name for itself, and so no claims of ours."""
-    named = fit_name(content.own_name)
-    return tuple(
-        filter(None, (content.domain, named, sender.name, sender.postal_address, links.report, links.unsubscribe))
-    )
-
-
-def compose(content: Content, wording: Wording, *, arm: str, sender: Sender, links: Links, step: int = 1) -> Mail:
-    """The mail, from templates that escape everything."""
-    line = subject(content, arm)
-    rest = content.rest
+def render(
+    line: str,
+    preview: str,
+    body: Sequence[Paragraph],
+    content: Content,
+    terms: Terms,
+    *,
+    every: Sequence[Fact] = (),
+) -> Mail:
+    """Both bodies from one list of paragraphs, by templates that escape everything; what frames them is always the same."""
+    phrases, seed = config().phrases, content.seed
+    sender, price = terms.sender, terms.price
     values = {
         "subject": line,
-        "preview": wording.preview,
-        "salutation": salutation(content.own_name, content.domain),
-        "domain": content.domain,
-        "measured_on": content.measured_on,
-        "hook": wording.hook,
-        "hook_why": content.hook.why,
-        "second": wording.second,
-        "quick": content.quick is not None,
-        "quick_says": content.quick.says if content.quick else "",
-        "quick_fix": content.quick.fix if content.quick else "",
-        "rest": ""
-        if rest < 1
-        else f"There {'is 1 more finding' if rest == 1 else f'are {rest} more findings'} in the report.",
-        "price": f"{prices().shown(PRODUCT)} {prices().currency}",
-        "report_url": links.report,
-        "unsubscribe_url": links.unsubscribe,
+        "preview": preview,
+        "paragraphs": body,
+        "call": _filled(pick(phrases.call, seed, "call"), content),
+        "report_url": terms.links.report,
+        "offer": pick(phrases.offer, seed, "offer").format(price=price.shown),
+        "closing": pick(phrases.closing, seed, "closing"),
         "sender_name": sender.name,
-        "postal_address": sender.postal_address,
+        "footer": config().footer.format(
+            sender=sender.name, postal_address=sender.postal_address, domain=content.domain
+        ),
+        "unsubscribe": config().unsubscribe,
+        "unsubscribe_url": terms.links.unsubscribe,
     }
-    name = _STEP_TEMPLATES[step]
-    text = _templates().get_template(f"{name}.txt.j2").render(values).strip() + "\n"
-    html = _templates().get_template(f"{name}.html.j2").render(values)
-    spoken = guard.without(f"{line}\n{wording.preview}\n{text}", known_texts(content, sender, links))
-    facts = guard.supported(spoken, numbers(content))
-    return Mail(line, wording.preview, html, text, facts, prices().prices[PRODUCT], prices().currency)
+    text = _templates().get_template("letter.txt.j2").render(values).strip() + "\n"
+    html = _templates().get_template("letter.html.j2").render(values)
+    spoken = guard.without(f"{line}\n{preview}\n{text}", known_texts(content, terms))
+    facts = guard.supported(spoken, numbers(content, price, every=every))
+    return Mail(line, preview, html, text, facts, price.amount_cents, price.currency.upper())
+
+
+def own_words(text: str, report_url: str) -> str:
+    """Of a stored plain text what an operator may word otherwise: everything before the paragraph of the one call."""
+    parts = text.strip().split("\n\n")
+    at = next((n for n, part in enumerate(parts) if report_url in part), len(parts))
+    return "\n\n".join(parts[:at])
+
+
+def read_paragraphs(text: str) -> list[Paragraph]:
+    """Paragraphs of a plain text: blank lines part them, and a first line of its own is a heading."""
+    found = []
+    for part in text.replace("\r\n", "\n").split("\n\n"):
+        lines = [" ".join(line.split()) for line in part.strip().split("\n") if line.strip()]
+        if len(lines) > 1:
+            found.append(Paragraph(" ".join(lines[1:]), lines[0]))
+        elif lines:
+            found.append(Paragraph(lines[0]))
+    return found
+
+
+def _filled(pattern: str, content: Content, **more: str) -> str:
+    return pattern.format(
+        domain=content.domain,
+        measured_on=content.measured_on,
+        first_on=content.first_on,
+        people=config().tone_of(content.vertical).people,
+        **more,
+    )
 
 
 @functools.lru_cache(maxsize=1)

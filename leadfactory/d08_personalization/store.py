@@ -1,4 +1,4 @@
-"""D8's SQL: which leads wait for a draft, and writing drafts with their verdicts."""
+"""D8's SQL: which leads wait for a first letter, and writing drafts with their verdicts."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ from leadfactory.d03_assessment.insights import facts_of
 from leadfactory.d03_assessment.tables import site_audits
 from leadfactory.d04_enrichment.tables import enriched_businesses
 from leadfactory.d05_scoring.scoring import newest
-from leadfactory.d08_personalization.composing import Content, Sender, choose
+from leadfactory.d07_storefront.price_book import Price, price_for
+from leadfactory.d08_personalization.contents import Content, Sender, choose
 from leadfactory.d08_personalization.records import ROW_RULES
 from leadfactory.d08_personalization.tables import email_drafts
 from leadfactory.d09_delivery.tables import email_sends
+from leadfactory.d11_experiments.buckets import HOLDOUT
 from leadfactory.d11_experiments.tables import experiment_assignments
 from leadfactory.database import Database
 from leadfactory.quality import rows as row_rules
@@ -38,13 +40,23 @@ NO_ADDRESS = "[postal address not set]"
 
 @dataclasses.dataclass(frozen=True)
 class Lead:
-    """A qualified business to write to, the version its draft will have, and its arms by experiment."""
+    """A business to write to, the step and version its draft will have, and its arms by experiment.
+
+    ``price`` is None for a business that is not written to: nobody was told one.
+    """
 
     business_id: uuid.UUID
     version: int
     content: Content | None
     sender: Sender
     arms: Mapping[str, str]
+    price: Price | None = None
+    step: int = FIRST_TOUCH
+
+    @property
+    def held_out_of(self) -> list[str]:
+        """The experiments that keep the business as their holdout."""
+        return sorted(name for name, arm in self.arms.items() if arm == HOLDOUT)
 
 
 def newest_drafts(unit: CampaignDay | None) -> sa.Subquery:
@@ -57,12 +69,23 @@ def newest_drafts(unit: CampaignDay | None) -> sa.Subquery:
     return query.order_by(*order).subquery("newest_drafts")
 
 
-def waiting(tx: sa.Connection, unit: CampaignDay) -> tuple[int, list[Lead]]:
-    """How many leads qualified, and those without a draft or with an unclaimed one that names another sender."""
+def sender_of(campaign: Any) -> Sender:
+    """Who writes for a campaign; what is not set yet stands in brackets."""
+    return Sender(campaign.sender_email or "", campaign.sender_name or NO_SENDER, campaign.postal_address or NO_ADDRESS)
+
+
+def seed_of(business_id: uuid.UUID) -> str:
+    """What fixes the choice of phrases for a business."""
+    return str(business_id)
+
+
+def waiting(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> tuple[int, list[Lead]]:
+    """How many leads qualified, and those without a draft or with an unclaimed one that names another sender.
+
+    The price of each that will be written to is fixed here, if it was not before.
+    """
     campaign = tx.execute(sa.select(campaigns).where(campaigns.c.campaign == unit.campaign)).one()
-    sender = Sender(
-        campaign.sender_email or "", campaign.sender_name or NO_SENDER, campaign.postal_address or NO_ADDRESS
-    )
+    sender = sender_of(campaign)
     scores, drafts, a, e = newest(unit), newest_drafts(unit), site_audits, enriched_businesses
     claimed = sa.exists().where(
         email_sends.c.business_id == scores.c.business_id,
@@ -90,7 +113,7 @@ def waiting(tx: sa.Connection, unit: CampaignDay) -> tuple[int, list[Lead]]:
     ).all()
     wanted = [row for row in rows if row.version is None or (not row.claimed and _of_another(row, sender))]
     facts = facts_of(tx, unit) if wanted else {}
-    arms = _arms(tx, unit) if wanted else {}
+    arms = arms_of(tx, unit) if wanted else {}
     leads = [
         Lead(
             row.business_id,
@@ -101,13 +124,20 @@ def waiting(tx: sa.Connection, unit: CampaignDay) -> tuple[int, list[Lead]]:
                 own_name=row.own_name,
                 vertical=campaign.vertical,
                 measured_at=where(row.fetched_at, row.timezone),
+                seed=seed_of(row.business_id),
             ),
             sender,
             arms.get(row.business_id, {}),
         )
         for row in wanted
     ]
-    return len(rows), leads
+    return len(rows), [_priced(tx, unit, lead, now) for lead in leads]
+
+
+def _priced(tx: sa.Connection, unit: CampaignDay, lead: Lead, now: dt.datetime) -> Lead:
+    if lead.content is None or lead.held_out_of:
+        return lead
+    return dataclasses.replace(lead, price=price_for(tx, lead.business_id, unit.campaign, now))
 
 
 def _of_another(row: Any, sender: Sender) -> bool:
@@ -119,7 +149,8 @@ def _same(left: Any, right: Any) -> sa.ColumnElement[bool]:
     return sa.and_(*(left.c[key] == right.c[key] for key in ("campaign", "cohort_on", "business_id")))
 
 
-def _arms(tx: sa.Connection, unit: CampaignDay) -> Mapping[uuid.UUID, dict[str, str]]:
+def arms_of(tx: sa.Connection, unit: CampaignDay) -> Mapping[uuid.UUID, dict[str, str]]:
+    """The arms of the day's businesses by experiment."""
     table = experiment_assignments
     found: dict[uuid.UUID, dict[str, str]] = defaultdict(dict)
     for row in tx.execute(
@@ -134,7 +165,17 @@ def _arms(tx: sa.Connection, unit: CampaignDay) -> Mapping[uuid.UUID, dict[str, 
 def write(
     db: Database, unit: CampaignDay, done: Sequence[tuple[dict[str, Any], Verdict | None]], now: dt.datetime
 ) -> None:
-    """Drafts and verdicts in one transaction. A row that a row rule refuses is kept as rejected, so that nobody is lost."""
+    """Drafts and verdicts in one transaction."""
+    with db.begin() as tx:
+        write_in(tx, unit, done, now)
+
+
+def write_in(
+    tx: sa.Connection, unit: CampaignDay, done: Sequence[tuple[dict[str, Any], Verdict | None]], now: dt.datetime
+) -> None:
+    """Drafts with their verdicts. A row that a row rule refuses is kept as rejected, so that nobody is lost."""
+    if not done:
+        return
     _, refused = row_rules.split([row for row, _ in done], ROW_RULES, key="business_id")
     rule_of = {each.row_key: each.rule for each in refused}
     rows = [
@@ -143,14 +184,14 @@ def write(
         else row
         for row, _ in done
     ]
-    with db.begin() as tx:
-        row_rules.store_refused(tx, ASSET, unit, refused, now)
-        tx.execute(insert(email_drafts).on_conflict_do_nothing(), rows)
-        verdicts.record(tx, [verdict for _, verdict in done if verdict is not None], now)
-        campaign_days.mark_dirty(tx, unit, ASSET)
+    row_rules.store_refused(tx, ASSET, unit, refused, now)
+    tx.execute(insert(email_drafts).on_conflict_do_nothing(), rows)
+    verdicts.record(tx, [verdict for _, verdict in done if verdict is not None], now)
+    campaign_days.mark_dirty(tx, unit, ASSET)
 
 
 def told(tx: sa.Connection, unit: CampaignDay) -> Sequence[Any]:
-    """Status, wording and reason of the newest draft of each lead."""
+    """Status, wording and reason of the newest first letter of each lead."""
     drafts = newest_drafts(unit)
-    return tx.execute(sa.select(drafts.c.status, drafts.c.wording, drafts.c.reason)).all()
+    columns = (drafts.c.status, drafts.c.wording, drafts.c.reason)
+    return tx.execute(sa.select(*columns).where(drafts.c.step == FIRST_TOUCH)).all()

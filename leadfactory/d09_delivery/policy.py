@@ -101,6 +101,11 @@ class DeliveryPolicy(_Strict):
         """The step after which a conversation is over: 1 when there are no follow-ups."""
         return 1 + len(self.follow_up_after_days)
 
+    @property
+    def follow_up_delays(self) -> tuple[dt.timedelta, ...]:
+        """How long after its predecessor each follow-up is due."""
+        return tuple(dt.timedelta(days=days) for days in self.follow_up_after_days)
+
     def follow_up_delay(self, step: int) -> dt.timedelta:
         """How long after its predecessor a follow-up is due."""
         return dt.timedelta(days=self.follow_up_after_days[step - 2])

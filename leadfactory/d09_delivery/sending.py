@@ -13,6 +13,7 @@ from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
+from leadfactory.d08_personalization import follow_ups
 from leadfactory.d09_delivery import claiming, journal, mailing, planning, settling
 from leadfactory.d09_delivery.claiming import Desk
 from leadfactory.d09_delivery.mailer import Mailer
@@ -75,11 +76,12 @@ async def send_all_due(
 
 
 def count_due(tx: sa.Connection, now: dt.datetime) -> int:
-    """Sends that are planned, due and not expired, and drafts that wait to be planned; what the schedule asks."""
+    """Sends that are planned, due and not expired, drafts that wait to be planned, follow-ups to write: what the schedule asks."""
     s = email_sends
     planned = sa.select(sa.func.count()).where(s.c.state == "planned", s.c.due_at <= now, s.c.expires_at > now)
     drafts = sa.select(sa.func.count()).select_from(planning.plannable(None, now).order_by(None).subquery())
-    return int(tx.scalar(planned) or 0) + int(tx.scalar(drafts) or 0)
+    unwritten = follow_ups.count_due(tx, now, policy().follow_up_delays)
+    return int(tx.scalar(planned) or 0) + int(tx.scalar(drafts) or 0) + unwritten
 
 
 async def _run(
@@ -109,6 +111,7 @@ async def _run(
         if unit is not None:
             campaign_days.open_day(tx, unit, started_at)
         before = states(tx, unit)
+        follow_ups.write_due(tx, desk.tokens, desk.public_url, unit, started_at, policy().follow_up_delays)
         planning.plan_sends(tx, unit, started_at, hashes)
         claiming.sweep(tx, desk, unit, started_at)
     sender = _Sender(db, desk, clock, settings, mailer, progress)
@@ -221,6 +224,7 @@ def _rehearsed(
     stopped: dict[uuid.UUID, str] = {}
     with db.engine.connect() as tx, tx.begin() as transaction:
         before = states(tx, unit)
+        follow_ups.write_due(tx, desk.tokens, desk.public_url, unit, now, policy().follow_up_delays)
         planning.plan_sends(tx, unit, now, desk.hashes)
         judged = claiming.waiting(tx, desk, unit, now)
         claiming.sweep(tx, desk, unit, now)

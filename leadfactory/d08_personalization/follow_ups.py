@@ -1,0 +1,140 @@
+"""Writes the next letter of each running conversation when it is due: shorter, with a finding that was not told yet.
+
+Follow-ups are worded by the rules alone, so that a run that sends calls no other vendor. They say what was measured before the
+first letter, and refer to it by its day.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from leadfactory.campaign_day import CampaignDay
+from leadfactory.clock import where
+from leadfactory.d01_targeting.tables import campaigns
+from leadfactory.d03_assessment.insights import facts_of
+from leadfactory.d03_assessment.tables import site_audits
+from leadfactory.d03_assessment.wording import Fact
+from leadfactory.d04_enrichment.tables import enriched_businesses
+from leadfactory.d07_storefront.price_book import price_for
+from leadfactory.d08_personalization import composing, store
+from leadfactory.d08_personalization.contents import Content, Earlier, choose_next
+from leadfactory.d08_personalization.store import Lead
+from leadfactory.d08_personalization.tables import email_drafts
+from leadfactory.d08_personalization.writing import Writer
+from leadfactory.d09_delivery.tables import email_sends, sequence_stops
+from leadfactory.tokens import Tokens
+
+Delays = Sequence[dt.timedelta]
+
+
+def write_due(
+    tx: sa.Connection, tokens: Tokens, public_url: str, unit: CampaignDay | None, now: dt.datetime, delays: Delays
+) -> int:
+    """Drafts each follow-up of ``unit`` (or of all) that is due by now and not written yet; how many are new.
+
+    ``delays`` has one entry for each follow-up: how long after the letter before it was claimed it is due.
+    """
+    due: dict[CampaignDay, list[Any]] = defaultdict(list)
+    for row in tx.execute(_due(unit, now, delays)) if delays else ():
+        due[CampaignDay(row.campaign, row.cohort_on)].append(row)
+    for day, rows in due.items():
+        _write(tx, day, rows, Writer(day, tokens, public_url), 1 + len(delays), now)
+    return sum(map(len, due.values()))
+
+
+def count_due(tx: sa.Connection, now: dt.datetime, delays: Delays) -> int:
+    """How many follow-ups are due and not written."""
+    if not delays:
+        return 0
+    return tx.scalar(sa.select(sa.func.count()).select_from(_due(None, now, delays).order_by(None).subquery())) or 0
+
+
+def _write(
+    tx: sa.Connection, unit: CampaignDay, rows: list[Any], writer: Writer, last_step: int, now: dt.datetime
+) -> None:
+    facts, arms, told = facts_of(tx, unit), store.arms_of(tx, unit), _told(tx, unit)
+    campaign = tx.execute(sa.select(campaigns).where(campaigns.c.campaign == unit.campaign)).one()
+    done = []
+    for row in rows:
+        content = _content(row, facts.get(row.business_id, []), told[row.business_id], campaign.vertical, last_step)
+        price = None if content is None else price_for(tx, row.business_id, unit.campaign, now)
+        lead = Lead(
+            row.business_id, 1, content, store.sender_of(campaign), arms.get(row.business_id, {}), price, row.step + 1
+        )
+        wording = None if content is None else composing.by_rules(content, "follow-ups are worded by the rules")
+        done.append(writer.row(lead, wording, None, now))
+    store.write_in(tx, unit, done, now)
+
+
+def _content(row: Any, facts: list[Fact], told: tuple[uuid.UUID, ...], vertical: str, last_step: int) -> Content | None:
+    fresh = choose_next(facts, told)
+    if fresh is None:
+        return None
+    return Content(
+        domain=row.site_host.removeprefix("www."),
+        own_name=row.own_name,
+        vertical=vertical,
+        measured_at=where(row.fetched_at, row.timezone),
+        hook=fresh,
+        second=None,
+        quick=None,
+        findings=len(facts),
+        seed=store.seed_of(row.business_id),
+        step=row.step + 1,
+        last=row.step + 1 >= last_step,
+        earlier=Earlier(where(row.first_at, row.timezone), told),
+    )
+
+
+def _due(unit: CampaignDay | None, now: dt.datetime, delays: Delays) -> sa.Select[Any]:
+    """Accepted sends of running conversations whose next letter is due and unwritten, while their audit may be mailed from."""
+    s, first, e, a, d = email_sends, email_sends.alias("first"), enriched_businesses, site_audits, email_drafts
+    x, keys = sequence_stops, ("campaign", "cohort_on", "business_id")
+    query = (
+        sa.select(
+            *(s.c[key] for key in keys),
+            s.c.step,
+            first.c.claimed_at.label("first_at"),
+            e.c.site_host,
+            e.c.own_name,
+            e.c.timezone,
+            a.c.fetched_at,
+        )
+        .join(first, sa.and_(*(first.c[key] == s.c[key] for key in keys), first.c.step == store.FIRST_TOUCH))
+        .join(e, sa.and_(*(e.c[key] == s.c[key] for key in keys)))
+        .join(a, sa.and_(*(a.c[key] == s.c[key] for key in keys)))
+        .where(
+            s.c.state == "accepted",
+            sa.or_(*(sa.and_(s.c.step == n, s.c.claimed_at <= now - delay) for n, delay in enumerate(delays, start=1))),
+            first.c.claimed_at.is_not(None),
+            a.c.status == "ok",
+            a.c.expires_at > now,
+            ~sa.exists().where(*(d.c[key] == s.c[key] for key in keys), d.c.step == s.c.step + 1),
+            ~sa.exists().where(x.c.campaign == s.c.campaign, x.c.business_id == s.c.business_id),
+        )
+        .order_by(s.c.campaign, s.c.cohort_on, s.c.business_id, s.c.step)
+    )
+    if unit is not None:
+        query = query.where(s.c.campaign == unit.campaign, s.c.cohort_on == unit.day)
+    return query
+
+
+def _told(tx: sa.Connection, unit: CampaignDay) -> dict[uuid.UUID, tuple[uuid.UUID, ...]]:
+    """The findings that the accepted letters of the day's businesses told."""
+    s, d = email_sends, email_drafts
+    rows = tx.execute(
+        sa.select(s.c.business_id, d.c.finding_ids)
+        .join(d, d.c.draft_id == s.c.draft_id)
+        .where(s.c.campaign == unit.campaign, s.c.cohort_on == unit.day, s.c.state == "accepted")
+        .order_by(s.c.business_id, s.c.step)
+    )
+    found: dict[uuid.UUID, tuple[uuid.UUID, ...]] = defaultdict(tuple)
+    for row in rows:
+        found[row.business_id] += tuple(row.finding_ids)
+    return found
