@@ -1,7 +1,7 @@
 """The mailer of a campaign, who takes the risk of mail that its terms do not accept, and bounces of an SMTP relay in the inbox.
 
-Revision ID: 0019_mailers
-Revises: 0018_sequences
+Revision ID: 0020_mailers
+Revises: 0019_totals_have_a_term
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0019_mailers"
-down_revision = "0018_sequences"
+revision = "0020_mailers"
+down_revision = "0019_totals_have_a_term"
 branch_labels = None
 depends_on = None
 
