@@ -1,7 +1,7 @@
 """The mailer of a campaign, who takes the risk of mail that its terms do not accept, and bounces of an SMTP relay in the inbox.
 
-Revision ID: 0020_mailers
-Revises: 0019_totals_have_a_term
+Revision ID: 0023_mailers
+Revises: 0022_erasure
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0020_mailers"
-down_revision = "0019_totals_have_a_term"
+revision = "0023_mailers"
+down_revision = "0022_erasure"
 branch_labels = None
 depends_on = None
 
