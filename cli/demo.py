@@ -75,7 +75,7 @@ def run(*, json: bool) -> None:
             demo_recipients.act(config)
             _finish(api, "due_sends", config={"ops": {"send_all_due": {"config": {"dry_run": False}}}})
             say("due sends handed to the sandbox's SendGrid (simulated recipients)")
-            demo_recipients.follow(config, lambda: _fold(api))
+            demo_recipients.follow(config, lambda: _waits(db), lambda: _finish(api, "drain_webhooks"))
             say("recipients opened, clicked, bought, unsubscribed and answered; what they did is folded")
             _finish(api, "lake")
             _finish(api, "marts", location="marts")
@@ -137,10 +137,12 @@ def _finish(api: DagsterApi, job: str, *, config: dict[str, Any] | None = None, 
         raise CommandError(f"job {job} ended with {status}: {api.why_failed(run_id)}")
 
 
-def _fold(api: DagsterApi) -> bool:
-    """Folds what the recipients did; whether that sent something which they may read."""
-    _finish(api, "drain_webhooks")
-    return False
+def _waits(db: Database) -> bool:
+    """Whether the inbox holds what nobody has folded yet."""
+    from leadfactory.inbox import waiting
+
+    with db.begin() as tx:
+        return waiting.look(tx).any
 
 
 def _watch(api: DagsterApi, db: Database, nights: dict[CampaignDay, str], *, silent: bool) -> None:
@@ -234,7 +236,7 @@ def _show(figures: dict[str, Any], units: list[CampaignDay], target: Path) -> No
 def _table(title: str, fields: Sequence[str], figures: dict[str, Any], units: list[CampaignDay]) -> None:
     """Counts by campaign-day and together, with bars."""
     table = Table(title=title, title_justify="left")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for unit in units:
         table.add_column(f"{unit.campaign}\n{unit.day}", justify="right", no_wrap=True)
     table.add_column("together", justify="right")

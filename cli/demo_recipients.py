@@ -25,16 +25,17 @@ def act(config: Settings) -> None:
     answer.raise_for_status()
 
 
-def follow(config: Settings, fold: Callable[[], bool]) -> None:
-    """Waits for the recipients, then folds what they did; again for as long as ``fold`` says that something new went out.
+def follow(config: Settings, waits: Callable[[], bool], fold: Callable[[], None]) -> None:
+    """Waits for the recipients, then folds what they did; again for as long as that brought something which ``waits``.
 
     Raises:
         CommandError: when they are not done in time.
     """
     for _ in range(ROUNDS):
         _wait(config)
-        if not fold():
+        if not waits():
             return
+        fold()
 
 
 def _wait(config: Settings) -> None:
