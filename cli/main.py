@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli import exclusions, experiments, inbox, reports, scoring, targets
+from cli import db, db_care, exclusions, experiments, gateway, inbox, reports, scoring, targets
 from cli.importing import register as register_importing
 from cli.output import CommandError, errors
 
@@ -23,6 +23,9 @@ app.add_typer(targets.app, name="targets")
 app.add_typer(reports.app, name="report")
 app.add_typer(inbox.app, name="inbox")
 experiments.register(app)
+gateway.register(app)
+db.register(app)
+db_care.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")
 

@@ -130,7 +130,10 @@ def edge(say: Say) -> Iterator[None]:
         processes.wait_until(process, lambda: answers(f"{url}/health"), within_s=60)
         if config.uses_sandbox:
             options = {f"{vendor}_webhook_url": f"{url}/webhooks/{vendor}" for vendor in ("sendgrid", "stripe")}
-            options["stripe_webhook_secret"] = SANDBOX_STRIPE_SECRET
+            options |= {
+                "stripe_webhook_secret": SANDBOX_STRIPE_SECRET,
+                "sendgrid_inbound_url": f"{url}/webhooks/inbound",
+            }
             httpx.post(f"{config.sandbox_url}/_admin/options", json=options, timeout=5).raise_for_status()
         say(f"edge on {url}")
         yield
@@ -138,11 +141,14 @@ def edge(say: Say) -> Iterator[None]:
 
 def _sandbox_keys(config: Settings) -> dict[str, str]:
     """The keys that verify the sandbox's webhooks, unless others are set."""
-    signed = f"{config.sendgrid_base_url}/v3/user/webhooks/event/settings/signed/sandbox-event-webhook"
+    webhooks = f"{config.sendgrid_base_url}/v3/user/webhooks"
     key = {"Authorization": f"Bearer {config.sendgrid_api_key.get_secret_value()}"}
-    answer = httpx.get(signed, headers=key, timeout=5).raise_for_status().json()
+    events = httpx.get(f"{webhooks}/event/settings/signed/sandbox-event-webhook", headers=key, timeout=5)
+    policies = httpx.get(f"{webhooks}/security/policies", headers=key, timeout=5).raise_for_status().json()["policies"]
     return {
-        "SENDGRID_WEBHOOK_PUBLIC_KEY": config.sendgrid_webhook_public_key or str(answer["public_key"]),
+        "SENDGRID_WEBHOOK_PUBLIC_KEY": config.sendgrid_webhook_public_key
+        or events.raise_for_status().json()["public_key"],
+        "SENDGRID_INBOUND_PUBLIC_KEY": config.sendgrid_inbound_public_key or policies[0]["signature"]["public_key"],
         "STRIPE_WEBHOOK_SECRET": config.stripe_webhook_secret.get_secret_value() or SANDBOX_STRIPE_SECRET,
     }
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from edge import checkout, health, reports, success, unsubscribe, webhooks
+from edge import checkout, health, inbound, reports, success, unsubscribe, webhooks
 from edge.headers import HOSTED_CHECKOUT, SecurityHeaders
 from edge.pages import page
 from leadfactory.clock import Clock
@@ -21,6 +21,7 @@ from leadfactory.d00_gateway.stripe import StripeClient
 from leadfactory.d09_delivery import suppression
 from leadfactory.database import Database, DatabaseUnavailable
 from leadfactory.inbox.receiving import Receiver
+from leadfactory.inbox.replies import Replies
 from leadfactory.keyed_hashes import KeyedHashes
 from leadfactory.settings import Settings
 from leadfactory.tokens import Tokens
@@ -36,6 +37,7 @@ class Desk:
     clock: Clock
     tokens: Tokens
     receiver: Receiver
+    replies: Replies
     public_url: str
     settings: Settings
     stripe: StripeClient
@@ -50,11 +52,13 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
     own = db is None
     database = db or Database.from_settings(settings)
     clock = settings.clock
+    receiver = Receiver(database, settings, clock, wall)
     desk = Desk(
         database,
         clock,
         Tokens(settings.signing_keys.get_secret_value()),
-        Receiver(database, settings, clock, wall),
+        receiver,
+        Replies(database, settings, clock, receiver, wall),
         settings.public_url,
         settings,
         StripeClient(Gateway(database, clock=clock, settings=settings), settings),
@@ -74,6 +78,7 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
             Route("/health", health.health, methods=["GET"]),
             Route("/webhooks/sendgrid", webhooks.sendgrid, methods=["POST"]),
             Route("/webhooks/stripe", webhooks.stripe, methods=["POST"]),
+            Route("/webhooks/inbound", inbound.Inbound().take, methods=["POST"]),
             Route("/u/{token}", unsubscribe.show, methods=["GET"]),
             Route("/u/{token}", unsubscribe.act, methods=["POST"]),
             Route("/u/{token}/not-me", unsubscribe.not_me, methods=["POST"]),

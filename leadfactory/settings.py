@@ -118,6 +118,7 @@ class Settings(BaseSettings):
     sendgrid_base_url: str = Field("", validation_alias="SENDGRID_BASE_URL")
     sendgrid_api_key: SecretStr = Field(SecretStr(""), validation_alias="SENDGRID_API_KEY")
     sendgrid_webhook_public_key: str = Field("", validation_alias="SENDGRID_WEBHOOK_PUBLIC_KEY")
+    sendgrid_inbound_public_key: str = Field("", validation_alias="SENDGRID_INBOUND_PUBLIC_KEY")
     stripe_base_url: str = Field("", validation_alias="STRIPE_BASE_URL")
     stripe_api_key: SecretStr = Field(SecretStr(""), validation_alias="STRIPE_API_KEY")
     stripe_webhook_secret: SecretStr = Field(SecretStr(""), validation_alias="STRIPE_WEBHOOK_SECRET")

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import uuid
 
-PURPOSES = {"report": b"r", "landing": b"a", "unsubscribe": b"u"}
+PURPOSES = {"report": b"r", "landing": b"a", "unsubscribe": b"u", "bounce": b"b", "reply": b"y"}
 _VERSION = b"\x01"
 _MAC = 16
 

@@ -86,7 +86,8 @@ async def source(
         run.notes.append(f"nothing bought: {shut}; {stored_before} stored rows returned")
     else:
         most = campaign["daily_quota"] if limit is None else min(limit, campaign["daily_quota"])
-        imported = _imported(run, most - stored_before)
+        imported, own = _imported(run, most - stored_before)
+        run.wanted = wanted = min(most, wanted + own)  # what was planned is searched for beside the own lists
         short = stored_before + imported < wanted
         if (short or gone or probes) and not settings.yelp_api_key.get_secret_value():
             run.notes.append("no YELP_API_KEY: imported rows only; `leadfactory import-businesses` adds more")
@@ -104,29 +105,31 @@ async def source(
         stored, refused = _count(tx, unit), row_rules.count_refused(tx, ASSET, unit)
         covered = part_store.coverage(tx, unit.campaign)
         excluded = {row.excluded_reason: row.n for row in tx.execute(_excluded(unit))}
-    seen, told = (sum(pair[at] for pair in covered.values()) for at in (0, 1))
+    searches, finished = (sum(getattr(each, what) for each in covered.values()) for what in ("searches", "finished"))
     counts = {
-        "planned": wanted, "planned but refused by yelp": run.refused_by_yelp, "imported": imported, "results seen": seen,
-        "results told of": told, "coverage in percent": round(100 * seen / told) if told else 0, **excluded,
+        "planned": wanted, "planned but refused by yelp": run.refused_by_yelp, "imported": imported,
+        "listings seen": sum(each.seen for each in covered.values()), "searches": searches, "searches finished": finished,
+        "coverage in percent": round(100 * finished / searches) if searches else 0, **excluded,
     }  # fmt: skip
     return StageReport(
         ASSET, unit, state, rows_in=stored + refused + run.open, rows_out=stored, rows_rejected=refused, rows_reused=stored_before,
         rows_open=run.open, calls=calls, spend_microusd=spend, seconds=time.monotonic() - began, counts=counts,
-        chart={place: round(100 * pair[0] / pair[1]) if pair[1] else 100 for place, pair in covered.items()},
-        chart_title="coverage: percent of the results that Yelp tells of, by target", notes=tuple(run.notes),
+        chart={place: round(100 * each.finished / each.searches) for place, each in covered.items()},
+        chart_title="coverage: percent of a target's searches that were gone through to the end", notes=tuple(run.notes),
     )  # fmt: skip
 
 
-def _imported(run: _Run, room: int) -> int:
-    """Takes imported rows that no campaign-day has, oldest first, within the campaign's daily quota."""
+def _imported(run: _Run, room: int) -> tuple[int, int]:
+    """Takes imported rows that no campaign-day has, oldest first, within the campaign's daily quota; how many, and all of the day."""
     with run.db.begin() as tx:
         sourced_imports.forget_expired(tx, run.clock.now())
         taken, waiting = sourced_imports.take(tx, run.unit, max(0, room), run.hashes, run.clock.now())
+        own = sourced_imports.count(tx, run.unit)
         if taken:
             campaign_days.mark_dirty(tx, run.unit, ASSET)
     if waiting:
         run.notes.append(f"{waiting} imported rows wait for the following days: the campaign's daily quota is used")
-    return taken
+    return taken, own
 
 
 async def _target(run: _Run, row: Mapping[str, Any]) -> None:
@@ -161,7 +164,7 @@ async def _target(run: _Run, row: Mapping[str, Any]) -> None:
             taken, written = _store(tx, run, row["target_id"], part, place, page, missing)
             offset += taken
             done = taken == len(page.businesses) and (not taken or offset >= min(page.total, RESULT_CAP))
-            said = part_store.moved(tx, part, place, offset, page.total, done=done, now=run.clock.now())
+            said = part_store.moved(tx, part, place, offset, page, done=done, now=run.clock.now())
             part = part_store.next_open(tx, row, run.clock.now())
         run.bought += written
         missing -= written
@@ -194,9 +197,9 @@ async def _probe(run: _Run, probes: Sequence[sa.Row[Any]]) -> None:
             run.notes.append(f"{row.place}: yelp refuses the search for new results ({error.reason})")
             continue
         with run.db.begin() as tx:
-            more = part_store.probed(tx, row, page.total, run.clock.now())
+            more = part_store.probed(tx, row, page, run.clock.now())
         if more:
-            run.notes.append(f"{row.place}: {more} new results; it is searched again from tomorrow's plan on")
+            run.notes.append(f"{row.place}: there are new results; it is searched again from tomorrow's plan on")
 
 
 def _store(

@@ -81,8 +81,9 @@ def add_version(
         blobs.put(settings.blobs, report.pdf)
     blobs.put(settings.blobs, given.evidence.encode("utf-8", "surrogatepass"))
     now, unit = clock.now(), CampaignDay(given.campaign, given.cohort_on)
+    report_id = report_id_of(purchase_id, version)
     row = {
-        "campaign": given.campaign, "cohort_on": given.cohort_on, "report_id": report_id_of(purchase_id, version),
+        "campaign": given.campaign, "cohort_on": given.cohort_on, "report_id": report_id,
         "purchase_id": purchase_id, "business_id": uuid.UUID(given.business_id), "version": version, "report_on": given.report_on,
         "measured_at": given.audit.fetched_at, "html_sha256": report.html_sha256, "pdf_sha256": report.pdf_sha256,
         "no_pdf": report.no_pdf, "pages": report.pages, "evidence_sha256": report.evidence_sha256, "template_version": VERSION,
@@ -91,7 +92,7 @@ def add_version(
     with db.begin() as tx:
         tx.execute(insert(audit_reports).values(row).on_conflict_do_nothing())
         mail = {name: row[name] for name in ("campaign", "cohort_on", "report_id", "purchase_id", "business_id")}
-        delivery = mail | {"delivery_id": uuid.uuid5(row["report_id"], "sold"), "kind": "sold", "state": "planned", "planned_at": now}  # fmt: skip
+        delivery = mail | {"delivery_id": uuid.uuid5(report_id, "sold"), "kind": "sold", "state": "planned", "planned_at": now}  # fmt: skip
         tx.execute(insert(report_deliveries).values(delivery).on_conflict_do_nothing())
         campaign_days.mark_dirty(tx, unit, ASSET, "report_deliveries")
         sealed = version_of(tx, purchase_id, version)

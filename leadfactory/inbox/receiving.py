@@ -63,8 +63,8 @@ class Receiver:
     def __init__(self, db: Database, settings: Settings, clock: Clock, wall: Clock | None = None) -> None:
         self._db, self._clock, self._wall = db, clock, wall or Clock()
         self._hashes = KeyedHashes(settings.suppression_key.get_secret_value())
-        self._keys = _listed(settings.sendgrid_webhook_public_key)
-        self._secrets = _listed(settings.stripe_webhook_secret.get_secret_value())
+        self._keys = listed(settings.sendgrid_webhook_public_key)
+        self._secrets = listed(settings.stripe_webhook_secret.get_secret_value())
 
     def sendgrid(self, body: bytes, headers: Mapping[str, str]) -> Taken:
         """Stores the events of one SendGrid post.
@@ -174,6 +174,6 @@ def _stripe_valid(body: bytes, header: str, secret: str, limits: WebhookRules) -
         return False
 
 
-def _listed(text: str) -> list[str]:
+def listed(text: str) -> list[str]:
     """Several live keys, comma-separated, during rotation."""
     return [part.strip() for part in text.split(",") if part.strip()]

@@ -268,7 +268,7 @@ def test_a_paused_campaign_plans_and_sends_nothing(room):
 
 def test_drafts_whose_measurement_is_too_old_are_not_planned(room):
     room.drafted()
-    assert room.send(clock=clock_at(TUESDAY + dt.timedelta(days=15)))[1].asked == []
+    assert room.send(clock=clock_at(TUESDAY + dt.timedelta(days=31)))[1].asked == []
     assert room.states == {}
 
 

@@ -1,7 +1,7 @@
 """Checkouts, what Stripe says of them, purchases, refunds, and a book that balances.
 
-Revision ID: 0019_purchases
-Revises: 0018_sequences
+Revision ID: 0021_purchases
+Revises: 0020_inbound_mails
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0019_purchases"
-down_revision = "0018_sequences"
+revision = "0021_purchases"
+down_revision = "0020_inbound_mails"
 branch_labels = None
 depends_on = None
 
