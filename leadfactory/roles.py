@@ -27,7 +27,6 @@ WITHHELD = {
     "suppressions": "DELETE",  # nobody is un-suppressed by a bug
     "sequence_stops": "DELETE",  # a conversation that ended is not taken up again
     "audit_log": "UPDATE, DELETE",  # append-only
-    "audit_reports": "UPDATE, DELETE",  # a sold report is immutable
     "report_accesses": "UPDATE, DELETE",  # append-only
     "payment_events": "UPDATE, DELETE",  # append-only
     "money_entries": "UPDATE, DELETE",  # append-only

@@ -68,7 +68,13 @@ def paid_reports(
 
     done, reports = asyncio.run(
         paid_work.work(
-            db=db, clock=clock, settings=settings(), stripe=stripe, mailer=sendgrid, pagespeed=pagespeed, website=website
+            db=db,
+            clock=clock,
+            settings=settings(),
+            stripe=stripe,
+            mailer=sendgrid,
+            pagespeed=pagespeed,
+            website=website,
         )
     )
     for report in reports:

@@ -10,6 +10,7 @@ from leadfactory_assets import (
     d03_assessment,
     d04_enrichment,
     d05_scoring,
+    d06_reports,
     d07_storefront,
     d08_personalization,
     d09_delivery,
@@ -25,6 +26,7 @@ from resources.openai import OpenAIResource
 from resources.pagespeed import PagespeedResource
 from resources.places import PlacesResource
 from resources.sendgrid import SendGridResource
+from resources.stripe import StripeResource
 from resources.website import WebsiteResource
 from resources.yelp import YelpResource
 from schedules.daily_campaigns import daily_campaigns
@@ -44,6 +46,7 @@ ROOMS = [
     d08_personalization,
     d09_delivery,
     d07_storefront,
+    d06_reports,
     d10_analytics,
 ]
 RESOURCES: dict[str, object] = {
@@ -54,6 +57,7 @@ RESOURCES: dict[str, object] = {
     "pagespeed": PagespeedResource(),
     "openai": OpenAIResource(),
     "sendgrid": SendGridResource(),
+    "stripe": StripeResource(),
     "website": WebsiteResource(),
 }
 

@@ -69,7 +69,10 @@ async def remeasure(
 def _anew(given: ReportInput, measured: Any, purchase_id: uuid.UUID) -> ReportInput:
     """The report's input with today's measurements. What was explained or compared rested on the old ones and is left out."""
     audit_id = uuid.uuid5(purchase_id, f"audit:{AGAIN}")  # the row of the campaign-day stays what it was
-    row = {**dict.fromkeys((*store.SCORES, *store.LAB, "final_url", "lighthouse_version", "raw_sha256", "field_data")), **measured.row}
+    row = {
+        **dict.fromkeys((*store.SCORES, *store.LAB, "final_url", "lighthouse_version", "raw_sha256", "field_data")),
+        **measured.row,
+    }
     findings = tuple(
         Finding(str(uuid.uuid5(audit_id, each.kind)), each.kind, each.category, each.severity, each.measured, each.unit, each.threshold,
                 each.source, dict(each.evidence))

@@ -14,6 +14,11 @@ down_revision = "0021_purchases"
 branch_labels = None
 depends_on = None
 
+STAYS = """CREATE OR REPLACE FUNCTION leadfactory.audit_reports_stay() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'a sold report is immutable: add a version';
+END $$"""
+
 
 def upgrade() -> None:
     op.create_table(
@@ -129,6 +134,11 @@ def upgrade() -> None:
         schema="leadfactory",
         postgresql_where=sa.text("kind = 'sold'"),
     )
+    op.execute(STAYS)
+    op.execute(
+        "CREATE TRIGGER audit_reports_stay BEFORE UPDATE OR DELETE ON leadfactory.audit_reports "
+        "FOR EACH ROW EXECUTE FUNCTION leadfactory.audit_reports_stay()"
+    )
 
 
 def downgrade() -> None:
@@ -151,3 +161,4 @@ def downgrade() -> None:
     op.drop_table("report_accesses", schema="leadfactory")
     op.drop_index(op.f("ix_audit_reports_campaign_cohort_on"), table_name="audit_reports", schema="leadfactory")
     op.drop_table("audit_reports", schema="leadfactory")
+    op.execute("DROP FUNCTION IF EXISTS leadfactory.audit_reports_stay()")
