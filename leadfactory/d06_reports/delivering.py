@@ -79,8 +79,8 @@ def plan_lost(tx: sa.Connection, email_hmac: bytes, now: dt.datetime) -> bool:
         return False
     delivery_id = uuid.uuid5(uuid.NAMESPACE_OID, f"lost:{email_hmac.hex()}:{now:%Y-%m-%dT%H}")
     values = {**newest._mapping, "delivery_id": delivery_id, "kind": "lost", "state": "planned", "planned_at": now}
-    made = tx.execute(insert(report_deliveries).values(values).on_conflict_do_nothing())
-    return bool(made.rowcount)
+    statement = insert(report_deliveries).values(values).on_conflict_do_nothing()
+    return tx.scalar(statement.returning(report_deliveries.c.delivery_id)) is not None
 
 
 def waiting(tx: sa.Connection, unit: CampaignDay | None = None) -> list[uuid.UUID]:

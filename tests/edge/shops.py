@@ -11,7 +11,6 @@ import httpx
 import sqlalchemy as sa
 
 from leadfactory.d00_gateway.gateway import Gateway
-from leadfactory.d00_gateway.pagespeed import PagespeedClient
 from leadfactory.d00_gateway.sendgrid import SendGridClient
 from leadfactory.d00_gateway.stripe import StripeClient
 from leadfactory.d03_assessment.tables import site_audits
@@ -20,7 +19,7 @@ from leadfactory.d07_storefront import folding
 from leadfactory.d07_storefront.tables import checkout_sessions, money_entries, purchases
 from leadfactory.tokens import Tokens
 from tests.edge.conftest import World
-from tests.leads import TUESDAY
+from tests.leads import TUESDAY, FakePagespeed, lighthouse
 
 KEY = {"Authorization": "Bearer sk_test_sandbox"}
 
@@ -114,7 +113,7 @@ class Shop:
         gateway = Gateway(self.world.db, clock=config.clock, settings=config)
         figures, _ = await paid_work.work(
             db=self.world.db, clock=config.clock, settings=config, stripe=StripeClient(gateway, config),
-            mailer=SendGridClient(gateway, config), pagespeed=PagespeedClient(gateway, config), website=None,
+            mailer=SendGridClient(gateway, config), pagespeed=FakePagespeed(config, lambda url: lighthouse()), website=None,
         )  # fmt: skip
         return figures
 
