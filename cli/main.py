@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli import db, db_care, exclusions, experiments, gateway, inbox, integrity, reports, scoring, targets
+from cli import db, db_care, exclusions, experiments, gateway, inbox, integrity, purchases, reports, scoring, targets
 from cli.importing import register as register_importing
 from cli.output import CommandError, errors
 
@@ -22,6 +22,7 @@ app.add_typer(exclusions.app, name="exclusions")
 app.add_typer(targets.app, name="targets")
 app.add_typer(reports.app, name="report")
 app.add_typer(inbox.app, name="inbox")
+app.add_typer(purchases.app, name="purchases")
 experiments.register(app)
 gateway.register(app)
 db.register(app)

@@ -65,4 +65,10 @@ drain_webhooks = dg.define_asset_job(
     tags={"dagster/priority": "4"},
     description="Folds all events that wait in the inbox, over all campaign-days, and does what payments ask for, in one run.",
 )
-JOBS = [campaign_day, lake, standing_checks, drain_webhooks]
+reconcile_payments = dg.define_asset_job(
+    "reconcile_payments",
+    selection=dg.AssetSelection.assets(key("payment_poll")),
+    executor_def=dg.in_process_executor,
+    description="Asks Stripe for what a webhook lost and holds Stripe, purchases and delivered reports against each other.",
+)
+JOBS = [campaign_day, lake, standing_checks, drain_webhooks, reconcile_payments]

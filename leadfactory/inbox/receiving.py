@@ -99,6 +99,14 @@ class Receiver:
         stale = self._stale(dated.strip())
         return self._store("stripe", reading.stripe_entries(body, self._hashes), stale)
 
+    def polled(self, events: Sequence[Mapping[str, Any]]) -> Taken:
+        """Stores events of Stripe that we asked for ourselves, as its posts are stored: each once, whoever brought it."""
+        entries: dict[str, Entry] = {}
+        for event in events:
+            for entry in reading.stripe_entries(json.dumps(event).encode(), self._hashes):
+                entries.setdefault(entry.event_id, entry)
+        return self._store("stripe", [entries[event_id] for event_id in sorted(entries)], stale=False)
+
     def refuse(self, source: str, reason: str, size: int) -> None:
         """Counts a refused post by minute and reason; nothing of its body is kept."""
         minute = self._clock.now().replace(second=0, microsecond=0)
