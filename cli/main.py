@@ -56,6 +56,14 @@ def doctor(json: Json = False) -> None:
     run(json=json)
 
 
+@app.command("health-check", epilog="Examples: leadfactory health-check   ·   leadfactory health-check --json")
+def health_check(json: Json = False) -> None:
+    """Ask every process and store whether it answers; exit code 1 when one does not. Takes less than five seconds."""
+    from cli.health import run
+
+    run(json=json)
+
+
 @app.command(
     "seed-campaigns",
     epilog="Examples: leadfactory seed-campaigns --vertical=restaurant --zip=10001 --quota=100   ·   "

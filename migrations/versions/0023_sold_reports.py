@@ -1,7 +1,7 @@
 """Sold reports, the mails that bring their links, and who opened them.
 
-Revision ID: 0022_sold_reports
-Revises: 0021_purchases
+Revision ID: 0023_sold_reports
+Revises: 0022_erasure
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0022_sold_reports"
-down_revision = "0021_purchases"
+revision = "0023_sold_reports"
+down_revision = "0022_erasure"
 branch_labels = None
 depends_on = None
 
