@@ -63,7 +63,7 @@ def paid_reports(
     pagespeed: dg.ResourceParam[PagespeedClient],
     website: dg.ResourceParam[WebsiteClient],
 ) -> dg.MaterializeResult:
-    """Does what payments ask for, over all campaign-days: refunds, sealed reports, mails with their links."""
+    """Takes one row per refund, report and mail that payments ask for, over all campaign-days, and does it."""
     from leadfactory.d06_reports import paid_work  # only the run that needs the room pays for its imports
 
     done, reports = asyncio.run(
@@ -83,4 +83,5 @@ def paid_reports(
 
 
 audit_reports_expectations = expectations(audit_reports)
-d06_standing = standing("d06_reports", "audit_reports", judges=True)
+report_deliveries_expectations = expectations(report_deliveries)
+d06_standing = standing("d06_reports", "report_deliveries", "audit_reports", judges=True)

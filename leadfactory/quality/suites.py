@@ -257,5 +257,18 @@ SUITES: dict[str, Suite] = {
                          AND p.{UNIT.replace(" AND ", " AND p.")}) AS every_purchase_has_its_report""",  # noqa: S608
             (true("every_purchase_has_its_report"),),
         ),
+        Suite(
+            "report_deliveries",
+            "1",
+            f"""SELECT d.delivery_id::text, r.report_id IS NOT NULL AS report_exists,
+                       d.state NOT IN ('unknown', 'rejected', 'refused') OR d.reason IS NOT NULL AS explained,
+                       d.state <> 'accepted' OR d.message_id IS NOT NULL OR d.reason IS NOT NULL AS evidence
+                FROM report_deliveries d LEFT JOIN audit_reports r USING (report_id)
+                WHERE d.{UNIT.replace(" AND ", " AND d.")}""",  # noqa: S608
+            (unique("delivery_id"), true("report_exists"), true("explained"), true("evidence")),
+            f"""SELECT (SELECT count(*) FROM audit_reports WHERE {UNIT}) AS reports,
+                       (SELECT count(*) FROM report_deliveries WHERE kind = 'sold' AND {UNIT}) AS mails""",  # noqa: S608
+            (equal("reports", "mails"),),
+        ),
     )
 }
