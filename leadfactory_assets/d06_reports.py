@@ -7,9 +7,9 @@ import dagster as dg
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.pagespeed import PagespeedClient
-from leadfactory.d00_gateway.sendgrid import SendGridClient
 from leadfactory.d00_gateway.stripe import StripeClient
 from leadfactory.d00_gateway.website.client import WebsiteClient
+from leadfactory.d09_delivery.mailer import PostOffice
 from leadfactory.database import Database
 from leadfactory.settings import settings
 from leadfactory.stage_report import StageReport
@@ -59,7 +59,7 @@ def paid_reports(
     db: dg.ResourceParam[Database],
     clock: dg.ResourceParam[Clock],
     stripe: dg.ResourceParam[StripeClient],
-    sendgrid: dg.ResourceParam[SendGridClient],
+    mailer: dg.ResourceParam[PostOffice],
     pagespeed: dg.ResourceParam[PagespeedClient],
     website: dg.ResourceParam[WebsiteClient],
 ) -> dg.MaterializeResult:
@@ -72,7 +72,7 @@ def paid_reports(
             clock=clock,
             settings=settings(),
             stripe=stripe,
-            mailer=sendgrid,
+            mailer=mailer,
             pagespeed=pagespeed,
             website=website,
         )

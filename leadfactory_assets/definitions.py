@@ -22,10 +22,10 @@ from leadfactory_assets.jobs import JOBS
 from leadfactory_assets.upkeep import vendor_terms
 from resources.clock import ClockResource
 from resources.database import DatabaseResource
+from resources.mailer import MailerResource
 from resources.openai import OpenAIResource
 from resources.pagespeed import PagespeedResource
 from resources.places import PlacesResource
-from resources.sendgrid import SendGridResource
 from resources.stripe import StripeResource
 from resources.website import WebsiteResource
 from resources.yelp import YelpResource
@@ -56,8 +56,8 @@ RESOURCES: dict[str, object] = {
     "places": PlacesResource(),
     "pagespeed": PagespeedResource(),
     "openai": OpenAIResource(),
-    "sendgrid": SendGridResource(),
     "stripe": StripeResource(),
+    "mailer": MailerResource(),
     "website": WebsiteResource(),
 }
 

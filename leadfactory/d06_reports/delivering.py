@@ -11,16 +11,16 @@ import datetime as dt
 import uuid
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from leadfactory import campaign_days
+from leadfactory import campaign_days, mail_tokens
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
-from leadfactory.d00_gateway.sendgrid import Mail
+from leadfactory.d00_gateway.mail import SMTP, Mail
 from leadfactory.d00_gateway.stripe import StripeClient
 from leadfactory.d01_targeting.tables import campaigns
 from leadfactory.d06_reports import links, report_mail
@@ -28,6 +28,7 @@ from leadfactory.d06_reports.tables import audit_reports, report_deliveries
 from leadfactory.d07_storefront.purchase_states import ENTITLED
 from leadfactory.d07_storefront.tables import purchases
 from leadfactory.d09_delivery import journal, suppression
+from leadfactory.d09_delivery.mailer import Mailer
 from leadfactory.d09_delivery.tables import suppressions
 from leadfactory.database import Database
 from leadfactory.inbox.tables import webhook_inbox
@@ -41,17 +42,6 @@ EVIDENCE = "an event that carries its id came"
 # Who asked us to write no letters and then bought still gets what was bought; whoever complained, bounced or was erased does not.
 DESPITE = ("unsubscribe", "group_unsubscribe")
 _LEFT = ("processed", "deferred", "delivered", "bounce", "open", "click")
-
-
-class Mailer(Protocol):
-    """Who hands mail over: SendGrid's client, or another one of the same form."""
-
-    @property
-    def gateway(self) -> Any:
-        """Counts its calls."""
-
-    async def send(self, mail: Mail) -> str:
-        """Hands one mail over, once."""
 
 
 @dataclasses.dataclass
@@ -187,10 +177,17 @@ class _Sender:
         )
         expires = sa.func.now() + CLAIM  # the database's clock serves leases
         tx.execute(sa.update(d).where(d.c.delivery_id == row.delivery_id).values(state="claimed", reason=None, claimed_at=now, claim_expires_at=expires))  # fmt: skip
-        return report_mail.compose(
+        mail = report_mail.compose(
             row.delivery_id, address, whose, row.kind, unit,
             sender_email=row.sender_email, sender_name=row.sender_name, postal_address=row.postal_address,
         )  # fmt: skip
+        return self._by(mail, row.mailer)
+
+    def _by(self, mail: Mail, mailer: str) -> Mail:
+        """The mail as the campaign's mailer takes it; bounces of a relay come back to an address that names the delivery."""
+        domain = self._settings.inbound_domain if mailer == SMTP else ""
+        bounce_to = mail_tokens.address(self._tokens, "bounce", mail.send_id, domain) if domain else None
+        return dataclasses.replace(mail, mailer=mailer, bounce_to=bounce_to)
 
     def _barred(self, tx: sa.Connection, address: str) -> bool:
         suppression.check_key(tx, self._hashes)
@@ -226,7 +223,7 @@ def settle_by_evidence(tx: sa.Connection, now: dt.datetime, done: Delivered | No
     at = {kind: sa.func.min(t.c.occurred_at).filter(t.c.kind == kind) for kind in ("delivered", "bounce")}
     told = tx.execute(
         sa.select(d.c.delivery_id, d.c.state, d.c.campaign, d.c.cohort_on, at["delivered"].label("delivered_at"), at["bounce"].label("bounced_at"))
-        .join(t, sa.and_(t.c.send_id == d.c.delivery_id, t.c.source == "sendgrid", t.c.outcome == "unmatched", t.c.kind.in_(_LEFT)))
+        .join(t, sa.and_(t.c.send_id == d.c.delivery_id, t.c.source.in_(("sendgrid", "smtp")), t.c.outcome == "unmatched", t.c.kind.in_(_LEFT)))
         .where(d.c.state.in_(("accepted", "unknown", "planned")), d.c.delivered_at.is_(None), d.c.bounced_at.is_(None))
         .group_by(d.c.delivery_id)
     ).all()  # fmt: skip
@@ -246,7 +243,7 @@ def settle_by_evidence(tx: sa.Connection, now: dt.datetime, done: Delivered | No
 def _row(tx: sa.Connection, delivery_id: uuid.UUID) -> Any:
     d, p, c = report_deliveries, purchases, campaigns
     return tx.execute(
-        sa.select(d, p.c.session_id, p.c.payer_hmac, c.c.sender_email, c.c.sender_name, c.c.postal_address)
+        sa.select(d, p.c.session_id, p.c.payer_hmac, c.c.sender_email, c.c.sender_name, c.c.mailer, c.c.postal_address)
         .join(p, p.c.purchase_id == d.c.purchase_id)
         .join(c, c.c.campaign == d.c.campaign)
         .where(d.c.delivery_id == delivery_id)

@@ -21,11 +21,11 @@ from leadfactory.d00_gateway.pagespeed import PagespeedClient
 from leadfactory.d00_gateway.stripe import StripeClient
 from leadfactory.d00_gateway.website.client import WebsiteClient
 from leadfactory.d06_reports import delivering, remeasuring, sealing
-from leadfactory.d06_reports.delivering import Mailer
 from leadfactory.d06_reports.store import NothingToReport
 from leadfactory.d06_reports.tables import audit_reports, report_deliveries
 from leadfactory.d07_storefront import refunds
 from leadfactory.d07_storefront.tables import purchases, refund_requests
+from leadfactory.d09_delivery.mailer import Mailer
 from leadfactory.database import Database
 from leadfactory.settings import Settings
 from leadfactory.stage_report import StageReport

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 
 from leadfactory.campaign_day import CampaignDay
-from leadfactory.d00_gateway.sendgrid import Mail
+from leadfactory.d00_gateway.mail import Mail
 from leadfactory.d06_reports.links import Link
 
 

@@ -1,7 +1,7 @@
 """Sold reports, the mails that bring their links, and who opened them.
 
-Revision ID: 0023_sold_reports
-Revises: 0022_erasure
+Revision ID: 0024_sold_reports
+Revises: 0023_mailers
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0023_sold_reports"
-down_revision = "0022_erasure"
+revision = "0024_sold_reports"
+down_revision = "0023_mailers"
 branch_labels = None
 depends_on = None
 
