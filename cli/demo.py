@@ -243,7 +243,7 @@ def _table(title: str, fields: Sequence[str], figures: dict[str, Any], units: li
     table.add_column("", no_wrap=True)
     for unit in units:
         table.add_column(f"{unit.campaign}\n{unit.day}", justify="right", no_wrap=True)
-    table.add_column("together", justify="right")
+    table.add_column("together", justify="right", no_wrap=True)
     table.add_column("", justify="left", no_wrap=True)
     widest = max(figures[field] for field in fields if not field.endswith("_cents")) or 1
     for field in fields:
@@ -269,7 +269,7 @@ def _write_sold_pdf(db: Database, units: list[CampaignDay], config: Settings) ->
 
 def _bar(field: str, share: float) -> str:
     """A bar of counts; money is on no scale of letters."""
-    return "" if field.endswith("_cents") else "[blue]" + "█" * round(14 * share) + "[/]"
+    return "" if field.endswith("_cents") else "[blue]" + "█" * round(8 * share) + "[/]"
 
 
 def _write_examples(db: Database, units: list[CampaignDay], folder: Path) -> None:
