@@ -8,23 +8,11 @@ from typing import Annotated
 
 import typer
 
-from cli import (
-    bounces,
-    db,
-    db_care,
-    exclusions,
-    experiments,
-    gateway,
-    inbox,
-    integrity,
-    purchases,
-    reports,
-    scoring,
-    targets,
-)
+from cli import bounces, db, db_care, exclusions, experiments, gateway, inbox, integrity, reports, scoring, targets
 from cli.erasing import register as register_erasing
 from cli.importing import register as register_importing
 from cli.output import CommandError, errors
+from cli.purchases import app as purchases
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,7 +24,7 @@ app.add_typer(exclusions.app, name="exclusions")
 app.add_typer(targets.app, name="targets")
 app.add_typer(reports.app, name="report")
 app.add_typer(inbox.app, name="inbox")
-app.add_typer(purchases.app, name="purchases")
+app.add_typer(purchases, name="purchases")
 app.add_typer(bounces.app, name="bounces")
 experiments.register(app)
 gateway.register(app)
