@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli import db, db_care, exclusions, experiments, gateway, inbox, reports, scoring, targets
+from cli import db, db_care, exclusions, experiments, gateway, inbox, integrity, reports, scoring, targets
 from cli.importing import register as register_importing
 from cli.output import CommandError, errors
 
@@ -26,6 +26,7 @@ experiments.register(app)
 gateway.register(app)
 db.register(app)
 db_care.register(app)
+integrity.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")
 
@@ -50,6 +51,14 @@ def dev() -> None:
 def doctor(json: Json = False) -> None:
     """Check every dependency, one line each, with the remedy for what is missing."""
     from cli.doctor import run
+
+    run(json=json)
+
+
+@app.command("health-check", epilog="Examples: leadfactory health-check   ·   leadfactory health-check --json")
+def health_check(json: Json = False) -> None:
+    """Ask every process and store whether it answers; exit code 1 when one does not. Takes less than five seconds."""
+    from cli.health import run
 
     run(json=json)
 

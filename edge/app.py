@@ -12,10 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from edge import health, inbound, unsubscribe, webhooks
+from edge import checkout, health, inbound, unsubscribe, webhooks
 from edge.headers import HOSTED_CHECKOUT, SecurityHeaders
 from edge.pages import page
 from leadfactory.clock import Clock
+from leadfactory.d00_gateway.gateway import Gateway
+from leadfactory.d00_gateway.stripe import StripeClient
 from leadfactory.d09_delivery import suppression
 from leadfactory.database import Database, DatabaseUnavailable
 from leadfactory.inbox.receiving import Receiver
@@ -37,6 +39,8 @@ class Desk:
     receiver: Receiver
     replies: Replies
     public_url: str
+    settings: Settings
+    stripe: StripeClient
 
 
 def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | None = None) -> Starlette:
@@ -56,6 +60,8 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
         receiver,
         Replies(database, settings, clock, receiver, wall),
         settings.public_url,
+        settings,
+        StripeClient(Gateway(database, clock=clock, settings=settings), settings),
     )
 
     @contextlib.asynccontextmanager
@@ -77,6 +83,8 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
             Route("/u/{token}", unsubscribe.act, methods=["POST"]),
             Route("/u/{token}/not-me", unsubscribe.not_me, methods=["POST"]),
             *(Route(f"/{name}", footer, methods=["GET"]) for name in FOOTER),
+            Route("/a/{token}/checkout", checkout.start, methods=["POST"]),
+            Route("/cancel/{token}", checkout.cancelled, methods=["GET"]),
             Route("/robots.txt", robots, methods=["GET"]),
         ],
         middleware=[Middleware(SecurityHeaders, checkout=_checkout(settings))],

@@ -82,22 +82,22 @@ def email_events(
 @dg.asset(
     key_prefix=PREFIX,
     group_name="d09_delivery",
-    kinds={"sendgrid", "postgres"},
+    kinds={"sendgrid", "stripe", "postgres"},
     owners=["team:deliverability"],
     tags={WRITE_TAG: "fold"},
 )
 def webhook_drain(
     context: dg.AssetExecutionContext, db: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
 ) -> dg.MaterializeResult:
-    """Takes one row per waiting mail event from the inbox, over all campaign-days, and folds the sends that they name."""
-    from leadfactory.d09_delivery import event_reports  # only the run that needs the room pays for its imports
+    """Takes one row per waiting event from the inbox, over all campaign-days, and folds the sends and purchases they name."""
+    from leadfactory.d07_storefront import reporting  # only the run that needs the rooms pays for their imports
+    from leadfactory.d09_delivery import event_reports
 
     done, reports = event_reports.drain(db=db, clock=clock)
-    for report in reports:
-        context.log_event(
-            dg.AssetMaterialization(key("email_events"), partition=report.unit.key, metadata=told(report))
-        )
-    return dg.MaterializeResult(metadata=done)
+    bought, sales = reporting.drain(db=db, clock=clock, settings=settings())
+    for report in [*reports, *sales]:
+        context.log_event(dg.AssetMaterialization(key(report.asset), partition=report.unit.key, metadata=told(report)))
+    return dg.MaterializeResult(metadata=done | bought)
 
 
 email_sends_expectations = expectations(email_sends)

@@ -10,6 +10,7 @@ from leadfactory_assets import (
     d03_assessment,
     d04_enrichment,
     d05_scoring,
+    d07_storefront,
     d08_personalization,
     d09_delivery,
     d10_analytics,
@@ -42,6 +43,7 @@ ROOMS = [
     d11_experiments,
     d08_personalization,
     d09_delivery,
+    d07_storefront,
     d10_analytics,
 ]
 RESOURCES: dict[str, object] = {

@@ -26,6 +26,7 @@ webhook_inbox = sa.Table(
     sa.Column("reason", sa.Text),
     sa.UniqueConstraint("source", "event_id"),
     sa.Index("ix_webhook_inbox_waiting", "source", "inbox_id", postgresql_where=sa.text("processed_at IS NULL")),
+    sa.Index("ix_webhook_inbox_unmatched", "source", "send_id", postgresql_where=sa.text("outcome = 'unmatched'")),
     sa.Index(None, "received_at"),
     one_of("source", "sendgrid", "stripe"),
     one_of("outcome", "folded", "unmatched", "kept", "quarantined"),

@@ -30,20 +30,23 @@ def cli_env(database: object) -> dict[str, str]:
 def here(
     cli_home: Path, cli_env: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[..., Any]]:
-    """Runs one command in this process, as the console script would; its JSON or text, or its error when it ``fails``."""
+    """Runs one command in this process, as the console script would; its JSON or text, or its error when it ``fails``.
+
+    With ``exit_code`` it ends with that code after saying what it found.
+    """
     for name, value in (cli_env | {"LEADFACTORY_CLOCK": "2026-10-06T15:00:00+00:00"}).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("LEADFACTORY_HOME", str(cli_home))
     monkeypatch.setattr(output.console, "width", 400)
     settings.cache_clear()
 
-    def once(*arguments: str, fails: bool = False) -> Any:
+    def once(*arguments: str, fails: bool = False, exit_code: int = 0) -> Any:
         monkeypatch.setattr(sys, "argv", ["leadfactory", *arguments])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main.main()
         said = capsys.readouterr()
-        assert bool(ended.value.code) == fails, said.err
+        assert (ended.value.code or 0) == (1 if fails else exit_code), said.err
         return said.err if fails else json.loads(said.out) if "--json" in arguments else said.out
 
     yield once

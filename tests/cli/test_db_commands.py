@@ -188,3 +188,18 @@ def test_setting_up_an_external_server_makes_roles_databases_and_schema_once(her
     file.write_text(json.dumps(postgres.passwords))  # what the server has: a run sets them again and changes nothing
     assert here("db-setup", f"--admin-url={admin}", f"--passwords={file}", "--json")["changed"] == []
     assert file.stat().st_mode & 0o077 == 0
+
+
+def test_integrity_is_proved_with_counts_and_damage_is_reported_with_what_to_do(here, database, tmp_path):
+    told = here("verify-data-integrity", "--json")
+    assert {one["broken"] for one in told} == {0}
+    with database.begin() as tx:
+        tx.execute(
+            sa.text("INSERT INTO budgets (scope, key, cap_microusd, spent_microusd) VALUES ('campaign', 'x', 10, 5)")
+        )
+    assert "1 of 16 invariants are broken" in here("verify-data-integrity", exit_code=1)
+    out = tmp_path / "damage.md"
+    here("data-corruption-report", f"--out={out}")
+    assert "## budgets_hold: 1 of 1" in out.read_text()
+    assert "- `campaign x`" in out.read_text()
+    assert "cannot be written" in here("data-corruption-report", f"--out={tmp_path / 'no' / 'x'}", fails=True)
