@@ -18,6 +18,10 @@ NUMBERS = """
     SELECT quote_ident(schemaname) || '.' || quote_ident(sequencename) AS name, coalesce(last_value, start_value) AS value,
            last_value IS NOT NULL AS used FROM pg_sequences WHERE schemaname = '{schema}'"""
 
+END_SESSIONS = """
+    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    WHERE datname = %s AND backend_type = 'client backend' AND pid <> pg_backend_pid() AND pid <> ALL (%s::int[])"""
+
 
 def superuser_url(server: embedded.EmbeddedServer, database: str) -> str:
     """``database`` for the one who may copy databases and put rows back past every rule."""
@@ -28,8 +32,9 @@ def superuser_url(server: embedded.EmbeddedServer, database: str) -> str:
 
 
 def copy_database(server: embedded.EmbeddedServer, source: str, target: str) -> None:
-    """``target`` anew, as ``source`` stands; nobody may be connected to ``source``."""
+    """``target`` anew, as ``source`` stands; pooled connections of other suites to ``source`` are ended."""
     with psycopg.connect(superuser_url(server, "postgres"), autocommit=True) as maker:
+        maker.execute(END_SESSIONS, [source, []])
         maker.execute(f"DROP DATABASE IF EXISTS {target} WITH (FORCE)")
         maker.execute(f"CREATE DATABASE {target} TEMPLATE {source}")
 
@@ -62,11 +67,7 @@ class States:
 
     def end_sessions(self, *but: int) -> None:
         """Ends all sessions in this database, those of processes that were killed among them, but the ones named."""
-        self.admin.execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() "
-            "AND backend_type = 'client backend' AND pid <> pg_backend_pid() AND pid <> ALL (%s)",
-            [list(but)],
-        )
+        self.admin.execute(END_SESSIONS, [self.admin.info.dbname, list(but)])
 
     def close(self) -> None:
         """Leaves the database; what was kept stays in it."""
