@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli import db, db_care, exclusions, experiments, gateway, inbox, integrity, reports, scoring, targets
+from cli import bounces, db, db_care, exclusions, experiments, gateway, inbox, integrity, reports, scoring, targets
 from cli.importing import register as register_importing
 from cli.output import CommandError, errors
 
@@ -22,6 +22,7 @@ app.add_typer(exclusions.app, name="exclusions")
 app.add_typer(targets.app, name="targets")
 app.add_typer(reports.app, name="report")
 app.add_typer(inbox.app, name="inbox")
+app.add_typer(bounces.app, name="bounces")
 experiments.register(app)
 gateway.register(app)
 db.register(app)
@@ -96,7 +97,14 @@ def seed_campaigns(
 def configure_campaign(
     campaign: Annotated[str, typer.Argument(help="The campaign's slug.")],
     consent_basis: Annotated[
-        str | None, typer.Option(help="consented, transactional, or simulated outside production.")
+        str | None, typer.Option(help="consented, transactional, cold, or simulated outside production.")
+    ] = None,
+    mailer: Annotated[str | None, typer.Option(help="sendgrid, or smtp for the relay of SMTP_URL.")] = None,
+    acknowledge_risk: Annotated[
+        str | None,
+        typer.Option(
+            help="First and last name of who takes the risk of cold mail, which the mailer's terms do not accept."
+        ),
     ] = None,
     sender_email: Annotated[str | None, typer.Option(help="The true From address.")] = None,
     sender_name: Annotated[str | None, typer.Option(help="The person who signs.")] = None,
@@ -121,6 +129,8 @@ def configure_campaign(
     configure(
         campaign,
         consent_basis=consent_basis,
+        mailer=mailer,
+        risk_acknowledged_by=acknowledge_risk,
         sender_email=sender_email,
         sender_name=sender_name,
         postal_address=postal_address,

@@ -116,15 +116,21 @@ def sandbox(say: Say, *, any_port: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def edge(say: Say) -> Iterator[None]:
-    """The process that faces the world. With the sandbox, its webhooks are verified by its own keys and posted here."""
-    if not processes.port_is_free(EDGE_PORT):
-        raise CommandError(f"port {EDGE_PORT} (edge) is taken: stop what listens there and try again")
-    config, url = settings(), f"http://127.0.0.1:{EDGE_PORT}"
+def edge(say: Say, *, any_port: bool) -> Iterator[None]:
+    """The process that faces the world. With the sandbox, its webhooks are verified by its own keys and posted here.
+
+    On another port than usual, links in letters lead to that one, unless a public URL is set.
+    """
+    port = processes.free_port(EDGE_PORT) if any_port else EDGE_PORT
+    if not processes.port_is_free(port):
+        raise CommandError(f"port {port} (edge) is taken: stop what listens there and try again")
+    config, url = settings(), f"http://127.0.0.1:{port}"
+    if port != EDGE_PORT:
+        config = configure(LEADFACTORY_PUBLIC_URL=url)
     env = dict(os.environ)
     if config.uses_sandbox:
         env |= _sandbox_keys(config)
-    argv = [sys.executable, "-m", "edge", "--port", str(EDGE_PORT)]
+    argv = [sys.executable, "-m", "edge", "--port", str(port)]
     process = processes.start("edge", argv, env=env, log=config.home / "logs" / "edge.log", cwd=ROOT)
     with processes.stopping([process]):
         processes.wait_until(process, lambda: answers(f"{url}/health"), within_s=60)
@@ -195,7 +201,7 @@ def factory(say: Say, *, any_port: bool, facing_the_world: bool = False) -> Iter
         holding_home(settings().home),
         database(say),
         sandbox(say, any_port=any_port),
-        edge(say) if facing_the_world else contextlib.nullcontext(),
+        edge(say, any_port=any_port) if facing_the_world else contextlib.nullcontext(),
         dagster(say, any_port=any_port) as api,
     ):
         yield api

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from edge import checkout, health, inbound, unsubscribe, webhooks
+from edge import checkout, forms, health, inbound, landing, recipients, unsubscribe, webhooks
 from edge.headers import HOSTED_CHECKOUT, SecurityHeaders
 from edge.pages import page
 from leadfactory.clock import Clock
@@ -82,13 +82,20 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
             Route("/u/{token}", unsubscribe.show, methods=["GET"]),
             Route("/u/{token}", unsubscribe.act, methods=["POST"]),
             Route("/u/{token}/not-me", unsubscribe.not_me, methods=["POST"]),
+            Route("/a/{token}", landing.show, methods=["GET"]),
+            Route("/why/{token}", recipients.why, methods=["GET"]),
+            Route("/why/{token}/delete", recipients.delete, methods=["POST"]),
+            Route("/not-my-site/{token}", recipients.not_mine, methods=["GET"]),
+            Route("/not-my-site/{token}", recipients.act_not_mine, methods=["POST"]),
+            Route("/preferences/{token}", recipients.preferences, methods=["GET"]),
+            Route("/preferences/{token}", recipients.choose, methods=["POST"]),
             *(Route(f"/{name}", footer, methods=["GET"]) for name in FOOTER),
             Route("/a/{token}/checkout", checkout.start, methods=["POST"]),
             Route("/cancel/{token}", checkout.cancelled, methods=["GET"]),
             Route("/robots.txt", robots, methods=["GET"]),
         ],
         middleware=[Middleware(SecurityHeaders, checkout=_checkout(settings))],
-        exception_handlers={404: _not_found, DatabaseUnavailable: _unavailable},
+        exception_handlers={404: _not_found, DatabaseUnavailable: _unavailable, forms.FormRefused: _refused},
         lifespan=lifespan,
     )
     app.state.desk = desk
@@ -112,6 +119,10 @@ async def robots(request: Request) -> Response:
 
 async def _not_found(request: Request, error: Exception) -> Response:
     return page("not_found", status=404)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    return page("refused", status=error.status if isinstance(error, forms.FormRefused) else 400)
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:

@@ -5,7 +5,7 @@ import asyncio
 import dagster as dg
 
 from leadfactory.clock import Clock
-from leadfactory.d00_gateway.sendgrid import SendGridClient
+from leadfactory.d09_delivery.mailer import PostOffice
 from leadfactory.database import Database
 from leadfactory.settings import settings
 from leadfactory_assets.checks import expectations, standing
@@ -27,7 +27,7 @@ def email_sends(
     config: SendConfig,
     db: dg.ResourceParam[Database],
     clock: dg.ResourceParam[Clock],
-    sendgrid: dg.ResourceParam[SendGridClient],
+    mailer: dg.ResourceParam[PostOffice],
 ) -> dg.MaterializeResult:
     """One row per business, campaign and step: claimed before the vendor is called, settled after, never sent twice."""
     from leadfactory.d09_delivery import sending  # only the run that needs the room pays for its imports
@@ -37,7 +37,7 @@ def email_sends(
         db,
         DELIVERY,
         lambda unit: sending.send_due(
-            unit, db=db, clock=clock, settings=settings(), sendgrid=sendgrid, dry_run=config.dry_run, limit=config.limit
+            unit, db=db, clock=clock, settings=settings(), mailer=mailer, dry_run=config.dry_run, limit=config.limit
         ),
     )
 
@@ -48,14 +48,14 @@ def send_all_due(
     config: SendConfig,
     db: dg.ResourceParam[Database],
     clock: dg.ResourceParam[Clock],
-    sendgrid: dg.ResourceParam[SendGridClient],
+    mailer: dg.ResourceParam[PostOffice],
 ) -> None:
     """Sends what is due now over all cohorts and records one materialization for each campaign-day it changed."""
     from leadfactory.d09_delivery import sending  # only the run that needs the room pays for its imports
 
     reports = asyncio.run(
         sending.send_all_due(
-            db=db, clock=clock, settings=settings(), sendgrid=sendgrid, dry_run=config.dry_run, limit=config.limit
+            db=db, clock=clock, settings=settings(), mailer=mailer, dry_run=config.dry_run, limit=config.limit
         )
     )
     for report in reports:

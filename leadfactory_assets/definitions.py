@@ -21,10 +21,10 @@ from leadfactory_assets.jobs import JOBS
 from leadfactory_assets.upkeep import vendor_terms
 from resources.clock import ClockResource
 from resources.database import DatabaseResource
+from resources.mailer import MailerResource
 from resources.openai import OpenAIResource
 from resources.pagespeed import PagespeedResource
 from resources.places import PlacesResource
-from resources.sendgrid import SendGridResource
 from resources.website import WebsiteResource
 from resources.yelp import YelpResource
 from schedules.daily_campaigns import daily_campaigns
@@ -53,7 +53,7 @@ RESOURCES: dict[str, object] = {
     "places": PlacesResource(),
     "pagespeed": PagespeedResource(),
     "openai": OpenAIResource(),
-    "sendgrid": SendGridResource(),
+    "mailer": MailerResource(),
     "website": WebsiteResource(),
 }
 

@@ -6,6 +6,8 @@ import sqlalchemy as sa
 
 from leadfactory.database import Json, Moment, metadata, one_of
 
+MAIL_SOURCES = ("sendgrid", "smtp")  # those whose events say what became of a mail
+
 webhook_inbox = sa.Table(
     "webhook_inbox",
     metadata,
@@ -28,7 +30,7 @@ webhook_inbox = sa.Table(
     sa.Index("ix_webhook_inbox_waiting", "source", "inbox_id", postgresql_where=sa.text("processed_at IS NULL")),
     sa.Index("ix_webhook_inbox_unmatched", "source", "send_id", postgresql_where=sa.text("outcome = 'unmatched'")),
     sa.Index(None, "received_at"),
-    one_of("source", "sendgrid", "stripe"),
+    one_of("source", "sendgrid", "smtp", "stripe"),
     one_of("outcome", "folded", "unmatched", "kept", "quarantined"),
     sa.CheckConstraint("(processed_at IS NULL) = (outcome IS NULL)", name="processed_has_outcome"),
     comment="One row per vendor event, stored once however often it is posted; processed from here, replayable.",
