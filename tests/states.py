@@ -48,6 +48,10 @@ class States:
         )
         self.admin.execute("SET session_replication_role = replica")  # rows are put back, not made
 
+    def empty(self) -> None:
+        """All tables as the migrations leave them."""
+        self.admin.execute("; ".join(f"DELETE FROM {SCHEMA}.{table.name}" for table in TABLES))
+
     def keep(self, state: str) -> None:
         """Keeps how all tables and sequences stand."""
         self.admin.execute(f"DROP SCHEMA IF EXISTS at_{state} CASCADE; CREATE SCHEMA at_{state}")

@@ -62,6 +62,8 @@ class Lane:
         copy_database(server, "leadfactory" if like is None else like._name, self._name)
         self._states: States | None = None
         self._connection: psycopg.Connection[dict[str, Any]] | None = None
+        if like is None:
+            self._kept().empty()  # another suite may have left rows
         self._before = Outside([], {})
         self._vendors = httpx.Client(base_url=sandbox.base_url)
         self._vendors.post("/_admin/options", json={"sendgrid_per_minute": 10**6}).raise_for_status()
