@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cli import bounces, db, db_care, exclusions, experiments, gateway, inbox, integrity, reports, scoring, targets
+from cli.erasing import register as register_erasing
 from cli.importing import register as register_importing
 from cli.output import CommandError, errors
 
@@ -223,6 +224,7 @@ def campaign_days(
 
 
 register_importing(app)
+register_erasing(app)
 
 
 @app.command(epilog="Examples: leadfactory sends --state=unknown   ·   leadfactory sends --why=BUSINESS_ID --json")
