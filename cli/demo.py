@@ -19,7 +19,7 @@ from cli.dagster_api import FINAL, DagsterApi
 from cli.output import CommandError, as_json, console, dollars
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.database import Database
-from leadfactory.settings import settings
+from leadfactory.settings import Settings, settings
 
 DEMO_CLOCK = "2026-10-06T15:00:00+00:00"  # a Tuesday, 11:00 in New York and 10:00 in Chicago: inside every send window
 RUN_WITHIN_S = 600
@@ -82,13 +82,14 @@ def run(*, json: bool) -> None:
             say("lake exported, marts built, tested and published")
             figures = _figures(db, units, config.warehouse)
             _write_examples(db, units, config.home / "drafts")
+            pdf = _write_sold_pdf(db, units, config)
     figures["seconds"] = round(time.monotonic() - began, 1)
     target = config.home / "demo.json"
     target.write_text(jsonlib.dumps(figures, indent=2) + "\n")
     if json:
         as_json(figures)
     else:
-        _show(figures, units, target)
+        _show(figures, units, target, pdf)
 
 
 class _Closer:
@@ -190,12 +191,12 @@ def _share_done(counts: dict[str, tuple[int, int]]) -> tuple[int, str]:
 
 
 def _figures(db: Database, units: list[CampaignDay], warehouse: Path) -> dict[str, Any]:
-    from leadfactory.d10_analytics import funnel, responses
+    from leadfactory.d10_analytics import funnel, responses, sales
 
     with db.begin() as tx:
         ledgers = funnel.funnel_from_ledgers(tx, units)
         calls, spend = funnel.calls_and_spend(tx, units)
-        answers = responses.responses(tx, units)
+        answers, sold = responses.responses(tx, units), sales.sales(tx, units)
     marts = funnel.funnel_from_marts(warehouse, units)
     if marts != ledgers:
         raise CommandError(f"the published marts disagree with the ledgers: {marts} against {ledgers}")
@@ -203,21 +204,23 @@ def _figures(db: Database, units: list[CampaignDay], warehouse: Path) -> dict[st
     return {
         **whole,
         **{field: sum(getattr(each, field) for each in answers.values()) for field in responses.FIELDS},
+        **{field: sum(getattr(each, field) for each in sold.values()) for field in sales.FIELDS},
         "vendor_calls": calls,
         "cost_usd": round(spend / 1_000_000, 4),
         "seconds": 0.0,
         "campaign_days": [unit.key for unit in units],
         "by_campaign_day": {
-            unit.key: dataclasses.asdict(each) | dataclasses.asdict(answers[unit]) for unit, each in ledgers.items()
+            unit.key: dataclasses.asdict(each) | dataclasses.asdict(answers[unit]) | dataclasses.asdict(sold[unit])
+            for unit, each in ledgers.items()
         },
     }
 
 
-def _show(figures: dict[str, Any], units: list[CampaignDay], target: Path) -> None:
-    from leadfactory.d10_analytics import funnel, responses
+def _show(figures: dict[str, Any], units: list[CampaignDay], target: Path, pdf: Path | None) -> None:
+    from leadfactory.d10_analytics import funnel, responses, sales
 
     _table("The funnel, from the published marts (equal to the ledgers)", funnel.FIELDS, figures, units)
-    _table("What became of the letters (simulated recipients)", responses.FIELDS, figures, units)
+    _table("What became of the letters (simulated recipients)", (*responses.FIELDS, *sales.FIELDS), figures, units)
     calls = ", ".join(f"{vendor} {count}" for vendor, count in sorted(figures["vendor_calls"].items()))
     console.print(
         f"\nvendor calls: {calls}\nvendor cost:  {dollars(round(figures['cost_usd'] * 1_000_000))} at list prices (the sandbox bills nothing)"
@@ -225,6 +228,7 @@ def _show(figures: dict[str, Any], units: list[CampaignDay], target: Path) -> No
     home = settings().home
     console.print(
         f"draft mails:  table leadfactory.email_drafts; one of each campaign as {home / 'drafts'}/*.html\n"
+        f"a sold PDF:   {pdf or 'none: no PDF can be made without Pango (make pango), the HTML report was sold'}\n"
         f"marts:        {settings().warehouse} (DuckDB)\nfigures:      {target}\ntook:         {figures['seconds']} s\n"
     )
     console.print(
@@ -239,14 +243,33 @@ def _table(title: str, fields: Sequence[str], figures: dict[str, Any], units: li
     table.add_column("", no_wrap=True)
     for unit in units:
         table.add_column(f"{unit.campaign}\n{unit.day}", justify="right", no_wrap=True)
-    table.add_column("together", justify="right")
+    table.add_column("together", justify="right", no_wrap=True)
     table.add_column("", justify="left", no_wrap=True)
-    widest = max(figures[field] for field in fields) or 1
+    widest = max(figures[field] for field in fields if not field.endswith("_cents")) or 1
     for field in fields:
         each = [str(figures["by_campaign_day"][unit.key][field]) for unit in units]
-        table.add_row(field, *each, str(figures[field]), "[blue]" + "█" * round(14 * figures[field] / widest) + "[/]")
+        table.add_row(field, *each, str(figures[field]), _bar(field, figures[field] / widest))
     console.print()
     console.print(table)
+
+
+def _write_sold_pdf(db: Database, units: list[CampaignDay], config: Settings) -> Path | None:
+    """One of the sold reports as a file, byte by byte what its buyer has."""
+    from leadfactory import blobs
+    from leadfactory.d10_analytics import sales
+
+    with db.begin() as tx:
+        digest = sales.sold_pdf(tx, units)
+    if digest is None:
+        return None
+    target = config.home / "sold-report.pdf"
+    target.write_bytes(blobs.get(config.blobs, digest))
+    return target
+
+
+def _bar(field: str, share: float) -> str:
+    """A bar of counts; money is on no scale of letters."""
+    return "" if field.endswith("_cents") else "[blue]" + "█" * round(8 * share) + "[/]"
 
 
 def _write_examples(db: Database, units: list[CampaignDay], folder: Path) -> None:
