@@ -52,6 +52,7 @@ READERS = {
     "leadfactory/d00_gateway/breaker.py": (16, "when a breaker may be tried again"),
     "leadfactory/d00_gateway/tables.py": (1, "when a breaker changed"),
     "leadfactory/d01_targeting/history.py": (1, "whether the window of Yelp's daily limit is over"),
+    "leadfactory/d06_reports/delivering.py": (2, "the lease of a claimed delivery"),
     "leadfactory/d09_delivery/claiming.py": (2, "the lease of a claim"),
     "leadfactory/d09_delivery/folding.py": (1, "which claims' leases have lapsed, as claiming.py gave them"),
     "leadfactory/d10_analytics/export.py": (1, "which attempts may have been settled since their file was written"),
