@@ -1,7 +1,7 @@
 """Senders and campaigns that complaints or bounces stopped.
 
-Revision ID: 0024_halts
-Revises: 0023_mailers
+Revision ID: 0025_halts
+Revises: 0024_sold_reports
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0024_halts"
-down_revision = "0023_mailers"
+revision = "0025_halts"
+down_revision = "0024_sold_reports"
 branch_labels = None
 depends_on = None
 
