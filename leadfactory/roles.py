@@ -27,6 +27,7 @@ WITHHELD = {
     "suppressions": "DELETE",  # nobody is un-suppressed by a bug
     "sequence_stops": "DELETE",  # a conversation that ended is not taken up again
     "audit_log": "UPDATE, DELETE",  # append-only
+    "draft_reviews": "UPDATE, DELETE",  # append-only
     "price_book": "UPDATE, DELETE",  # what a business was told holds for life
     "alembic_version": "INSERT, UPDATE, DELETE",
 }
