@@ -24,10 +24,11 @@ def list_targets(campaign: Campaign, json: Json = False) -> None:
 
     from cli.campaigns import system_of_record
     from leadfactory.d01_targeting import aims, campaigns, coverage
+    from leadfactory.settings import settings
 
     with system_of_record() as db, db.begin() as tx:
         slug = campaigns.get(tx, campaign)["campaign"]
-        covered = {each.target_id: each for each in coverage.of_campaign(tx, slug)}
+        covered = {each.target_id: each for each in coverage.of_campaign(tx, slug, settings().clock.now())}
         rows = [row | _covered(covered[row["target_id"]]) for row in aims.of(tx, slug)]
     if json:
         as_json(rows)

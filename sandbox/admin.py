@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox.recipients import settings
 from sandbox.state import Sandbox
 from sandbox.world.seeded import SeededWorld
 from sandbox.world.vocabulary import VERTICALS
@@ -24,6 +25,8 @@ def routes(sandbox: Sandbox, forget: Callable[[], None]) -> list[Route]:
         Route("/_admin/faults", switches.faults, methods=["GET", "POST", "DELETE"]),
         Route("/_admin/latency", switches.latency, methods=["POST"]),
         Route("/_admin/options", switches.options, methods=["GET", "POST"]),
+        Route("/_admin/recipients", switches.recipients, methods=["GET", "POST"]),
+        Route("/_admin/outstanding", switches.outstanding, methods=["GET"]),
         Route("/_admin/reset", switches.reset, methods=["POST"]),
         Route("/_truth", truth.counts),
         Route("/_truth/_requests", truth.requests),
@@ -71,6 +74,20 @@ class _Switches:
             except (TypeError, ValueError) as error:
                 return _refusal(f"options: {error}; send a JSON object")
         return _json(self._sandbox.options)
+
+    async def recipients(self, request: Request) -> Response:
+        """Whether recipients act, at which rates, and the fates that are fixed; POST changes what it names."""
+        options = self._sandbox.options
+        if request.method == "POST":
+            try:
+                options.update(settings.checked(await request.json(), options))
+            except (TypeError, ValueError) as error:
+                return _refusal(f"recipients: {error}")
+        return _json(settings.told(options))
+
+    async def outstanding(self, _: Request) -> Response:
+        """What is still to be done: letters whose recipients will act, events to be posted. All 0: nothing more will come."""
+        return JSONResponse({name: count() for name, count in sorted(self._sandbox.outstanding.items())})
 
     async def reset(self, request: Request) -> Response:
         """A new world of the same seed, or of the one in the body; truth, faults, options and the vendors' books are empty."""

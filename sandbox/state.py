@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from sandbox.clock import Clock
@@ -22,7 +23,7 @@ KEYS = {
 
 @dataclasses.dataclass
 class Sandbox:
-    """One running sandbox; ``options`` may be changed by an admin while it runs."""
+    """One running sandbox; ``options`` may be changed by an admin while it runs, ``outstanding`` tells what is still to be done."""
 
     world: World
     truth: Truth = dataclasses.field(default_factory=Truth)
@@ -31,6 +32,7 @@ class Sandbox:
     keys: dict[str, set[str]] = dataclasses.field(default_factory=lambda: {k: set(v) for k, v in KEYS.items()})
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
     seed: str = "demo"
+    outstanding: dict[str, Callable[[], int]] = dataclasses.field(default_factory=dict)
 
     def restart(self, world: World, seed: str) -> None:
         """Begins anew with ``world``: nothing accepted, no faults, no options. Keys and clock stay."""

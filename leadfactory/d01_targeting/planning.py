@@ -50,7 +50,7 @@ def plan_day(unit: CampaignDay, *, db: Database, clock: Clock) -> StageReport:
                 notes.append(
                     "nothing planned: every target is exhausted; add places (leadfactory targets add) or another vertical"
                 )
-        seen = coverage.of(tx, unit)
+        seen = coverage.of(tx, unit, clock.now())
     counts = {
         "businesses planned": sum(row["businesses_planned"] for row in rows),
         "calls planned": sum(row["calls_planned"] for row in rows),

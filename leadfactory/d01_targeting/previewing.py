@@ -168,7 +168,7 @@ def preview(
     for unit in units:
         campaign = campaigns.get(tx, unit.campaign)
         state = history.day_state(tx, unit, campaign, policies, now, drawn)
-        day = _day(tx, unit, campaign, state, limit)
+        day = _day(tx, unit, campaign, state, limit, now)
         days.append(day)
         if not day.stored:  # a stored plan is seen in the database by the others
             drawn.update(_total([each.expected for each in day.targets], sends=True).calls)
@@ -199,7 +199,12 @@ def _total(parts: Sequence[Expected], *, sends: bool) -> Expected:
 
 
 def _day(
-    tx: sa.Connection, unit: CampaignDay, campaign: Mapping[str, Any], state: DayState, limit: int | None
+    tx: sa.Connection,
+    unit: CampaignDay,
+    campaign: Mapping[str, Any],
+    state: DayState,
+    limit: int | None,
+    now: dt.datetime,
 ) -> DayPreview:
     rules = history.config()
     rows = planning.stored(tx, unit)
@@ -220,7 +225,7 @@ def _day(
     each = leads / count if count else state.mean_yield(rules)
     nominal = day_plan.expect(state, rules, campaign["daily_quota"], each)
     margin = day_plan.margin_microusd(nominal, state.price_cents, rules)
-    covered = {each.target_id: each for each in coverage.of_campaign(tx, unit.campaign)}
+    covered = {each.target_id: each for each in coverage.of_campaign(tx, unit.campaign, now)}
     return DayPreview(unit, plans, stops, nominal, margin, bool(rows), covered)
 
 

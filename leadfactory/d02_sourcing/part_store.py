@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from leadfactory.campaign_day import CampaignDay
-from leadfactory.d00_gateway.yelp import RESULT_CAP
+from leadfactory.d00_gateway.yelp import RESULT_CAP, YelpPage
 from leadfactory.d01_targeting.places import Place
 from leadfactory.d01_targeting.tables import targets
-from leadfactory.d02_sourcing import parts
+from leadfactory.d02_sourcing import parts, totals
 from leadfactory.d02_sourcing.parts import Part
 from leadfactory.d02_sourcing.sourcing_rules import rules
 from leadfactory.d02_sourcing.tables import sourced_businesses, target_parts
@@ -37,27 +37,30 @@ def next_open(tx: sa.Connection, row: Mapping[str, Any], now: dt.datetime) -> Pa
 
 
 def moved(
-    tx: sa.Connection, part: Part, place: Place, offset: int, total: int, *, done: bool, now: dt.datetime
+    tx: sa.Connection, part: Part, place: Place, offset: int, page: YelpPage, *, done: bool, now: dt.datetime
 ) -> str | None:
-    """Stores where a part stands after an answer; splits it when it is cut, closes it when it is done. Says what there is to say."""
+    """Stores where a part stands after an answer; splits it when it is cut, closes it when it is done. Says what there is to say.
+
+    What is said is kept for ever, so it names no total of Yelp's.
+    """
     said = None
     changed: dict[str, Any] = {
         "next_offset": offset,
-        "told_total": total,
         "deferred": 0,
         "deferred_reason": None,
         "deferred_at": None,
     }
-    if parts.is_cut(part, total, offset):
+    totals.tell(tx, part.part_id, page.total, page.fetched_at)
+    if parts.is_cut(part, page.total, offset):
         how, children = parts.split(part, place, _next_position(tx, part.target_id))
         if children and _next_position(tx, part.target_id) + len(children) <= rules().splitting.most_parts:
             changed["split_by"] = how
             _add(tx, children, now)
             if part.parent_id is None:
-                said = f"{RESULT_CAP} of {total} results of a search are shown; it goes on in {len(children)} parts by {how}"
+                said = f"Yelp shows {RESULT_CAP} results of a search that has more; it goes on in {len(children)} parts by {how}"
         else:
-            changed["exhausted_at"] = now
-            said = f"exhausted: Yelp shows {RESULT_CAP} of {total} results of its smallest part; target smaller places to reach the rest"
+            changed |= {"exhausted_at": now, "cut": True}
+            said = f"exhausted: Yelp shows {RESULT_CAP} results of its smallest part, which has more; target smaller places to reach the rest"
     elif done:
         changed["exhausted_at"] = now
     tx.execute(sa.update(target_parts).where(target_parts.c.part_id == part.part_id).values(**changed))
@@ -80,11 +83,11 @@ def defer(tx: sa.Connection, part: Part, businesses: int, reason: str, now: dt.d
 
 
 def to_probe(tx: sa.Connection, unit: CampaignDay) -> list[sa.Row[Any]]:
-    """Exhausted targets that were not asked for new results on the day: (target_id, kind, place, part_id, told_total)."""
+    """Exhausted targets that were not asked for new results on the day: (target_id, kind, place, part_id, …)."""
     morning = dt.datetime.combine(unit.day, dt.time(), dt.UTC)
     p, t = target_parts.c, targets.c
     query = (
-        sa.select(t.target_id, t.kind, t.place, p.part_id, p.told_total, p.yelp_categories)
+        sa.select(t.target_id, t.campaign, t.kind, t.place, p.part_id, p.reopened_at, p.yelp_categories)
         .join_from(targets, target_parts, sa.and_(p.target_id == t.target_id, p.parent_id.is_(None)))
         .where(
             t.campaign == unit.campaign,
@@ -96,19 +99,44 @@ def to_probe(tx: sa.Connection, unit: CampaignDay) -> list[sa.Row[Any]]:
     return list(tx.execute(query.order_by(t.place)))
 
 
-def probed(tx: sa.Connection, row: sa.Row[Any], total: int, now: dt.datetime) -> int:
-    """Stores a probe's answer; a target with more results than before is open again from tomorrow's plan on. Returns how many more."""
-    more = total - (row.told_total or 0)
-    tx.execute(
-        sa.update(target_parts).where(target_parts.c.part_id == row.part_id).values(probed_at=now, told_total=total)
-    )
-    if more > 0:
+def probed(tx: sa.Connection, row: sa.Row[Any], page: YelpPage, now: dt.datetime) -> bool:
+    """Stores a probe's answer; a target with more results than before is open again from tomorrow's plan on. Whether it is."""
+    more = _has_more(tx, row, page.total, now)
+    root = target_parts.c.part_id == row.part_id
+    tx.execute(sa.update(target_parts).where(root).values(probed_at=now, **({"reopened_at": now} if more else {})))
+    totals.tell(tx, row.part_id, page.total, page.fetched_at)
+    if more:
         leaf = sa.and_(target_parts.c.target_id == row.target_id, target_parts.c.split_by.is_(None))
-        tx.execute(sa.update(target_parts).where(leaf).values(next_offset=0, exhausted_at=None))
+        tx.execute(sa.update(target_parts).where(leaf).values(next_offset=0, exhausted_at=None, cut=False))
         tx.execute(
             sa.update(targets).where(targets.c.target_id == row.target_id).values(next_offset=0, exhausted_at=None)
         )
-    return max(0, more)
+    return more
+
+
+def _has_more(tx: sa.Connection, row: sa.Row[Any], total: int, now: dt.datetime) -> bool:
+    """Whether an exhausted target has more results than when it was last asked, or, once that may not be kept, than we looked at.
+
+    Our own count may stay below Yelp's for ever (a neighbouring target had some first), so it opens a target once: again only when
+    that brought a listing, or ``look_again_days`` later. What Yelp cuts is not reached by looking again.
+    """
+    told = totals.told(tx, [row.part_id], now).get(row.part_id)
+    if told is not None:
+        return total > told
+    p, s = target_parts.c, sourced_businesses.c
+    leaf = sa.and_(p.target_id == row.target_id, p.split_by.is_(None))
+    leaves = tx.execute(sa.select(p.next_offset, p.cut).where(leaf)).all()
+    own = sa.and_(s.campaign == row.campaign, s.target_id == row.target_id)
+    looked = (
+        leaves[0].next_offset
+        if len(leaves) == 1
+        else tx.scalar(sa.select(sa.func.count(sa.distinct(s.yelp_id))).where(own))
+    )
+    if total <= (looked or 0) or any(each.cut for each in leaves):
+        return False
+    if row.reopened_at is None or row.reopened_at <= now - dt.timedelta(days=rules().splitting.look_again_days):
+        return True
+    return bool(tx.scalar(sa.select(sa.exists().where(own, s.fetched_at > row.reopened_at))))
 
 
 def at_position(tx: sa.Connection, target_id: uuid.UUID, position: int) -> Part | None:
@@ -116,35 +144,51 @@ def at_position(tx: sa.Connection, target_id: uuid.UUID, position: int) -> Part 
     return _part(tx, sa.and_(target_parts.c.target_id == target_id, target_parts.c.position == position))
 
 
-def coverage(tx: sa.Connection, campaign: str) -> dict[str, tuple[int, int]]:
-    """Place → distinct listings seen and results told of, for the campaign's targets that were searched."""
+@dataclasses.dataclass(frozen=True)
+class Reached:
+    """Of one target: distinct listings seen, its searches, and those that Yelp showed to their end. Our own counts: they stay."""
+
+    seen: int
+    searches: int
+    finished: int
+
+
+def coverage(tx: sa.Connection, campaign: str) -> dict[str, Reached]:
+    """Place → what was reached, for the campaign's targets that were searched."""
     p, t, s = target_parts.c, targets.c, sourced_businesses.c
     seen = (
         sa.select(sa.func.count(sa.distinct(s.yelp_id)))
         .where(s.campaign == campaign, s.target_id == t.target_id)
         .scalar_subquery()
     )
+    finished = sa.and_(p.exhausted_at.is_not(None), sa.not_(p.cut))
     query = (
-        sa.select(t.place, seen.label("seen"), p.told_total)
-        .join_from(targets, target_parts, sa.and_(p.target_id == t.target_id, p.parent_id.is_(None)))
-        .where(t.campaign == campaign, p.told_total.is_not(None))
+        sa.select(t.place, seen.label("seen"), sa.func.count().label("searches"), sa.func.count().filter(finished).label("finished"))
+        .join_from(targets, target_parts, p.target_id == t.target_id)
+        .where(t.campaign == campaign, p.split_by.is_(None))
+        .group_by(t.target_id, t.place)
         .order_by(t.place)
-    )
-    return {row.place: (min(row.seen, row.told_total), row.told_total) for row in tx.execute(query)}
+    )  # fmt: skip
+    return {row.place: Reached(row.seen, row.searches, row.finished) for row in tx.execute(query)}
 
 
 def _tile_the_unpriced(tx: sa.Connection, part: Part, place: Place, now: dt.datetime) -> None:
-    """When the prices of a search are exhausted and told of fewer than the search itself, the rest is looked for by tiles."""
+    """When the prices of a search are exhausted and told of fewer than the search itself, the rest is looked for by tiles.
+
+    So it is when a total's term ended meanwhile: what may be there is looked for.
+    """
     if part.price is None or part.is_tile or part.parent_id is None:
         return
     p = target_parts.c
-    family = tx.execute(sa.select(p.told_total, p.exhausted_at, p.split_by).where(p.parent_id == part.parent_id)).all()
+    family = tx.execute(sa.select(p.part_id, p.exhausted_at, p.split_by).where(p.parent_id == part.parent_id)).all()
     parent = _part(tx, p.part_id == part.parent_id)
-    if parent is None or any(
-        row.told_total is None or (row.exhausted_at is None and row.split_by is None) for row in family
-    ):
+    if parent is None or any(row.exhausted_at is None and row.split_by is None for row in family):
         return
-    if sum(row.told_total for row in family) < (parent.told_total or 0) and len(family) == len(parts.PRICES):
+    of_prices = totals.told(tx, [row.part_id for row in family], now)
+    of_search = totals.told(tx, [part.parent_id], now).get(part.parent_id)
+    known = of_search is not None and len(of_prices) == len(family)
+    fewer = not known or sum(of_prices.values()) < (of_search or 0)
+    if fewer and len(family) == len(parts.PRICES):
         how, children = parts.split(parent, place, _next_position(tx, part.target_id), prices_done=True)
         if children:
             tx.execute(sa.update(target_parts).where(p.part_id == parent.part_id).values(split_by=how))

@@ -18,7 +18,7 @@ PRICES = ("1", "2", "3", "4")
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """One search of a target. ``told_total`` is None before the first answer; a tile is a square of ``half_side_m`` around a point."""
+    """One search of a target; a tile is a square of ``half_side_m`` around a point."""
 
     part_id: uuid.UUID
     target_id: uuid.UUID
@@ -30,7 +30,6 @@ class Part:
     longitude: float | None = None
     half_side_m: float | None = None
     next_offset: int = 0
-    told_total: int | None = None
 
     @property
     def is_tile(self) -> bool:
@@ -122,7 +121,7 @@ def _half_side_of(place: Place) -> float:
 
 
 def _child(part: Part, position: int, how: str, **changes: Any) -> Part:
-    fresh = dataclasses.replace(part, next_offset=0, told_total=None, parent_id=part.part_id, position=position)
+    fresh = dataclasses.replace(part, next_offset=0, parent_id=part.part_id, position=position)
     return dataclasses.replace(fresh, part_id=_id(part.target_id, part.part_id, how), **changes)
 
 

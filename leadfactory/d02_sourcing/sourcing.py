@@ -104,16 +104,17 @@ async def source(
         stored, refused = _count(tx, unit), row_rules.count_refused(tx, ASSET, unit)
         covered = part_store.coverage(tx, unit.campaign)
         excluded = {row.excluded_reason: row.n for row in tx.execute(_excluded(unit))}
-    seen, told = (sum(pair[at] for pair in covered.values()) for at in (0, 1))
+    searches, finished = (sum(getattr(each, what) for each in covered.values()) for what in ("searches", "finished"))
     counts = {
-        "planned": wanted, "planned but refused by yelp": run.refused_by_yelp, "imported": imported, "results seen": seen,
-        "results told of": told, "coverage in percent": round(100 * seen / told) if told else 0, **excluded,
+        "planned": wanted, "planned but refused by yelp": run.refused_by_yelp, "imported": imported,
+        "listings seen": sum(each.seen for each in covered.values()), "searches": searches, "searches finished": finished,
+        "coverage in percent": round(100 * finished / searches) if searches else 0, **excluded,
     }  # fmt: skip
     return StageReport(
         ASSET, unit, state, rows_in=stored + refused + run.open, rows_out=stored, rows_rejected=refused, rows_reused=stored_before,
         rows_open=run.open, calls=calls, spend_microusd=spend, seconds=time.monotonic() - began, counts=counts,
-        chart={place: round(100 * pair[0] / pair[1]) if pair[1] else 100 for place, pair in covered.items()},
-        chart_title="coverage: percent of the results that Yelp tells of, by target", notes=tuple(run.notes),
+        chart={place: round(100 * each.finished / each.searches) for place, each in covered.items()},
+        chart_title="coverage: percent of a target's searches that were gone through to the end", notes=tuple(run.notes),
     )  # fmt: skip
 
 
@@ -161,7 +162,7 @@ async def _target(run: _Run, row: Mapping[str, Any]) -> None:
             taken, written = _store(tx, run, row["target_id"], part, place, page, missing)
             offset += taken
             done = taken == len(page.businesses) and (not taken or offset >= min(page.total, RESULT_CAP))
-            said = part_store.moved(tx, part, place, offset, page.total, done=done, now=run.clock.now())
+            said = part_store.moved(tx, part, place, offset, page, done=done, now=run.clock.now())
             part = part_store.next_open(tx, row, run.clock.now())
         run.bought += written
         missing -= written
@@ -194,9 +195,9 @@ async def _probe(run: _Run, probes: Sequence[sa.Row[Any]]) -> None:
             run.notes.append(f"{row.place}: yelp refuses the search for new results ({error.reason})")
             continue
         with run.db.begin() as tx:
-            more = part_store.probed(tx, row, page.total, run.clock.now())
+            more = part_store.probed(tx, row, page, run.clock.now())
         if more:
-            run.notes.append(f"{row.place}: {more} new results; it is searched again from tomorrow's plan on")
+            run.notes.append(f"{row.place}: there are new results; it is searched again from tomorrow's plan on")
 
 
 def _store(

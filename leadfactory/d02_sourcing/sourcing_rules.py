@@ -15,11 +15,12 @@ class _Strict(pydantic.BaseModel):
 
 
 class Splitting(_Strict):
-    """Metres, and the most parts of one target."""
+    """Metres, the most parts of one target, and the days before one that had nothing new is searched again on our own count."""
 
     zip_half_side_m: float = pydantic.Field(gt=0, le=28_000)
     least_half_side_m: float = pydantic.Field(gt=0)
     most_parts: int = pydantic.Field(ge=5)
+    look_again_days: int = pydantic.Field(ge=1)
 
 
 class Chains(_Strict):

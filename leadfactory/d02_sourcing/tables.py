@@ -98,10 +98,17 @@ target_parts = sa.Table(
     sa.Column("longitude", sa.Float),
     sa.Column("half_side_m", sa.Float, comment="half the side of the tile's square in metres"),
     sa.Column("next_offset", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("told_total", sa.Integer, comment="results that Yelp told of last; NULL before the first answer"),
     sa.Column("split_by", sa.Text, comment="category, price or tile; NULL for a part that is searched itself"),
     sa.Column("exhausted_at", Moment),
+    sa.Column(
+        "cut",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.false(),
+        comment="Yelp has more of it than it shows, and it cannot be split",
+    ),
     sa.Column("probed_at", Moment, comment="when an exhausted target was last asked for new results"),
+    sa.Column("reopened_at", Moment, comment="when a probe last opened an exhausted target again"),
     sa.Column(
         "deferred", sa.Integer, nullable=False, server_default="0", comment="planned businesses that wait for Yelp"
     ),

@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from sandbox.vendors.sendgrid_events import Events
 from sandbox.vendors.sendgrid_mail import ADDRESS, BadRequest, checked_mails, is_rehearsal
+from sandbox.vendors.sendgrid_parse import POLICY_ID
 from sandbox.vendors.sendgrid_suppressions import LISTS, Suppressions
 from sandbox.vendors.wire import Window, accepted, answer, bearer, epoch, key_is_valid, option, url_token
 
@@ -129,7 +130,7 @@ class Api:
         message_id = url_token("mail", self._sandbox.world.seed, self._sent, epoch(self._sandbox), raw)
         for mail in mails:
             accepted(self._sandbox, "sendgrid", "mail", message_id, to=list(mail.to), subject=mail.subject, sender=mail.sender,
-                     custom_args=mail.custom_args, headers=mail.headers, content=mail.content,
+                     custom_args=mail.custom_args, headers=mail.headers, content=mail.content, reply_to=mail.reply_to,
                      categories=list(mail.categories))  # fmt: skip
             self.events.follow(mail, message_id)
         return Response(status_code=202, headers={"X-Message-Id": message_id})
@@ -218,6 +219,17 @@ class Api:
             return error(404, "webhook not found")
         return answer({"id": WEBHOOK_ID, "public_key": self.events.public_key()})
 
+    async def parse_policies(self, request: Request) -> Response:
+        """GET and POST /v3/user/webhooks/security/policies; the account has one, and making one gives that one."""
+        policy = self.events.parse.policy()
+        return answer(policy, 201) if request.method == "POST" else answer({"policies": [policy["policy"]]})
+
+    async def parse_policy(self, request: Request) -> Response:
+        """GET /v3/user/webhooks/security/policies/{id}: the key that verifies Inbound Parse."""
+        if request.path_params["policy"] != POLICY_ID:
+            return error(404, "policy not found")
+        return answer(self.events.parse.policy())
+
     async def unknown(self, request: Request) -> Response:
         """Any other path."""
         return error(404)
@@ -238,5 +250,7 @@ def routes(sandbox: Any) -> list[Route]:
         Route(
             "/v3/user/webhooks/event/settings/signed/{webhook}", api.guarded(api.webhook_key), methods=["GET", "PATCH"]
         ),
+        Route("/v3/user/webhooks/security/policies", api.guarded(api.parse_policies), methods=["GET", "POST"]),
+        Route("/v3/user/webhooks/security/policies/{policy}", api.guarded(api.parse_policy), methods=["GET"]),
         Route("/{path:path}", api.guarded(api.unknown), methods=every),
     ]

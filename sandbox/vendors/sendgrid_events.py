@@ -1,33 +1,35 @@
-"""What becomes of an accepted mail: its events, seeded by its custom args, signed as SendGrid's event webhook signs.
+"""What becomes of an accepted mail: its events, seeded by the recipient's address, signed as SendGrid's event webhook signs.
 
-``options['sendgrid_rates']`` changes the shares, ``options['sendgrid_outcomes']`` fixes the fate of single addresses.
+``options['sendgrid_rates']`` changes the shares, ``options['sendgrid_outcomes']`` fixes the fate of single addresses (see
+sandbox.recipients.temper). With ``options['recipients']`` on, recipients act, and each event is told when its time has come;
+otherwise all of them are told at once and nobody does anything.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import re
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from sandbox.recipients.crowd import Crowd
+from sandbox.recipients.deeds import Person
+from sandbox.recipients.letter import Letter, letter_of
+from sandbox.recipients.script import Step, script
+from sandbox.recipients.temper import temper_of
 from sandbox.vendors.sendgrid_mail import Mail
+from sandbox.vendors.sendgrid_parse import Parse
 from sandbox.vendors.sendgrid_suppressions import Suppressions
 from sandbox.vendors.webhook_delivery import Deliveries, Signed
-from sandbox.vendors.wire import accepted, digest, epoch, fraction, option, url_token
+from sandbox.vendors.wire import accepted, digest, epoch, option, url_token, watch
 
 SIGNATURE, TIMESTAMP = "X-Twilio-Email-Event-Webhook-Signature", "X-Twilio-Email-Event-Webhook-Timestamp"
-RATES = {  # shares of accepted mail, near what business mail sees
-    "bounce": 0.010, "blocked": 0.004, "deferred": 0.030, "machine_open": 0.15, "open": 0.25, "click": 0.025,
-    "spamreport": 0.0005, "unsubscribe": 0.004,
-}  # fmt: skip
 _ORDER_OF_P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-_AGENT = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)"
-_LINK = re.compile(r"https?://[^\s\"'<>)]+")
 _BATCH = 100  # events a post, at most
 
 
@@ -39,6 +41,9 @@ class Events:
         number = int.from_bytes(digest("sendgrid webhook key", sandbox.world.seed), "big") % (_ORDER_OF_P256 - 1) + 1
         self._key = ec.derive_private_key(number, ec.SECP256R1())
         self.deliveries = Deliveries(sandbox, "sendgrid_webhook_url", _BATCH, self.signed)
+        self.parse, self.crowd = Parse(sandbox), Crowd(sandbox)
+        self._letters: Counter[str] = Counter()
+        watch(sandbox, "recipients", self.crowd.outstanding)
 
     def public_key(self) -> str:
         """The verification key: base64 of the DER SubjectPublicKeyInfo."""
@@ -65,87 +70,46 @@ class Events:
         }, body
 
     def follow(self, mail: Mail, message_id: str) -> None:
-        """Decide what becomes of an accepted mail, note it, and queue its events for the webhook."""
-        events = [event for address in mail.to for event in self._of(mail, address, message_id)]
+        """Decides what becomes of an accepted mail: told at once, or by recipients who act when their time has come."""
+        for address in mail.to:
+            letter = letter_of(address, mail.subject, mail.content, mail.headers, mail.reply_to, message_id)
+            number, self._letters[address.lower()] = self._letters[address.lower()], self._letters[address.lower()] + 1
+            options = self._sandbox.options
+            temper = temper_of(self._sandbox.world.seed, address, options.get("sendgrid_rates") or {},
+                               (options.get("sendgrid_outcomes") or {}).get(address, ""), number)  # fmt: skip
+            held = None if mail.bypass else self._suppressions.reason(address)
+            acting, taken = bool(option(self._sandbox, "recipients", False)), epoch(self._sandbox)
+            steps = script(temper, letter, held, mail.asm_group_id, acting=acting)
+            if acting:
+                person = Person(self._sandbox, letter, temper, self.parse)
+                self.crowd.follow(steps, self._acting(mail, person, taken))
+            else:
+                self._tell([_event(mail, letter, step, taken) for step in steps if step.event], mail)
+
+    def _acting(self, mail: Mail, person: Person, taken: int) -> Callable[[Step], None]:
+        def do(step: Step) -> None:
+            if step.event:
+                self._tell([_event(mail, person.letter, step, taken)], mail)
+            if step.deed:
+                person.do(step.deed)
+
+        return do
+
+    def _tell(self, events: list[dict[str, Any]], mail: Mail) -> None:
         for event in events:
             self._suppressions.learn(event)
             accepted(self._sandbox, "sendgrid", "event", event["sg_event_id"], event=event["event"], to=event["email"],
-                     message_id=message_id, custom_args=mail.custom_args)  # fmt: skip
+                     message_id=event["sg_message_id"].partition(".")[0], custom_args=mail.custom_args)  # fmt: skip
         self.deliveries.add(events)
 
-    def _of(self, mail: Mail, address: str, message_id: str) -> Iterator[dict[str, Any]]:
-        lot = (self._sandbox.world.seed, json.dumps(mail.custom_args, sort_keys=True), address)
-        now = epoch(self._sandbox)
 
-        def event(kind: str, after_s: int, **more: Any) -> dict[str, Any]:
-            category = {"category": list(mail.categories)} if mail.categories else {}
-            return {
-                "email": address, "timestamp": now + after_s, "smtp-id": f"<{message_id}@geopod-ismtpd-sandbox>",
-                "event": kind, **category, "sg_event_id": url_token("event", message_id, address, kind, after_s),
-                "sg_message_id": f"{message_id}.recvd-sandbox-1-0.0", **more, **mail.custom_args,
-            }  # fmt: skip
-
-        held = None if mail.bypass else self._suppressions.reason(address)
-        if held:
-            yield event("dropped", 1, reason=held, status="5.0.0")
-            return
-        yield event("processed", 1)
-        fate = self._fate(address, lot)
-        if fate in ("bounce", "blocked"):
-            yield event("bounce", 4, **_bounce(fate))
-            return
-        if fate == "deferred" or self._falls("deferred", lot):
-            yield event("deferred", 2, response="450 4.2.1 try again later", attempt="1")
-        yield event("delivered", 5, response="250 2.0.0 OK", ip="198.51.100.25", tls=1)
-        for kind, after_s, more in self._engagement(mail, fate, lot):
-            yield event(kind, after_s, **more)
-
-    def _engagement(self, mail: Mail, fate: str, lot: tuple[Any, ...]) -> Iterator[tuple[str, int, dict[str, Any]]]:
-        """(event, seconds after acceptance, its own fields)."""
-        seen_by = {"useragent": _AGENT, "ip": "198.51.100.77"}
-        if self._falls("machine_open", lot):
-            yield "open", 20, {"sg_machine_open": True, "sg_content_type": "html", **seen_by}
-        clicks = fate == "click" or (not fate and self._falls("click", lot))
-        if clicks or fate == "open" or (not fate and self._falls("open", lot)):
-            yield "open", 600, {"sg_machine_open": False, "sg_content_type": "html", **seen_by}
-        links = [link for text in mail.content.values() for link in _LINK.findall(text) if "unsubscribe" not in link]
-        if clicks and links:
-            yield "click", 640, {"url": links[0].rstrip(".,"), "url_offset": {"index": 0, "type": "html"}, **seen_by}
-        if fate == "spamreport" or (not fate and self._falls("spamreport", lot)):
-            yield "spamreport", 900, {}
-        elif fate == "unsubscribe" or (not fate and self._falls("unsubscribe", lot)):
-            if mail.asm_group_id is None:
-                yield "unsubscribe", 950, {}
-            else:
-                yield (
-                    "group_unsubscribe",
-                    950,
-                    {"asm_group_id": mail.asm_group_id, "url": "https://u.example/asm/", **seen_by},
-                )
-
-    def _fate(self, address: str, lot: tuple[Any, ...]) -> str:
-        """What was fixed for the address, else bounce or blocked by lot, else "" for the usual."""
-        fixed = option(self._sandbox, "sendgrid_outcomes", {}).get(address)
-        if fixed:
-            return fixed
-        return next((kind for kind in ("bounce", "blocked") if self._falls(kind, lot)), "")
-
-    def _falls(self, kind: str, lot: tuple[Any, ...]) -> bool:
-        rates = RATES | option(self._sandbox, "sendgrid_rates", {})
-        return fraction(kind, *lot) < rates[kind]
-
-
-def _bounce(fate: str) -> dict[str, Any]:
-    if fate == "blocked":
-        return {
-            "type": "blocked",
-            "bounce_classification": "Reputation",
-            "reason": "550 5.7.1 blocked by policy",
-            "status": "5.7.1",
-        }
+def _event(mail: Mail, letter: Letter, step: Step, taken: int) -> dict[str, Any]:
+    """SendGrid's event of a step; ``taken`` is when it accepted the mail, in epoch seconds."""
+    link = (step.fields["url"],) if "url" in step.fields else ()
+    category = {"category": list(mail.categories)} if mail.categories else {}
     return {
-        "type": "bounce",
-        "bounce_classification": "Invalid Address",
-        "reason": "550 5.1.1 unknown recipient",
-        "status": "5.1.1",
-    }
+        "email": letter.address, "timestamp": taken + step.after_s, "smtp-id": f"<{letter.message_id}@geopod-ismtpd-sandbox>",
+        "event": step.event, **category,
+        "sg_event_id": url_token("event", letter.message_id, letter.address, step.event, step.after_s, *link),
+        "sg_message_id": f"{letter.message_id}.recvd-sandbox-1-0.0", **step.fields, **mail.custom_args,
+    }  # fmt: skip

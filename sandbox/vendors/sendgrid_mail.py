@@ -47,6 +47,7 @@ class Mail:
     content: dict[str, str]
     asm_group_id: int | None
     bypass: bool
+    reply_to: str
 
 
 def checked_mails(body: Any, now: int) -> list[Mail]:
@@ -123,7 +124,14 @@ def _mail(body: dict[str, Any], one: Any, where: str, now: int) -> Mail:
         content={part["type"]: part["value"] for part in body.get("content", [])},
         asm_group_id=(body.get("asm") or {}).get("group_id"),
         bypass=(settings.get("bypass_list_management") or {}).get("enable") is True,
+        reply_to=_answers_to(body),
     )
+
+
+def _answers_to(body: dict[str, Any]) -> str:
+    """Where an answer goes: the first Reply-To, else the sender."""
+    several = body.get("reply_to_list") or []
+    return str((body.get("reply_to") or (several[0] if several else body["from"]))["email"])
 
 
 def _check_address(given: Any, where: str) -> None:

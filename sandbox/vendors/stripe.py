@@ -5,8 +5,6 @@ Limit: ``options['stripe_per_second']`` (100).
 
 from __future__ import annotations
 
-import base64
-import binascii
 import copy
 import re
 from collections.abc import Awaitable, Callable
@@ -17,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from sandbox.vendors import stripe_pay_page
+from sandbox.vendors import stripe_pay_page as page_of
 from sandbox.vendors.stripe_books import Books
 from sandbox.vendors.stripe_errors import error
 from sandbox.vendors.stripe_lists import listed
@@ -28,11 +26,12 @@ from sandbox.vendors.stripe_request import (
     BadRequest,
     checked_session,
     integer,
+    key_of,
     metadata,
     refuse_unknown,
     unbracketed,
 )
-from sandbox.vendors.wire import Json, Window, alphanumeric, answer, bearer, epoch, key_is_valid, option
+from sandbox.vendors.wire import Json, Window, alphanumeric, answer, epoch, key_is_valid, option, utc_now
 
 _VERSION = re.compile(r"^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$")
 _EXPANDABLE = {"line_items", "payment_intent", "latest_charge", "charge"}
@@ -90,7 +89,7 @@ class Api:
         return guard
 
     def _refused(self, request: Request) -> Response | None:
-        key = _key(request)
+        key = key_of(request)
         if key is None:
             return error(401, "invalid_request_error", "You did not provide an API key. You need to provide your API key in the "
                                                        "Authorization header, using Bearer auth.")  # fmt: skip
@@ -195,6 +194,24 @@ class Api:
         """GET /v1/refunds."""
         return listed(list(self.books.refunds.values()), given, "/v1/refunds", ("payment_intent", "charge"))
 
+    def close_dispute(self, request: Request, given: Json, origin: Json) -> Json:
+        """POST /v1/disputes/{id}/close: the shop gives in."""
+        return self.books.close_dispute(request.path_params["id"], "lost", origin)
+
+    def answer_dispute(self, request: Request, given: Json, origin: Json) -> Json:
+        """POST /v1/disputes/{id}: evidence; Stripe's two test words decide at once."""
+        words = str((given.get("evidence") or {}).get("uncategorized_text", ""))
+        status = {"winning_evidence": "won", "losing_evidence": "lost"}.get(words)
+        if status is None:
+            raise BadRequest(
+                "The sandbox knows winning_evidence and losing_evidence only.", "evidence[uncategorized_text]"
+            )
+        return self.books.close_dispute(request.path_params["id"], status, origin)
+
+    def disputes(self, request: Request, given: Json, origin: Json) -> Json:
+        """GET /v1/disputes."""
+        return listed(list(self.books.disputes.values()), given, "/v1/disputes", ("payment_intent", "charge"))
+
     def one_of(self, shelf: str, kind: str) -> Handler:
         """GET of one object by its id."""
 
@@ -234,30 +251,19 @@ class Api:
         try:
             session = self.books.session(request.path_params["session"])
         except BadRequest:
-            return HTMLResponse("<h1>Nothing to pay here</h1>", 404)
+            return HTMLResponse(page_of.unknown_page(), 404)
         if session["status"] != "open":
-            return HTMLResponse(stripe_pay_page.closed_page(session), 410)
+            return HTMLResponse(page_of.closed_page(session), 410)
         items = self.books.items[session["id"]]
         if request.method == "GET":
-            return HTMLResponse(stripe_pay_page.open_page(session, items))
+            return HTMLResponse(page_of.open_page(session, items))
         form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
         try:
-            paid = self.books.pay(
-                session["id"], form.get("email"), form.get("name"), form.get("card", "").replace(" ", "")
-            )
-        except BadRequest as bad:
-            return HTMLResponse(stripe_pay_page.open_page(session, items, str(bad)), 402)
-        return RedirectResponse(stripe_pay_page.after_payment(paid), 303)
-
-
-def _key(request: Request) -> str | None:
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "basic":
-        return bearer(request)
-    try:
-        return base64.b64decode(value).decode().partition(":")[0] or None
-    except (binascii.Error, UnicodeDecodeError):
-        return None
+            means = page_of.means_of(form, utc_now(self._sandbox).date())
+            paid = self.books.pay(session["id"], form.get("email"), form.get("name"), means)
+        except (page_of.Incomplete, BadRequest) as bad:
+            return HTMLResponse(page_of.open_page(session, items, str(bad), form), 402)
+        return RedirectResponse(page_of.after_payment(paid), 303)
 
 
 def _matches(kind: str, wanted: str) -> bool:
@@ -277,6 +283,10 @@ def routes(sandbox: Any) -> list[Route]:
         Route("/v1/refunds", api.guarded(api.create_refund), methods=post),
         Route("/v1/refunds", api.guarded(api.refunds), methods=get),
         Route("/v1/refunds/{id}", api.guarded(api.one_of("refunds", "refund")), methods=get),
+        Route("/v1/disputes", api.guarded(api.disputes), methods=get),
+        Route("/v1/disputes/{id}", api.guarded(api.one_of("disputes", "dispute")), methods=get),
+        Route("/v1/disputes/{id}", api.guarded(api.answer_dispute), methods=post),
+        Route("/v1/disputes/{id}/close", api.guarded(api.close_dispute), methods=post),
         Route("/v1/payment_intents/{id}", api.guarded(api.one_of("intents", "payment_intent")), methods=get),
         Route("/v1/events", api.guarded(api.events), methods=get),
         Route("/v1/events/{id}", api.guarded(api.one_of("events", "event")), methods=get),

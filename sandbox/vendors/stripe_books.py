@@ -1,21 +1,27 @@
 """Stripe's books: sessions, payments, refunds and events, and what each step changes and announces.
 
-Webhooks go to ``options['stripe_webhook_url']``, signed with ``options['stripe_webhook_secret']``.
+Webhooks go to ``options['stripe_webhook_url']``, signed with ``options['stripe_webhook_secret']``. By the sandbox's clock, a bank
+debit is decided ``options['stripe_bank_delay_s']`` (0) seconds after it was ordered, and a card that is disputed is so
+``options['stripe_dispute_delay_s']`` (0) seconds after the payment.
 """
 
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
 import hmac
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
+from sandbox.recipients.crowd import Crowd
+from sandbox.recipients.script import Step
 from sandbox.vendors import stripe_objects as objects
 from sandbox.vendors.stripe_request import BadRequest
 from sandbox.vendors.webhook_delivery import Deliveries, Signed
-from sandbox.vendors.wire import Json, accepted, alphanumeric, epoch, option
+from sandbox.vendors.wire import Json, accepted, alphanumeric, epoch, option, watch
 
 DEFAULT_SECRET = "whsec_sandbox"
 DECLINED, DISPUTED = "4000000000000002", "4000000000000259"  # Stripe's own test cards
@@ -33,7 +39,10 @@ class Books:
         self.charges: dict[str, Json] = {}
         self.refunds: dict[str, Json] = {}
         self.events: dict[str, Json] = {}
+        self.disputes: dict[str, Json] = {}
         self._asked: dict[str, Json] = {}
+        self._later = Crowd(sandbox)
+        watch(sandbox, "stripe", self._later.outstanding)
         self.deliveries = Deliveries(sandbox, "stripe_webhook_url", 1, self.signed, self._delivered)
 
     def new_id(self, prefix: str, length: int = 24, *content: object) -> str:
@@ -108,7 +117,7 @@ class Books:
     def pay(self, session_id: str, email: str | None, name: str | None, card: str) -> Json:
         """The buyer pays an open session; raises BadRequest (402) for a declined card, (400) when it is not open.
 
-        ``card`` is a test card number, or "bank" for a method whose money arrives later.
+        ``card`` is a test card number, or "bank" or "bank-fails" for a debit that is decided later.
         """
         body = self.session(session_id)
         if body["status"] != "open":
@@ -117,23 +126,61 @@ class Books:
         email = email or body["customer_email"]
         now = epoch(self._sandbox)
         if card == DECLINED:
-            self._decline(intent, email, name, now)
+            self._decline(intent, email, name)
         body |= {"status": "complete", "url": None, "customer_details": objects.customer_details(email, name)}
         if self._asked[session_id]["invoice"]:
             body["invoice"] = self.new_id("in_1")
-        if card == "bank":
+        if card in ("bank", "bank-fails"):
             intent |= {"status": "processing"}
             self.announce("checkout.session.completed", body)
-            self._collect(intent, email, name, now)
-            body |= {"payment_status": "paid"}
-            self.announce("checkout.session.async_payment_succeeded", body)
+            decide = functools.partial(self._decide, body, intent, email, name, card == "bank")
+            self._after(option(self._sandbox, "stripe_bank_delay_s", 0), decide)
             return body
         body |= {"payment_status": "paid"}
         charge = self._collect(intent, email, name, now)
         self.announce("checkout.session.completed", body)
         if card == DISPUTED:
-            charge |= {"disputed": True}
-            self.announce("charge.dispute.created", objects.dispute(self.new_id("du_1"), charge, now))
+            self._after(option(self._sandbox, "stripe_dispute_delay_s", 0), functools.partial(self._dispute, charge))
+        return body
+
+    def _after(self, seconds: int, do: Callable[[], None]) -> None:
+        if seconds <= 0:
+            do()
+        else:
+            self._later.follow(iter([Step(int(seconds))]), lambda _: do())
+
+    def _decide(self, body: Json, intent: Json, email: str | None, name: str | None, goes_through: bool) -> None:
+        """What the bank says to a debit, some time after the buyer ordered it."""
+        if goes_through:
+            self._collect(intent, email, name, epoch(self._sandbox))
+            body |= {"payment_status": "paid"}
+            self.announce("checkout.session.async_payment_succeeded", body)
+        else:
+            self._fail(
+                intent,
+                email,
+                name,
+                "The customer's bank account could not be debited.",
+                "payment_method_provider_decline",
+            )
+            self.announce("checkout.session.async_payment_failed", body)
+
+    def _dispute(self, charge: Json) -> None:
+        charge |= {"disputed": True}
+        dispute = objects.dispute(self.new_id("du_1"), charge, epoch(self._sandbox))
+        self.disputes[dispute["id"]] = dispute
+        self.announce("charge.dispute.created", dispute)
+
+    def close_dispute(self, dispute_id: str, status: str, request: Json) -> Json:
+        """Ends an open dispute as ``won`` or ``lost``; raises BadRequest."""
+        if dispute_id not in self.disputes:
+            raise BadRequest(f"No such dispute: '{dispute_id}'", "dispute", "resource_missing", 404)
+        body = self.disputes[dispute_id]
+        if body["status"] in ("won", "lost"):
+            raise BadRequest("This dispute is already closed", None)
+        before = {"status": body["status"]}
+        body |= {"status": status, "is_charge_refundable": False}
+        self.announce("charge.dispute.closed", body, request, before)
         return body
 
     def _new_intent(self, body: Json) -> Json:
@@ -143,15 +190,19 @@ class Books:
         body["payment_intent"] = intent_id
         return self.intents[intent_id]
 
-    def _decline(self, intent: Json, email: str | None, name: str | None, now: int) -> None:
-        charge = objects.charge(self.new_id("ch_3"), intent, email, name, False, now)
-        self.charges[charge["id"]] = charge
-        problem = {"charge": charge["id"], "code": "card_declined", "decline_code": "generic_decline",
-                   "message": "Your card was declined.", "type": "card_error"}  # fmt: skip
-        intent |= {"latest_charge": charge["id"], "last_payment_error": problem}
-        self.announce("payment_intent.payment_failed", intent)
+    def _decline(self, intent: Json, email: str | None, name: str | None) -> None:
+        charge = self._fail(intent, email, name, "Your card was declined.", "card_declined")
         raise BadRequest("Your card was declined.", None, "card_declined", 402, "card_error",
                          decline_code="generic_decline", charge=charge["id"])  # fmt: skip
+
+    def _fail(self, intent: Json, email: str | None, name: str | None, message: str, code: str) -> Json:
+        charge = objects.charge(self.new_id("ch_3"), intent, email, name, False, epoch(self._sandbox))
+        self.charges[charge["id"]] = charge
+        problem = {"charge": charge["id"], "code": code, "decline_code": "generic_decline", "message": message,
+                   "type": "card_error"}  # fmt: skip
+        intent |= {"status": "requires_payment_method", "latest_charge": charge["id"], "last_payment_error": problem}
+        self.announce("payment_intent.payment_failed", intent)
+        return charge
 
     def _collect(self, intent: Json, email: str | None, name: str | None, now: int) -> Json:
         charge = objects.charge(self.new_id("ch_3"), intent, email, name, True, now)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
-from sandbox.vendors.wire import Json, words
+from starlette.requests import Request
+
+from sandbox.vendors.wire import Json, bearer, words
 
 _ADDRESS = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
 _SEGMENTS = re.compile(r"\[([^\[\]]*)\]")
@@ -232,3 +236,14 @@ def refuse_unknown_in(given: Json, known: set[str], where: str) -> None:
     for name in given:
         if name not in known:
             raise BadRequest(f"Received unknown parameter: {where}[{name}]", f"{where}[{name}]", "parameter_unknown")
+
+
+def key_of(request: Request) -> str | None:
+    """The secret key, sent as bearer or as the user name of basic authentication."""
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return bearer(request)
+    try:
+        return base64.b64decode(value).decode().partition(":")[0] or None
+    except (binascii.Error, UnicodeDecodeError):
+        return None

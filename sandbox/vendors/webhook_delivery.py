@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from sandbox.vendors.wire import option
+from sandbox.vendors.wire import option, watch
 
 Signed = tuple[dict[str, str], bytes]  # headers, body: made anew for every attempt, for the signature holds the time
 _RETRY_S = (0.5, 2, 10, 60, 300, 1_800)
@@ -42,6 +42,14 @@ class Deliveries:
         self._random = random.Random(sandbox.world.seed)
         self.delivered = 0
         self.refused = 0
+        watch(sandbox, url_option, self.outstanding)
+
+    def outstanding(self) -> int:
+        """Events that are to be posted, now or again; none while there is no address to post them to."""
+        with self._changed:
+            again = sum(len(events) for _, _, events in self._retries)
+            waiting = len(self._waiting) + again + int(self._busy)
+        return waiting if option(self._sandbox, self._url_option, None) else 0
 
     def add(self, events: list[dict[str, Any]]) -> None:
         """Queue events; they wait for as long as no address is set."""

@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -119,6 +119,11 @@ def key_is_valid(sandbox: Any, vendor: str, key: str | None) -> bool:
     """Whether ``key`` is the one, or one of those, that the sandbox was started with for ``vendor``."""
     known = sandbox.keys.get(vendor, ())
     return key is not None and key in ((known,) if isinstance(known, str) else known)
+
+
+def watch(sandbox: Any, name: str, outstanding: Callable[[], int]) -> None:
+    """Have ``GET /_admin/outstanding`` ask how much work of ``name`` is still to be done."""
+    getattr(sandbox, "outstanding", {})[name] = outstanding
 
 
 def accepted(sandbox: Any, vendor: str, kind: str, vendor_id: str, **fields: object) -> None:

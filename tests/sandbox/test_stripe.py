@@ -253,3 +253,91 @@ def test_brackets_become_a_tree(pairs, tree):
 def test_a_name_that_is_both_a_value_and_an_object_is_refused():
     with pytest.raises(BadRequest, match="Invalid object"):
         unbracketed([("a", "1"), ("a[b]", "2")])
+
+
+def test_the_page_can_be_paid_on_by_its_own_fields(client):
+    session = order(client).json()["id"]
+    entered = {
+        "email": "o@x.example",
+        "name": "O",
+        "method": "card",
+        "card": "4242 4242 4242 4242",
+        "expiry": "04 / 31",
+        "cvc": "123",
+    }
+    assert client.post(f"/pay/{session}", data=entered).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("entered", "told"),
+    [
+        ({"card": "42"}, "card number is incomplete"), ({"card": "4242", "expiry": "04 / 20", "cvc": "123"}, "in the past"),
+        ({"card": "4242", "expiry": "soon", "cvc": "123"}, "as in 04 / 31"), ({"card": "4242", "expiry": "04 / 31", "cvc": "1"}, "security code"),
+        ({"method": "bank", "account": "1"}, "account number is incomplete"), ({"card": "4000000000000002"}, "was declined"),
+    ],
+)  # fmt: skip
+def test_a_buyer_is_told_what_is_wrong_and_keeps_what_was_entered(client, entered, told):
+    session = order(client).json()["id"]
+    answer = client.post(f"/pay/{session}", data={"email": "o@x.example", "name": "Ana <b>"} | entered)
+    assert answer.status_code == 402
+    assert told in answer.text
+    assert 'role="alert"' in answer.text
+    assert 'value="Ana &lt;b&gt;"' in answer.text
+
+
+def test_every_field_of_the_page_has_a_label(client):
+    import re
+
+    text = client.get(f"/pay/{order(client).json()['id']}").text
+    fields = re.findall(r'<input[^>]* id="([^"]+)"', text)
+    assert len(fields) == text.count("<input ") == 8
+    assert all(f'<label for="{field}"' in text for field in fields)
+
+
+def test_a_bank_that_says_no_leaves_the_session_unpaid(client):
+    session = order(client).json()["id"]
+    assert client.post(f"/pay/{session}", data={"method": "bank", "account": "000111111116"}).status_code == 303
+    assert client.get(f"/v1/checkout/sessions/{session}").json()["payment_status"] == "unpaid"
+    assert types_of(client) == [
+        "checkout.session.completed",
+        "payment_intent.payment_failed",
+        "checkout.session.async_payment_failed",
+    ]
+
+
+def test_a_bank_takes_its_time_by_the_sandboxs_clock(client, state):
+    import time
+
+    state.options["stripe_bank_delay_s"] = 3600
+    session = order(client).json()["id"]
+    client.post(f"/pay/{session}", data={"card": "bank"})
+    time.sleep(0.3)
+    assert types_of(client) == ["checkout.session.completed"]
+    state.clock.at += dt.timedelta(hours=2)
+    deadline = time.monotonic() + 5
+    while len(types_of(client)) < 4 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert types_of(client)[-1] == "checkout.session.async_payment_succeeded"
+
+
+def disputed(client):
+    session = order(client).json()["id"]
+    client.post(f"/pay/{session}", data={"card": "4000 0000 0000 0259"})
+    return client.get("/v1/disputes").json()["data"][0]["id"]
+
+
+def test_a_dispute_is_won_by_evidence(client):
+    body = client.post(
+        f"/v1/disputes/{disputed(client)}", data={"evidence[uncategorized_text]": "winning_evidence"}
+    ).json()
+    assert (body["status"], types_of(client)[-1]) == ("won", "charge.dispute.closed")
+
+
+def test_a_dispute_is_closed_once(client):
+    dispute = disputed(client)
+    assert client.post(f"/v1/disputes/{dispute}/close").json()["status"] == "lost"
+    assert client.post(f"/v1/disputes/{dispute}/close").status_code == 400
+
+
+def test_a_page_of_no_session_says_so(client):
+    assert client.get("/pay/cs_test_none").status_code == 404

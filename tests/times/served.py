@@ -85,24 +85,31 @@ def _listings(sandbox: SandboxProcess) -> Iterator[dict[str, Any]]:
 
 
 def _places(sandbox: SandboxProcess) -> Iterator[dict[str, Any]]:
-    """Each place once, with all that any of the searches, which have masks of their own, told of it."""
+    """Each place once, with all that any search or look-up, which have masks of their own, told of it."""
     known: dict[str, dict[str, Any]] = {}
-    asked = {json.dumps([entry["mask"], entry["body"]], sort_keys=True): entry for entry in _entries(sandbox, "places")}
-    with httpx.Client(base_url=sandbox.base_url) as client:
-        for entry in asked.values():
-            headers = {"X-Goog-Api-Key": "sandbox-google-key", "X-Goog-FieldMask": entry["mask"]}
-            answer = client.post("/places/v1/places:searchText", json=entry["body"], headers=headers)
-            for each in answer.raise_for_status().json().get("places", []):
-                known.setdefault(each["id"], {}).update(each)
+    searches = {json.dumps([e["mask"], e["body"]], sort_keys=True): e for e in _entries(sandbox, "places", "search")}
+    lookups = {(e["mask"], e["id"]) for e in _entries(sandbox, "places", "details")}
+    with httpx.Client(
+        base_url=f"{sandbox.base_url}/places/v1", headers={"X-Goog-Api-Key": "sandbox-google-key"}
+    ) as client:
+        answers = [
+            client.post("/places:searchText", json=e["body"], headers={"X-Goog-FieldMask": e["mask"]})
+            for e in searches.values()
+        ]
+        told = [each for answer in answers for each in answer.raise_for_status().json().get("places", [])]
+        for mask, place_id in sorted(lookups):
+            told.append(client.get(f"/places/{place_id}", headers={"X-Goog-FieldMask": mask}).raise_for_status().json())
+    for each in told:
+        known.setdefault(each["id"], {}).update(each)
     yield from known.values()
 
 
 def _asked(sandbox: SandboxProcess, vendor: str) -> list[str]:
-    return list(dict.fromkeys(entry["id"] for entry in _entries(sandbox, vendor)))
+    return list(dict.fromkeys(entry["id"] for entry in _entries(sandbox, vendor, "search")))
 
 
-def _entries(sandbox: SandboxProcess, vendor: str) -> list[dict[str, Any]]:
-    found = httpx.get(f"{sandbox.base_url}/_truth/{vendor}", params={"kind": "search"})
+def _entries(sandbox: SandboxProcess, vendor: str, kind: str) -> list[dict[str, Any]]:
+    found = httpx.get(f"{sandbox.base_url}/_truth/{vendor}", params={"kind": kind})
     return list(found.raise_for_status().json())
 
 

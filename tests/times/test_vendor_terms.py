@@ -27,7 +27,7 @@ from tests.times.stores import PARTS, Stores, found
 
 pytestmark = pytest.mark.timeout(600)
 UNIT = CampaignDay("restaurant-mailed", MAILED_AT.date())
-LEADS = 24
+LEADS = 28
 LATER = {"25 hours": dt.timedelta(hours=25), "31 days": dt.timedelta(days=31)}
 UNREAD = CampaignDay("restaurant-unread", MAILED_AT.date())  # measured on its day; scored and drafted later
 PLANTED = {
@@ -123,7 +123,7 @@ def test_on_the_day_what_yelp_said_is_in_one_unlogged_table_and_what_google_said
     assert {each.lower() for each in mailed.served.strings["yelp"]} <= seen, "the search overlooks what is there"
     only_google = mailed.served.strings["places"] - mailed.served.strings["yelp"]
     assert not {each.lower() for each in only_google} & seen
-    assert len(only_google) >= 100
+    assert len(only_google) >= 30, "what both say would be looked for in one vendor's name only"
 
 
 def test_later_no_vendor_string_is_anywhere(later: Later) -> None:

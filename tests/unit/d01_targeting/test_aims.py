@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 
 import pytest
 
@@ -10,6 +11,7 @@ from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d01_targeting import aims, campaigns, coverage, planning
 from leadfactory.d01_targeting.places import PlaceSpec
+from leadfactory.d02_sourcing import totals
 
 NOW = dt.datetime(2026, 10, 6, 15, tzinfo=dt.UTC)
 
@@ -86,7 +88,6 @@ def part(place: str, **given) -> str:
         "part_id": "gen_random_uuid()",
         "position": 0,
         "next_offset": 0,
-        "told_total": "NULL",
         "parent_id": "NULL",
         "split_by": "NULL",
     } | given
@@ -99,16 +100,16 @@ def part(place: str, **given) -> str:
 
 def test_coverage_is_told_by_target(nyc, database):
     report = planning.plan_day(CampaignDay("nyc", NOW.date()), db=database, clock=Clock(start=NOW))
-    parts = {"looked at": 0, "planned, not looked at yet": 50, "not looked at": 0}
-    assert report.stacks == {"10001 (total unknown)": parts, "10002 (total unknown)": parts}
+    parts = {"looked at": 0, "planned, not looked at yet": 50}
+    assert report.stacks == {"10001": parts, "10002": parts}
     with database.begin() as tx:
-        tx.exec_driver_sql(part("10002", next_offset=20, told_total=240))
-        tx.exec_driver_sql(part("10001", next_offset=31, told_total=31))
+        tx.exec_driver_sql(part("10002", next_offset=20))
+        tx.exec_driver_sql(part("10001", next_offset=31))
         tx.exec_driver_sql("UPDATE targets SET next_offset = 31, exhausted_at = now() WHERE place = '10001'")
     report = planning.plan_day(CampaignDay("nyc", NOW.date()), db=database, clock=Clock(start=NOW))
     assert report.stacks == {
-        "10001 (exhausted)": {"looked at": 31, "planned, not looked at yet": 0, "not looked at": 0},
-        "10002": {"looked at": 20, "planned, not looked at yet": 50, "not looked at": 170},
+        "10001 (exhausted)": {"looked at": 31, "planned, not looked at yet": 0},
+        "10002": {"looked at": 20, "planned, not looked at yet": 50},
     }
     assert report.counts["targets exhausted"] == 1
 
@@ -117,10 +118,13 @@ def test_a_split_target_is_covered_over_its_parts_and_not_by_one_cursor(nyc, dat
     whole = "'00000000-0000-0000-0000-000000000001'"
     with database.begin() as tx:
         tx.exec_driver_sql("UPDATE targets SET next_offset = 3 WHERE place = '10002'")
-        tx.exec_driver_sql(part("10002", part_id=whole, next_offset=240, told_total=700, split_by="'category'"))
+        tx.exec_driver_sql(part("10002", part_id=whole, next_offset=240, split_by="'category'"))
         for position in (1, 2):
-            tx.exec_driver_sql(part("10002", parent_id=whole, position=position, next_offset=3, told_total=350))
-        fresh, split = coverage.of_campaign(tx, "nyc")
+            tx.exec_driver_sql(part("10002", parent_id=whole, position=position, next_offset=3))
+        totals.tell(tx, uuid.UUID(whole.strip("'")), 700, NOW)
+        fresh, split = coverage.of_campaign(tx, "nyc", NOW)
+        (_, later) = coverage.of_campaign(tx, "nyc", NOW + dt.timedelta(hours=24))
     assert (split.looked_at, split.told_total, split.searches, split.exhausted) == (240, 700, 2, False)
     assert (fresh.looked_at, fresh.told_total, fresh.searches) == (0, None, 1)
     assert (split.told, fresh.told) == ("240 of 700", "0 of unknown")
+    assert later.told == "240 of unknown", "Yelp's total outlives its term"

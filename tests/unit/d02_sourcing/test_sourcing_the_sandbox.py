@@ -142,7 +142,7 @@ def test_after_a_first_night_beyond_one_searchs_limit_the_next_day_offers_the_wh
     assert run(unit).rows_out == 300
     tomorrow = Clock(start=NOW + dt.timedelta(days=1))
     with database.begin() as tx:
-        (covered,) = coverage.of(tx, unit)
+        (covered,) = coverage.of(tx, unit, NOW)
         plan = previewing.preview(tx, [CampaignDay(unit.campaign, tomorrow.today())], now=tomorrow.now())
     assert covered.looked_at == 300 < (covered.told_total or 0)
     assert covered.searches > 1

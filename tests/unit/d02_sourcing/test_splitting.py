@@ -10,7 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from leadfactory.clock import Clock
+from leadfactory.d00_gateway import content
 from leadfactory.d00_gateway.errors import VendorUnavailable
+from leadfactory.d00_gateway.tables import vendor_content
 from leadfactory.d00_gateway.yelp import YelpPage
 from leadfactory.d01_targeting.tables import targets
 from leadfactory.d02_sourcing import parts
@@ -144,6 +146,72 @@ def test_an_exhausted_target_costs_one_call_a_day_and_notices_new_results(planne
     on = Clock(start=NOW + dt.timedelta(days=3))
     run(planned(quota=100, on=on), yelp, on)
     assert len(ids()) == len(set(ids())) == 35
+
+
+@pytest.fixture
+def later(planned, run, database):
+    """One night that many days later, upkeep first: its report."""
+
+    def night(days: int, yelp: Town, quota: int = 1_500, **options):
+        on = Clock(start=NOW + dt.timedelta(days=days))
+        with database.begin() as tx:
+            content.purge(tx, on.now())
+        return run(planned(quota=quota, on=on, **options), yelp, on)
+
+    return night
+
+
+def test_an_exhausted_target_stays_exhausted_though_yelps_total_is_gone(planned, run, later, ids, database):
+    yelp = Town([shop(n, CATEGORIES[n % 4]) for n in range(700)])
+    run(planned(quota=1_500), yelp)
+    assert [later(day, yelp).calls for day in (1, 2, 3, 40)] == [1, 1, 1, 1]
+    with database.begin() as tx:
+        assert tx.scalar(sa.select(targets.c.exhausted_at)) is not None
+
+
+def test_new_results_of_a_split_target_are_noticed_without_yelps_total(planned, run, later, ids):
+    yelp = Town([shop(n, CATEGORIES[n % 4]) for n in range(700)])
+    run(planned(quota=1_500), yelp)
+    yelp.listed += [shop(900 + n, "flowers") for n in range(3)]
+    assert "there are new results" in " ".join(later(5, yelp).notes)
+    later(6, yelp)
+    assert len(set(ids())) == 703
+    assert later(8, yelp).calls == 1
+
+
+def test_what_yelp_cuts_is_not_looked_at_again_every_day(planned, run, later):
+    yelp = Town([shop(7, "flowers") | {"id": f"tower-{n}"} for n in range(300)])
+    run(planned(quota=1_500), yelp)
+    assert [later(day, yelp).calls for day in (2, 3, 4, 40)] == [1, 1, 1, 1]
+
+
+def test_a_target_whose_neighbour_had_some_first_is_looked_at_again_once_a_month(planned, run, later):
+    zips = ("10001", "10002")
+    yelp = Town([shop(n, CATEGORIES[n % 4]) for n in range(500)])
+    run(planned(quota=1_500, zips=zips), yelp)  # both of them find the same
+    nights = [later(day, yelp, zips=zips) for day in range(1, 12)]
+    opened = [sum("there are new results" in note for note in night.notes) for night in nights]
+    assert sum(opened) <= 2, opened
+    assert nights[-1].calls == 2
+    assert any("there are new results" in note for note in later(50, yelp, zips=zips).notes)
+
+
+def test_tiles_find_the_unpriced_though_the_search_took_longer_than_its_totals_last(planned, run, later, ids):
+    yelp = Town([shop(n, "flowers", PRICES[n % 5]) for n in range(900)])
+    for day in range(5):
+        later(day, yelp, quota=200) if day else run(planned(quota=200), yelp)
+    assert len(set(ids())) == 900
+
+
+def test_what_yelp_told_of_is_in_no_row_that_stays(planned, run, database):
+    report = run(planned(quota=1_500), Town([shop(n, CATEGORIES[n % 4]) for n in range(767)]), Clock(start=NOW))
+    with database.begin() as tx:
+        content.purge(tx, NOW + dt.timedelta(hours=24))
+        parts_left = [str(tuple(row)) for row in tx.execute(sa.select(target_parts))]
+        assert tx.scalar(sa.select(sa.func.count()).select_from(vendor_content)) == 0
+    assert parts_left
+    assert not [row for row in parts_left if "767" in row.replace("-", " ").split()]
+    assert "767" not in " ".join(report.notes)
 
 
 def test_the_tiles_of_a_square_cover_it():
