@@ -35,7 +35,12 @@ def leads(database, tmp_path) -> Leads:
 @pytest.fixture
 def run(monkeypatch, cli_env, cli_home, leads):
     """Calls a command in this process, with the settings of a process of its own."""
-    given = {"LEADFACTORY_HOME": str(cli_home), "LEADFACTORY_ENV": "test", "LEADFACTORY_CLOCK": TUESDAY.isoformat(), **cli_env}
+    given = {
+        "LEADFACTORY_HOME": str(cli_home),
+        "LEADFACTORY_ENV": "test",
+        "LEADFACTORY_CLOCK": TUESDAY.isoformat(),
+        **cli_env,
+    }
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()
@@ -70,7 +75,7 @@ def test_a_letter_is_shown_with_the_source_of_each_number_and_the_guards_word(ru
     told = json.loads(run("drafts", "show", first[:8], "--json"))
     assert told["guard"] == []
     assert told["numbers"]["199"] == "price_book:full_report"
-    assert any(source.startswith("slow_main_content: ") for source in told["numbers"].values())
+    assert any(number in source.split(": ", 1)[-1] for number, source in told["numbers"].items())
     assert told["reviews"][0]["state"] == "waiting"
     assert told["subject"] in run("drafts", "show", first)
 
