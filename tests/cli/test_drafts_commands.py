@@ -35,7 +35,12 @@ def leads(database, tmp_path) -> Leads:
 @pytest.fixture
 def run(monkeypatch, cli_env, cli_home, leads):
     """Calls a command in this process, with the settings of a process of its own."""
-    given = {"LEADFACTORY_HOME": str(cli_home), "LEADFACTORY_ENV": "test", "LEADFACTORY_CLOCK": TUESDAY.isoformat(), **cli_env}
+    given = {
+        "LEADFACTORY_HOME": str(cli_home),
+        "LEADFACTORY_ENV": "test",
+        "LEADFACTORY_CLOCK": TUESDAY.isoformat(),
+        **cli_env,
+    }
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()
