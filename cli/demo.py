@@ -7,13 +7,14 @@ import dataclasses
 import datetime as dt
 import json as jsonlib
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from cli import stack
+from cli import demo_recipients, stack
 from cli.dagster_api import FINAL, DagsterApi
 from cli.output import CommandError, as_json, console, dollars
 from leadfactory.campaign_day import CampaignDay
@@ -60,7 +61,7 @@ def run(*, json: bool) -> None:
     if not config.uses_sandbox:
         raise CommandError("the demo runs on the vendor sandbox: unset the vendors' API keys and base URLs first")
     say = (lambda line: None) if json else (lambda line: console.print(f"[green]✓[/] {line}"))
-    with stack.factory(say, any_port=True) as api:
+    with stack.factory(say, any_port=True, facing_the_world=True) as api:
         config = settings()
         db = Database.from_settings(config)
         today = config.clock.today()
@@ -71,8 +72,11 @@ def run(*, json: bool) -> None:
             nights = {unit: api.launch("campaign_day", unit=unit) for unit in units}
             _watch(api, db, nights, silent=json)
             say("campaign-days run from target to draft")
+            demo_recipients.act(config)
             _finish(api, "due_sends", config={"ops": {"send_all_due": {"config": {"dry_run": False}}}})
             say("due sends handed to the sandbox's SendGrid (simulated recipients)")
+            demo_recipients.follow(config, lambda: _waits(db), lambda: _finish(api, "drain_webhooks"))
+            say("recipients opened, clicked, bought, unsubscribed and answered; what they did is folded")
             _finish(api, "lake")
             _finish(api, "marts", location="marts")
             say("lake exported, marts built, tested and published")
@@ -133,6 +137,14 @@ def _finish(api: DagsterApi, job: str, *, config: dict[str, Any] | None = None, 
         raise CommandError(f"job {job} ended with {status}: {api.why_failed(run_id)}")
 
 
+def _waits(db: Database) -> bool:
+    """Whether the inbox holds what nobody has folded yet."""
+    from leadfactory.inbox import waiting
+
+    with db.begin() as tx:
+        return waiting.look(tx).any
+
+
 def _watch(api: DagsterApi, db: Database, nights: dict[CampaignDay, str], *, silent: bool) -> None:
     """Shows how far each campaign-day is, from the rows that are there, until all runs have ended."""
     from leadfactory.d10_analytics.funnel import stage_counts
@@ -178,42 +190,34 @@ def _share_done(counts: dict[str, tuple[int, int]]) -> tuple[int, str]:
 
 
 def _figures(db: Database, units: list[CampaignDay], warehouse: Path) -> dict[str, Any]:
-    from leadfactory.d10_analytics import funnel
+    from leadfactory.d10_analytics import funnel, responses
 
     with db.begin() as tx:
         ledgers = funnel.funnel_from_ledgers(tx, units)
         calls, spend = funnel.calls_and_spend(tx, units)
+        answers = responses.responses(tx, units)
     marts = funnel.funnel_from_marts(warehouse, units)
     if marts != ledgers:
         raise CommandError(f"the published marts disagree with the ledgers: {marts} against {ledgers}")
     whole = {field: sum(getattr(each, field) for each in ledgers.values()) for field in funnel.FIELDS}
     return {
         **whole,
+        **{field: sum(getattr(each, field) for each in answers.values()) for field in responses.FIELDS},
         "vendor_calls": calls,
         "cost_usd": round(spend / 1_000_000, 4),
         "seconds": 0.0,
         "campaign_days": [unit.key for unit in units],
-        "by_campaign_day": {unit.key: dataclasses.asdict(each) for unit, each in ledgers.items()},
+        "by_campaign_day": {
+            unit.key: dataclasses.asdict(each) | dataclasses.asdict(answers[unit]) for unit, each in ledgers.items()
+        },
     }
 
 
 def _show(figures: dict[str, Any], units: list[CampaignDay], target: Path) -> None:
-    from leadfactory.d10_analytics.funnel import FIELDS
+    from leadfactory.d10_analytics import funnel, responses
 
-    table = Table(
-        title="The funnel, from the published marts (equal to the ledgers; simulated recipients)", title_justify="left"
-    )
-    table.add_column("")
-    for unit in units:
-        table.add_column(f"{unit.campaign}\n{unit.day}", justify="right", no_wrap=True)
-    table.add_column("together", justify="right")
-    table.add_column("", justify="left", no_wrap=True)
-    widest = max(figures[field] for field in FIELDS) or 1
-    for field in FIELDS:
-        each = [str(figures["by_campaign_day"][unit.key][field]) for unit in units]
-        table.add_row(field, *each, str(figures[field]), "[blue]" + "█" * round(14 * figures[field] / widest) + "[/]")
-    console.print()
-    console.print(table)
+    _table("The funnel, from the published marts (equal to the ledgers)", funnel.FIELDS, figures, units)
+    _table("What became of the letters (simulated recipients)", responses.FIELDS, figures, units)
     calls = ", ".join(f"{vendor} {count}" for vendor, count in sorted(figures["vendor_calls"].items()))
     console.print(
         f"\nvendor calls: {calls}\nvendor cost:  {dollars(round(figures['cost_usd'] * 1_000_000))} at list prices (the sandbox bills nothing)"
@@ -227,6 +231,22 @@ def _show(figures: dict[str, Any], units: list[CampaignDay], target: Path) -> No
         "Next: [bold]make dev[/] and open http://localhost:3333 to see these runs, "
         f"or [bold].venv/bin/leadfactory campaign-days[/]. Everything is under {home}."
     )
+
+
+def _table(title: str, fields: Sequence[str], figures: dict[str, Any], units: list[CampaignDay]) -> None:
+    """Counts by campaign-day and together, with bars."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("", no_wrap=True)
+    for unit in units:
+        table.add_column(f"{unit.campaign}\n{unit.day}", justify="right", no_wrap=True)
+    table.add_column("together", justify="right")
+    table.add_column("", justify="left", no_wrap=True)
+    widest = max(figures[field] for field in fields) or 1
+    for field in fields:
+        each = [str(figures["by_campaign_day"][unit.key][field]) for unit in units]
+        table.add_row(field, *each, str(figures[field]), "[blue]" + "█" * round(14 * figures[field] / widest) + "[/]")
+    console.print()
+    console.print(table)
 
 
 def _write_examples(db: Database, units: list[CampaignDay], folder: Path) -> None:

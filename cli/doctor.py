@@ -31,7 +31,11 @@ class Finding:
 def run(*, json: bool) -> None:
     """Looks at everything; exit code 1 when anything is broken."""
     config = settings()
-    findings = [check(config) for check in CHECKS]
+    show([check(config) for check in CHECKS], json=json)
+
+
+def show(findings: list[Finding], *, json: bool) -> None:
+    """Prints findings, one line each; exit code 1 when anything is broken."""
     if json:
         as_json([dataclasses.asdict(each) for each in findings])
     else:

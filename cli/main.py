@@ -8,7 +8,20 @@ from typing import Annotated
 
 import typer
 
-from cli import drafts, exclusions, experiments, inbox, reports, scoring, targets
+from cli import (
+    bounces,
+    db,
+    db_care,
+    drafts,
+    exclusions,
+    experiments,
+    gateway,
+    inbox,
+    integrity,
+    reports,
+    scoring,
+    targets,
+)
 from cli.importing import register as register_importing
 from cli.output import CommandError, errors
 
@@ -23,7 +36,12 @@ app.add_typer(targets.app, name="targets")
 app.add_typer(reports.app, name="report")
 app.add_typer(drafts.app, name="drafts")
 app.add_typer(inbox.app, name="inbox")
+app.add_typer(bounces.app, name="bounces")
 experiments.register(app)
+gateway.register(app)
+db.register(app)
+db_care.register(app)
+integrity.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")
 
@@ -48,6 +66,14 @@ def dev() -> None:
 def doctor(json: Json = False) -> None:
     """Check every dependency, one line each, with the remedy for what is missing."""
     from cli.doctor import run
+
+    run(json=json)
+
+
+@app.command("health-check", epilog="Examples: leadfactory health-check   ·   leadfactory health-check --json")
+def health_check(json: Json = False) -> None:
+    """Ask every process and store whether it answers; exit code 1 when one does not. Takes less than five seconds."""
+    from cli.health import run
 
     run(json=json)
 
@@ -85,7 +111,14 @@ def seed_campaigns(
 def configure_campaign(
     campaign: Annotated[str, typer.Argument(help="The campaign's slug.")],
     consent_basis: Annotated[
-        str | None, typer.Option(help="consented, transactional, or simulated outside production.")
+        str | None, typer.Option(help="consented, transactional, cold, or simulated outside production.")
+    ] = None,
+    mailer: Annotated[str | None, typer.Option(help="sendgrid, or smtp for the relay of SMTP_URL.")] = None,
+    acknowledge_risk: Annotated[
+        str | None,
+        typer.Option(
+            help="First and last name of who takes the risk of cold mail, which the mailer's terms do not accept."
+        ),
     ] = None,
     sender_email: Annotated[str | None, typer.Option(help="The true From address.")] = None,
     sender_name: Annotated[str | None, typer.Option(help="The person who signs.")] = None,
@@ -115,6 +148,8 @@ def configure_campaign(
     configure(
         campaign,
         consent_basis=consent_basis,
+        mailer=mailer,
+        risk_acknowledged_by=acknowledge_risk,
         sender_email=sender_email,
         sender_name=sender_name,
         postal_address=postal_address,

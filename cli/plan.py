@@ -68,11 +68,18 @@ def targets_table(day: previewing.DayPreview) -> Table:
         table.add_column(column, justify="right")
     for each in day.targets:
         table.add_row(
-            each.target.place if each.target.judged else f"{each.target.place} (untried)",
+            f"{each.target.place}{_tried(each.target.judged, day.covered[each.target.target_id].looked_at)}",
             day.covered[each.target.target_id].told,
             *_cells(each.expected),
         )
+    if day.own.businesses:
+        table.add_row("own lists (imported)", "–", *_cells(day.own))
     return table
+
+
+def _tried(judged: int, looked_at: int) -> str:
+    """What a target's expected leads rest on, where that is not its own scored days."""
+    return "" if judged else " (searched, not scored on an earlier day yet)" if looked_at else " (untried)"
 
 
 def _cells(expected: Any) -> list[str]:

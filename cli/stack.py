@@ -116,21 +116,30 @@ def sandbox(say: Say, *, any_port: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def edge(say: Say) -> Iterator[None]:
-    """The process that faces the world. With the sandbox, its webhooks are verified by its own keys and posted here."""
-    if not processes.port_is_free(EDGE_PORT):
-        raise CommandError(f"port {EDGE_PORT} (edge) is taken: stop what listens there and try again")
-    config, url = settings(), f"http://127.0.0.1:{EDGE_PORT}"
+def edge(say: Say, *, any_port: bool) -> Iterator[None]:
+    """The process that faces the world. With the sandbox, its webhooks are verified by its own keys and posted here.
+
+    On another port than usual, links in letters lead to that one, unless a public URL is set.
+    """
+    port = processes.free_port(EDGE_PORT) if any_port else EDGE_PORT
+    if not processes.port_is_free(port):
+        raise CommandError(f"port {port} (edge) is taken: stop what listens there and try again")
+    config, url = settings(), f"http://127.0.0.1:{port}"
+    if port != EDGE_PORT:
+        config = configure(LEADFACTORY_PUBLIC_URL=url)
     env = dict(os.environ)
     if config.uses_sandbox:
         env |= _sandbox_keys(config)
-    argv = [sys.executable, "-m", "edge", "--port", str(EDGE_PORT)]
+    argv = [sys.executable, "-m", "edge", "--port", str(port)]
     process = processes.start("edge", argv, env=env, log=config.home / "logs" / "edge.log", cwd=ROOT)
     with processes.stopping([process]):
         processes.wait_until(process, lambda: answers(f"{url}/health"), within_s=60)
         if config.uses_sandbox:
             options = {f"{vendor}_webhook_url": f"{url}/webhooks/{vendor}" for vendor in ("sendgrid", "stripe")}
-            options["stripe_webhook_secret"] = SANDBOX_STRIPE_SECRET
+            options |= {
+                "stripe_webhook_secret": SANDBOX_STRIPE_SECRET,
+                "sendgrid_inbound_url": f"{url}/webhooks/inbound",
+            }
             httpx.post(f"{config.sandbox_url}/_admin/options", json=options, timeout=5).raise_for_status()
         say(f"edge on {url}")
         yield
@@ -138,11 +147,14 @@ def edge(say: Say) -> Iterator[None]:
 
 def _sandbox_keys(config: Settings) -> dict[str, str]:
     """The keys that verify the sandbox's webhooks, unless others are set."""
-    signed = f"{config.sendgrid_base_url}/v3/user/webhooks/event/settings/signed/sandbox-event-webhook"
+    webhooks = f"{config.sendgrid_base_url}/v3/user/webhooks"
     key = {"Authorization": f"Bearer {config.sendgrid_api_key.get_secret_value()}"}
-    answer = httpx.get(signed, headers=key, timeout=5).raise_for_status().json()
+    events = httpx.get(f"{webhooks}/event/settings/signed/sandbox-event-webhook", headers=key, timeout=5)
+    policies = httpx.get(f"{webhooks}/security/policies", headers=key, timeout=5).raise_for_status().json()["policies"]
     return {
-        "SENDGRID_WEBHOOK_PUBLIC_KEY": config.sendgrid_webhook_public_key or str(answer["public_key"]),
+        "SENDGRID_WEBHOOK_PUBLIC_KEY": config.sendgrid_webhook_public_key
+        or events.raise_for_status().json()["public_key"],
+        "SENDGRID_INBOUND_PUBLIC_KEY": config.sendgrid_inbound_public_key or policies[0]["signature"]["public_key"],
         "STRIPE_WEBHOOK_SECRET": config.stripe_webhook_secret.get_secret_value() or SANDBOX_STRIPE_SECRET,
     }
 
@@ -189,7 +201,7 @@ def factory(say: Say, *, any_port: bool, facing_the_world: bool = False) -> Iter
         holding_home(settings().home),
         database(say),
         sandbox(say, any_port=any_port),
-        edge(say) if facing_the_world else contextlib.nullcontext(),
+        edge(say, any_port=any_port) if facing_the_world else contextlib.nullcontext(),
         dagster(say, any_port=any_port) as api,
     ):
         yield api

@@ -12,13 +12,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from edge import health, unsubscribe, webhooks
+from edge import checkout, forms, health, inbound, landing, recipients, unsubscribe, webhooks
 from edge.headers import HOSTED_CHECKOUT, SecurityHeaders
 from edge.pages import page
 from leadfactory.clock import Clock
+from leadfactory.d00_gateway.gateway import Gateway
+from leadfactory.d00_gateway.stripe import StripeClient
 from leadfactory.d09_delivery import suppression
 from leadfactory.database import Database, DatabaseUnavailable
 from leadfactory.inbox.receiving import Receiver
+from leadfactory.inbox.replies import Replies
 from leadfactory.keyed_hashes import KeyedHashes
 from leadfactory.settings import Settings
 from leadfactory.tokens import Tokens
@@ -34,7 +37,10 @@ class Desk:
     clock: Clock
     tokens: Tokens
     receiver: Receiver
+    replies: Replies
     public_url: str
+    settings: Settings
+    stripe: StripeClient
 
 
 def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | None = None) -> Starlette:
@@ -46,12 +52,16 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
     own = db is None
     database = db or Database.from_settings(settings)
     clock = settings.clock
+    receiver = Receiver(database, settings, clock, wall)
     desk = Desk(
         database,
         clock,
         Tokens(settings.signing_keys.get_secret_value()),
-        Receiver(database, settings, clock, wall),
+        receiver,
+        Replies(database, settings, clock, receiver, wall),
         settings.public_url,
+        settings,
+        StripeClient(Gateway(database, clock=clock, settings=settings), settings),
     )
 
     @contextlib.asynccontextmanager
@@ -68,14 +78,24 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
             Route("/health", health.health, methods=["GET"]),
             Route("/webhooks/sendgrid", webhooks.sendgrid, methods=["POST"]),
             Route("/webhooks/stripe", webhooks.stripe, methods=["POST"]),
+            Route("/webhooks/inbound", inbound.Inbound().take, methods=["POST"]),
             Route("/u/{token}", unsubscribe.show, methods=["GET"]),
             Route("/u/{token}", unsubscribe.act, methods=["POST"]),
             Route("/u/{token}/not-me", unsubscribe.not_me, methods=["POST"]),
+            Route("/a/{token}", landing.show, methods=["GET"]),
+            Route("/why/{token}", recipients.why, methods=["GET"]),
+            Route("/why/{token}/delete", recipients.delete, methods=["POST"]),
+            Route("/not-my-site/{token}", recipients.not_mine, methods=["GET"]),
+            Route("/not-my-site/{token}", recipients.act_not_mine, methods=["POST"]),
+            Route("/preferences/{token}", recipients.preferences, methods=["GET"]),
+            Route("/preferences/{token}", recipients.choose, methods=["POST"]),
             *(Route(f"/{name}", footer, methods=["GET"]) for name in FOOTER),
+            Route("/a/{token}/checkout", checkout.start, methods=["POST"]),
+            Route("/cancel/{token}", checkout.cancelled, methods=["GET"]),
             Route("/robots.txt", robots, methods=["GET"]),
         ],
         middleware=[Middleware(SecurityHeaders, checkout=_checkout(settings))],
-        exception_handlers={404: _not_found, DatabaseUnavailable: _unavailable},
+        exception_handlers={404: _not_found, DatabaseUnavailable: _unavailable, forms.FormRefused: _refused},
         lifespan=lifespan,
     )
     app.state.desk = desk
@@ -99,6 +119,10 @@ async def robots(request: Request) -> Response:
 
 async def _not_found(request: Request, error: Exception) -> Response:
     return page("not_found", status=404)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    return page("refused", status=error.status if isinstance(error, forms.FormRefused) else 400)
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:

@@ -13,7 +13,7 @@ from leadfactory.inbox.receiving import Receiver, Refused, Taken
 from leadfactory.inbox.rules import rules
 
 log = logging.getLogger(__name__)
-_ANSWERS = {401: "not signed by a key that is known here", 413: "the body is too large"}
+ANSWERS = {401: "not signed by a key that is known here", 413: "the body is too large"}
 
 
 async def sendgrid(request: Request) -> Response:
@@ -30,18 +30,18 @@ async def _take(request: Request, source: str, take: Callable[[Receiver, bytes, 
     receiver: Receiver = request.app.state.desk.receiver
     body = b""
     try:
-        body = await _body(request, rules().body_limit_bytes)
+        body = await body_of(request, rules().body_limit_bytes)
         taken = await run_in_threadpool(take, receiver, body, request.headers)
     except Refused as error:
         log.warning("%s webhook refused: %s", source, error.reason)
         await run_in_threadpool(receiver.refuse, source, error.reason, len(body))
-        return JSONResponse({"error": _ANSWERS[error.status]}, status_code=error.status)
+        return JSONResponse({"error": ANSWERS[error.status]}, status_code=error.status)
     except ClientDisconnect:
         return Response(status_code=400)
     return JSONResponse({"events": taken.events, "stored": taken.stored})
 
 
-async def _body(request: Request, limit: int) -> bytes:
+async def body_of(request: Request, limit: int) -> bytes:
     """The raw body; stops reading where it passes ``limit``.
 
     Raises:

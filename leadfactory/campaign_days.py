@@ -74,6 +74,12 @@ def set_state(tx: sa.Connection, unit: CampaignDay, state: str, *, closed_at: dt
     tx.execute(sa.update(campaign_days).where(_is(unit)).values(state=state, closed_at=closed_at))
 
 
+def note_event(tx: sa.Connection, unit: CampaignDay, at: dt.datetime) -> None:
+    """Notes when something was last heard of a lead of ``unit``."""
+    newest = sa.func.greatest(campaign_days.c.last_event_at, at)
+    tx.execute(sa.update(campaign_days).where(_is(unit)).values(last_event_at=newest))
+
+
 def set_plan(tx: sa.Connection, unit: CampaignDay, plan: dict) -> None:
     """Stores the plan of the day."""
     tx.execute(sa.update(campaign_days).where(_is(unit)).values(plan=plan))

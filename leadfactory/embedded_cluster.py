@@ -113,7 +113,7 @@ def create(root: Path, *, fast: bool) -> None:
     embedded_user.hand_over(user, root)
     process.run(
         "initdb", "-D", str(beside), "-U", SUPERUSER, "--auth=scram-sha-256", f"--pwfile={root / 'superuser.password'}",
-        "--data-checksums", "--encoding=UTF8", "--locale=C", *(("--no-sync",) if fast else ()), user=user,
+        "--data-checksums", "--encoding=UTF8", "--locale=C", *(("--no-sync", "--wal-segsize=1") if fast else ()), user=user,
     )  # fmt: skip
     (beside / "leadfactory.conf").write_text(files.CONF + (files.FAST if fast else ""))
     with (beside / "postgresql.conf").open("a") as sink:

@@ -34,9 +34,11 @@ log_line_prefix = '%m [%p] %u@%d %a '
 log_parameter_max_length = 0
 log_parameter_max_length_on_error = 0
 log_error_verbosity = 'terse'
+# Statements that took long, without their values, for `leadfactory slow-queries`.
+log_min_duration_statement = '500ms'
 """
 # For tests: what they wrote may die with the machine, but not with the server.
-FAST = "fsync = off\nfull_page_writes = off\n"
+FAST = "fsync = off\nfull_page_writes = off\nscram_iterations = 1\n"
 
 
 class EmbeddedPostgresError(RuntimeError):

@@ -34,7 +34,7 @@ def pending(settings: Settings) -> list[str]:
     Raises:
         DatabaseUnavailable: when it does not answer.
     """
-    return _pending(owner_url(settings))
+    return pending_at(owner_url(settings))
 
 
 def upgrade(settings: Settings) -> list[str]:
@@ -43,8 +43,16 @@ def upgrade(settings: Settings) -> list[str]:
     Raises:
         DatabaseUnavailable: when the database does not answer, or its role may not change the schema.
     """
-    url = owner_url(settings)
-    missing = _pending(url)
+    return upgrade_at(owner_url(settings))
+
+
+def upgrade_at(url: str) -> list[str]:
+    """The same on the database at ``url``, which names a role that may change the schema.
+
+    Raises:
+        DatabaseUnavailable: as ``upgrade``.
+    """
+    missing = pending_at(url)
     if missing:
         try:
             command.upgrade(configuration(url), "head")
@@ -59,7 +67,12 @@ def upgrade(settings: Settings) -> list[str]:
     return missing
 
 
-def _pending(url: str) -> list[str]:
+def pending_at(url: str) -> list[str]:
+    """Revisions that the database at ``url`` lacks, oldest first.
+
+    Raises:
+        DatabaseUnavailable: when it does not answer, or a newer LeadFactory migrated it.
+    """
     scripts = ScriptDirectory(str(ROOT / "migrations"))
     ordered = [script.revision for script in reversed(list(scripts.walk_revisions()))]
     target = sa.engine.make_url(url).set(drivername="postgresql+psycopg")

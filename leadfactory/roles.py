@@ -28,6 +28,8 @@ WITHHELD = {
     "sequence_stops": "DELETE",  # a conversation that ended is not taken up again
     "audit_log": "UPDATE, DELETE",  # append-only
     "draft_reviews": "UPDATE, DELETE",  # append-only
+    "payment_events": "UPDATE, DELETE",  # append-only
+    "money_entries": "UPDATE, DELETE",  # append-only
     "price_book": "UPDATE, DELETE",  # what a business was told holds for life
     "alembic_version": "INSERT, UPDATE, DELETE",
 }
@@ -38,7 +40,7 @@ def apply(admin_url: str, passwords: Mapping[str, str]) -> list[str]:
 
     Args:
         admin_url: on database ``postgres``, as a superuser or a role with CREATEROLE, CREATEDB and REPLICATION that may
-            grant pg_read_all_data.
+            grant pg_read_all_data, pg_monitor and pg_signal_backend.
         passwords: role → password; set at every call, so that a rotated one holds.
 
     Raises:
@@ -60,6 +62,7 @@ def apply(admin_url: str, passwords: Mapping[str, str]) -> list[str]:
                 created.append(f"role {name}")
         admin.execute("GRANT lf_owner, lf_dagster TO CURRENT_USER")  # an admin who is no superuser makes things theirs
         admin.execute("GRANT pg_read_all_data TO lf_backup")
+        admin.execute("GRANT pg_monitor, pg_signal_backend TO lf_owner")  # care for the server: see and end sessions
         admin.execute("ALTER ROLE lf_analyst SET default_transaction_read_only = on")
         databases = {row[0] for row in admin.execute("SELECT datname FROM pg_database")}
         for name, owner in DATABASES.items():

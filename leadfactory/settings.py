@@ -41,6 +41,7 @@ LIVE_BASE_URLS = {
     "sendgrid_base_url": "https://api.sendgrid.com",
     "stripe_base_url": "https://api.stripe.com",
 }
+SANDBOX_INBOUND_DOMAIN = "reply.leadfactory.example"
 DEVELOPMENT_SUPPRESSION_KEY = "development-only-suppression-key"
 DEVELOPMENT_SIGNING_KEY = "development-only-signing-key"
 
@@ -118,6 +119,9 @@ class Settings(BaseSettings):
     sendgrid_base_url: str = Field("", validation_alias="SENDGRID_BASE_URL")
     sendgrid_api_key: SecretStr = Field(SecretStr(""), validation_alias="SENDGRID_API_KEY")
     sendgrid_webhook_public_key: str = Field("", validation_alias="SENDGRID_WEBHOOK_PUBLIC_KEY")
+    smtp_url: SecretStr = Field(SecretStr(""), validation_alias="SMTP_URL")
+    inbound_domain: str = Field("", validation_alias="LEADFACTORY_INBOUND_DOMAIN")
+    sendgrid_inbound_public_key: str = Field("", validation_alias="SENDGRID_INBOUND_PUBLIC_KEY")
     stripe_base_url: str = Field("", validation_alias="STRIPE_BASE_URL")
     stripe_api_key: SecretStr = Field(SecretStr(""), validation_alias="STRIPE_API_KEY")
     stripe_webhook_secret: SecretStr = Field(SecretStr(""), validation_alias="STRIPE_WEBHOOK_SECRET")
@@ -169,6 +173,7 @@ class Settings(BaseSettings):
                 setattr(self, name, self.sandbox_url + paths.get(name, f"/{vendor}"))
         for name, key in SANDBOX_KEYS.items():
             setattr(self, name, SecretStr(key))
+        self.inbound_domain = self.inbound_domain or SANDBOX_INBOUND_DOMAIN
         address = self.sandbox_url.split("://", 1)[1]
         self.website_resolver = self.website_resolver or address
         self.website_gateway = self.website_gateway or address

@@ -123,16 +123,15 @@ async def _draft(unit: CampaignDay, db: Database, clock: Clock, config: Settings
 
 
 async def _send(unit: CampaignDay, db: Database, clock: Clock, config: Settings, progress: Progress) -> StageReport:
-    from leadfactory.d00_gateway.gateway import shared
-    from leadfactory.d00_gateway.sendgrid import SendGridClient
     from leadfactory.d09_delivery import sending
+    from leadfactory.d09_delivery.mailer import PostOffice
 
     return await sending.send_due(
         unit,
         db=db,
         clock=clock,
         settings=config,
-        sendgrid=SendGridClient(shared(config), config),
+        mailer=PostOffice.of(config),
         dry_run=False,
         progress=progress,
     )

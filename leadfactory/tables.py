@@ -13,6 +13,7 @@ from leadfactory.d09_delivery import tables as d09
 from leadfactory.d10_analytics import tables as d10
 from leadfactory.d11_experiments import tables as d11
 from leadfactory.database import metadata
+from leadfactory.erasure import tables as erasure
 from leadfactory.inbox import tables as inbox
 from leadfactory.quality import tables as quality
 
@@ -29,6 +30,7 @@ __all__ = [
     "d09",
     "d10",
     "d11",
+    "erasure",
     "inbox",
     "metadata",
     "quality",

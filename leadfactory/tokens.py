@@ -12,7 +12,9 @@ import hashlib
 import hmac
 import uuid
 
-PURPOSES = {"report": b"r", "landing": b"a", "unsubscribe": b"u"}
+PURPOSES = {
+    "report": b"r", "landing": b"a", "recipient": b"p", "unsubscribe": b"u", "bounce": b"b", "reply": b"y"
+}  # fmt: skip
 _VERSION = b"\x01"
 _MAC = 16
 

@@ -5,7 +5,7 @@ import asyncio
 import dagster as dg
 
 from leadfactory.clock import Clock
-from leadfactory.d00_gateway.sendgrid import SendGridClient
+from leadfactory.d09_delivery.mailer import PostOffice
 from leadfactory.database import Database
 from leadfactory.settings import settings
 from leadfactory_assets.checks import expectations, standing
@@ -27,7 +27,7 @@ def email_sends(
     config: SendConfig,
     db: dg.ResourceParam[Database],
     clock: dg.ResourceParam[Clock],
-    sendgrid: dg.ResourceParam[SendGridClient],
+    mailer: dg.ResourceParam[PostOffice],
 ) -> dg.MaterializeResult:
     """One row per business, campaign and step: claimed before the vendor is called, settled after, never sent twice."""
     from leadfactory.d09_delivery import sending  # only the run that needs the room pays for its imports
@@ -37,7 +37,7 @@ def email_sends(
         db,
         DELIVERY,
         lambda unit: sending.send_due(
-            unit, db=db, clock=clock, settings=settings(), sendgrid=sendgrid, dry_run=config.dry_run, limit=config.limit
+            unit, db=db, clock=clock, settings=settings(), mailer=mailer, dry_run=config.dry_run, limit=config.limit
         ),
     )
 
@@ -48,14 +48,14 @@ def send_all_due(
     config: SendConfig,
     db: dg.ResourceParam[Database],
     clock: dg.ResourceParam[Clock],
-    sendgrid: dg.ResourceParam[SendGridClient],
+    mailer: dg.ResourceParam[PostOffice],
 ) -> None:
     """Sends what is due now over all cohorts and records one materialization for each campaign-day it changed."""
     from leadfactory.d09_delivery import sending  # only the run that needs the room pays for its imports
 
     reports = asyncio.run(
         sending.send_all_due(
-            db=db, clock=clock, settings=settings(), sendgrid=sendgrid, dry_run=config.dry_run, limit=config.limit
+            db=db, clock=clock, settings=settings(), mailer=mailer, dry_run=config.dry_run, limit=config.limit
         )
     )
     for report in reports:
@@ -82,22 +82,22 @@ def email_events(
 @dg.asset(
     key_prefix=PREFIX,
     group_name="d09_delivery",
-    kinds={"sendgrid", "postgres"},
+    kinds={"sendgrid", "stripe", "postgres"},
     owners=["team:deliverability"],
     tags={WRITE_TAG: "fold"},
 )
 def webhook_drain(
     context: dg.AssetExecutionContext, db: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
 ) -> dg.MaterializeResult:
-    """Takes one row per waiting mail event from the inbox, over all campaign-days, and folds the sends that they name."""
-    from leadfactory.d09_delivery import event_reports  # only the run that needs the room pays for its imports
+    """Takes one row per waiting event from the inbox, over all campaign-days, and folds the sends and purchases they name."""
+    from leadfactory.d07_storefront import reporting  # only the run that needs the rooms pays for their imports
+    from leadfactory.d09_delivery import event_reports
 
     done, reports = event_reports.drain(db=db, clock=clock)
-    for report in reports:
-        context.log_event(
-            dg.AssetMaterialization(key("email_events"), partition=report.unit.key, metadata=told(report))
-        )
-    return dg.MaterializeResult(metadata=done)
+    bought, sales = reporting.drain(db=db, clock=clock, settings=settings())
+    for report in [*reports, *sales]:
+        context.log_event(dg.AssetMaterialization(key(report.asset), partition=report.unit.key, metadata=told(report)))
+    return dg.MaterializeResult(metadata=done | bought)
 
 
 email_sends_expectations = expectations(email_sends)

@@ -19,6 +19,7 @@ EXPORTED = (
     "email_drafts",
     "email_sends",
     "email_events",
+    "purchases",
 )
 
 

@@ -10,6 +10,7 @@ from leadfactory_assets import (
     d03_assessment,
     d04_enrichment,
     d05_scoring,
+    d07_storefront,
     d08_personalization,
     d09_delivery,
     d10_analytics,
@@ -20,10 +21,10 @@ from leadfactory_assets.jobs import JOBS
 from leadfactory_assets.upkeep import vendor_terms
 from resources.clock import ClockResource
 from resources.database import DatabaseResource
+from resources.mailer import MailerResource
 from resources.openai import OpenAIResource
 from resources.pagespeed import PagespeedResource
 from resources.places import PlacesResource
-from resources.sendgrid import SendGridResource
 from resources.website import WebsiteResource
 from resources.yelp import YelpResource
 from schedules.daily_campaigns import daily_campaigns
@@ -42,6 +43,7 @@ ROOMS = [
     d11_experiments,
     d08_personalization,
     d09_delivery,
+    d07_storefront,
     d10_analytics,
 ]
 RESOURCES: dict[str, object] = {
@@ -51,7 +53,7 @@ RESOURCES: dict[str, object] = {
     "places": PlacesResource(),
     "pagespeed": PagespeedResource(),
     "openai": OpenAIResource(),
-    "sendgrid": SendGridResource(),
+    "mailer": MailerResource(),
     "website": WebsiteResource(),
 }
 

@@ -50,6 +50,7 @@ standing_checks = dg.define_asset_job(
                 ("experiment_assignments", "d11_experiments_standing"),
                 ("email_drafts", "d08_personalization_standing"),
                 ("email_sends", "d09_delivery_standing"),
+                ("purchases", "d07_storefront_standing"),
             )
         )
     ),
@@ -61,6 +62,6 @@ drain_webhooks = dg.define_asset_job(
     selection=dg.AssetSelection.assets(key("webhook_drain")),
     executor_def=dg.in_process_executor,
     tags={"dagster/priority": "4"},
-    description="Folds all mail events that wait in the inbox, over all campaign-days, in one run.",
+    description="Folds all events that wait in the inbox, over all campaign-days, in one run.",
 )
 JOBS = [campaign_day, lake, standing_checks, drain_webhooks]

@@ -12,14 +12,16 @@ from leadfactory.inbox import retention
 def purge_expired(
     context: dg.OpExecutionContext, db: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
 ) -> None:
-    """Deletes vendor content, imported rows that the operator keeps no longer, and visitors' IPs and agents past their term."""
+    """Deletes vendor content, imported rows that the operator keeps no longer, visitors' IPs and agents and answers' text past their term."""
     from leadfactory.d02_sourcing import sourced_imports  # only the run that needs the room pays for its imports
 
     with db.begin() as tx:
         purged = content.purge(tx, clock.now()) + sourced_imports.forget_expired(tx, clock.now())
         forgotten = retention.forget_visitors(tx, clock.now())
+        answers = retention.forget_answers(tx, clock.now())
     context.log.info(
-        f"{purged} vendor answers and imported rows and {forgotten} visitors were past their term and are gone"
+        f"{purged} vendor answers and imported rows and {forgotten} visitors and {answers} answers were past their term "
+        "and are gone"
     )
 
 

@@ -74,7 +74,10 @@ class GooglePlace:
 
 @dataclasses.dataclass(frozen=True)
 class Site:
-    """A business's own website: what is wrong with it, from which both HTML and Lighthouse answers are built."""
+    """A business's own website: what is wrong with it, from which both HTML and Lighthouse answers are built.
+
+    ``offers`` is what it has for its visitors and what else its HTML shows, ``release`` the version that its builder tells.
+    """
 
     host: str
     business_key: str
@@ -97,6 +100,9 @@ class Site:
     defects: frozenset[str]
     weight_kb: int
     platform: str
+    offers: frozenset[str] = frozenset()
+    language: str = "en"
+    release: str = ""
 
 
 class World(Protocol):

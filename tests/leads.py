@@ -120,6 +120,8 @@ class FakeOpenAI(FakeVendor):
 class FakeSendGrid(FakeVendor):
     """The mailer: ``answer(mail)`` gives a message id."""
 
+    name = "sendgrid"
+
     async def send(self, mail: Any) -> str:
         return str(self._reply(mail))
 

@@ -6,9 +6,6 @@ tells.
 
 from __future__ import annotations
 
-import dataclasses
-import uuid
-from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -16,31 +13,18 @@ import httpx
 from leadfactory.d00_gateway.answers import Reader, judged
 from leadfactory.d00_gateway.errors import VendorError, VendorUnavailable
 from leadfactory.d00_gateway.gateway import Gateway
+from leadfactory.d00_gateway.mail import SENDGRID, Mail
 from leadfactory.d00_gateway.meanings import fault_of_status
 from leadfactory.d00_gateway.scope import CallSpec
 from leadfactory.settings import Settings
 
-
-@dataclasses.dataclass(frozen=True)
-class Mail:
-    """One mail to one recipient. ``custom_args`` come back with every event: ids only, never an address."""
-
-    send_id: uuid.UUID
-    to_email: str
-    from_email: str
-    from_name: str
-    reply_to: str
-    subject: str
-    text: str
-    html: str
-    headers: Mapping[str, str]
-    to_name: str | None = None
-    custom_args: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    categories: tuple[str, ...] = ()
+__all__ = ["Mail", "SendGridClient", "message", "signed_events_valid"]
 
 
 class SendGridClient:
     """One SendGrid account over the gateway; holds nothing that belongs to an event loop."""
+
+    name = SENDGRID
 
     def __init__(self, gateway: Gateway, settings: Settings) -> None:
         self.gateway, self._base = gateway, settings.sendgrid_base_url.rstrip("/")

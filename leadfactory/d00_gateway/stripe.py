@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime as dt
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -14,6 +15,8 @@ from leadfactory.d00_gateway.scope import CallSpec
 from leadfactory.settings import Settings
 
 LONGEST_KEY = 255  # characters of an idempotency key
+LONGEST_PAGE = 100  # objects of one page of a list
+_REQUIRED: dict[str, dict[str, type]] = {"balance": {"object": str}, "list": {"object": str, "data": list}}
 
 
 class StripeClient:
@@ -39,10 +42,13 @@ class StripeClient:
         success_url: str,
         cancel_url: str,
         customer_email: str | None = None,
+        invoice: bool = False,
+        automatic_tax: bool = False,
     ) -> dict[str, Any]:
         """A hosted checkout for one report: the session, with the ``url`` to send the buyer to.
 
-        ``metadata`` goes to the payment too, where refunds and disputes look for it.
+        ``metadata`` goes to the payment too, where refunds and disputes look for it. ``invoice``: Stripe makes one and mails
+        it; ``automatic_tax``: Stripe adds the tax of the buyer's place.
         """
         _check_money(amount_cents)
         parameters: dict[str, Any] = {
@@ -64,6 +70,10 @@ class StripeClient:
         }
         if customer_email is not None:
             parameters["customer_email"] = customer_email
+        if invoice:
+            parameters["invoice_creation"] = {"enabled": True}
+        if automatic_tax:
+            parameters["automatic_tax"] = {"enabled": True}
         options = _keyed(idempotency_key)
         return await self._ask(
             "checkout/sessions",
@@ -80,14 +90,49 @@ class StripeClient:
             lambda sdk: sdk.v1.checkout.sessions.retrieve_async(session_id, expand),
         )
 
-    async def refund(self, *, payment_intent: str, amount_cents: int | None, idempotency_key: str) -> dict[str, Any]:
+    async def refund(
+        self,
+        *,
+        payment_intent: str,
+        amount_cents: int | None,
+        idempotency_key: str,
+        metadata: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
         """Refunds a payment, in part when ``amount_cents`` is given."""
         parameters: dict[str, Any] = {"payment_intent": payment_intent}
         if amount_cents is not None:
             _check_money(amount_cents)
             parameters["amount"] = amount_cents
+        if metadata:
+            parameters["metadata"] = dict(metadata)
         options = _keyed(idempotency_key)
         return await self._ask("refunds", "refund", lambda sdk: sdk.v1.refunds.create_async(parameters, options))
+
+    async def refunds(self, *, payment_intent: str) -> list[dict[str, Any]]:
+        """All refunds of a payment, the newest first."""
+        return await self._all(
+            "refunds/list",
+            "refund",
+            {"payment_intent": payment_intent},
+            lambda sdk, asked: sdk.v1.refunds.list_async(asked),
+        )
+
+    async def events(self, *, since: dt.datetime, kinds: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """All events that Stripe made since, the newest first; it keeps them for 30 days. For what a webhook lost."""
+        asked: dict[str, Any] = {"created": {"gte": int(since.timestamp())}}
+        if kinds:
+            asked["types"] = list(kinds)
+        return await self._all("events/list", "event", asked, lambda sdk, page: sdk.v1.events.list_async(page))
+
+    async def checkouts(self, *, since: dt.datetime) -> list[dict[str, Any]]:
+        """All checkouts that were opened since, the newest first."""
+        asked = {"created": {"gte": int(since.timestamp())}}
+        return await self._all(
+            "checkout/sessions/list",
+            "checkout.session",
+            asked,
+            lambda sdk, page: sdk.v1.checkout.sessions.list_async(page),
+        )
 
     async def balance(self) -> dict[str, Any]:
         """What the account holds, available and pending, by currency."""
@@ -98,11 +143,27 @@ class StripeClient:
         balance = await self.balance()
         return "ok, live" if balance.get("livemode") else "ok, test mode"
 
+    async def _all(self, endpoint: str, kind: str, asked: Mapping[str, Any], call: Any) -> list[dict[str, Any]]:
+        """Every page of a list."""
+        found: list[dict[str, Any]] = []
+        while True:
+            after = {"starting_after": found[-1]["id"]} if found else {}
+            page = {"limit": LONGEST_PAGE, **asked, **after}
+            answer = await self._ask(endpoint, "list", lambda sdk, page=page: call(sdk, page))
+            entries = answer["data"]
+            if any(not isinstance(each, dict) or each.get("object") != kind for each in entries):
+                raise VendorUnavailable(
+                    "stripe", endpoint, "malformed_answer", detail=f"body.data holds no {kind} objects"
+                )
+            found += entries
+            if not answer.get("has_more") or not entries:
+                return found
+
     async def _ask(self, endpoint: str, kind: str, call: Any) -> dict[str, Any]:
         import stripe
 
         def check(reader: Reader, answer: Any) -> None:
-            required: dict[str, type] = {"object": str} if kind == "balance" else {"object": str, "id": str}
+            required: dict[str, type] = _REQUIRED.get(kind, {"object": str, "id": str})
             reader.fields(answer, "body", required=required, optional={})
             if answer["object"] != kind:
                 raise reader.malformed(f"body.object is not {kind}")

@@ -18,6 +18,7 @@ from leadfactory.d01_targeting import places as geography
 from leadfactory.d01_targeting.campaign_fields import SIMULATED, problem
 from leadfactory.d01_targeting.places import PlaceSpec
 from leadfactory.d01_targeting.tables import campaigns, targets
+from leadfactory.d09_delivery.policy import policy as delivery_policy
 from leadfactory.settings import settings
 
 __all__ = [
@@ -127,6 +128,8 @@ def configure(tx: sa.Connection, campaign: str, **fields: Any) -> Mapping[str, A
         raise ValueError(
             f"ends_on={changed['ends_on']} is before starts_on={changed['starts_on']}: a campaign runs forwards"
         )
+    if "risk_acknowledged_by" in fields:  # for the mailer that the campaign has now; another one asks again
+        fields |= {"risk_acknowledged_for": changed["mailer"], "risk_acknowledged_at": settings().clock.now()}
     if fields:
         tx.execute(sa.update(campaigns).where(campaigns.c.campaign == campaign).values(**fields))
     return get(tx, campaign)
@@ -143,6 +146,18 @@ def launch_gaps(row: Mapping[Any, Any]) -> list[Gap]:
         "budget_cents": ("a budget", "--budget=100"),
     }
     gaps = [Gap(what, f"{command} {option}") for field, (what, option) in wanted.items() if row[field] is None]
+    basis, mailer = row["consent_basis"], row["mailer"]
+    if basis in delivery_policy().risky_bases(mailer) and not (
+        row["risk_acknowledged_by"] and row["risk_acknowledged_for"] == mailer
+    ):
+        gaps.append(
+            Gap(
+                f"a named person who takes the risk of {basis} mail through {mailer}, whose terms do not accept it",
+                f"{command} --acknowledge-risk='First Last'",
+            )
+        )
+    if mailer == "smtp" and not settings().smtp_url.get_secret_value():
+        gaps.append(Gap("a relay for the mailer smtp", "set SMTP_URL=smtps://user:password@host:465"))
     if row["consent_basis"] == SIMULATED and _production():
         gaps.insert(0, Gap("a consent basis that production accepts", f"{command} --consent-basis=consented"))
     return gaps

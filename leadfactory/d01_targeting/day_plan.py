@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import uuid
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from leadfactory.d01_targeting.allotment import PAGE, Allotment, Room, Wish, allot
 from leadfactory.d01_targeting.planning_config import PlanningConfig
 
-SEARCH, AUDIT = "yelp", "pagespeed"
+SEARCH, AUDIT, SEND = "yelp", "pagespeed", "sendgrid"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +43,8 @@ class DayState:
         cooling: share of the area's known recipients that a cooldown keeps from a letter.
         price_cents: what one report costs.
         used_up: (judged, qualified) businesses of the campaign's targets that are exhausted or rest.
+        imports: rows of the operator's own lists that wait; they are taken before anything is searched for.
+        taken: such rows that the day has already taken.
     """
 
     targets: tuple[Target, ...]
@@ -53,6 +56,13 @@ class DayState:
     cooling: float = 0.0
     price_cents: int = 0
     used_up: tuple[int, int] = (0, 0)
+    imports: int = 0
+    taken: int = 0
+
+    @property
+    def own_rows(self) -> int:
+        """Rows of own lists that the day still takes."""
+        return max(0, min(self.imports, self.daily_quota - self.taken))
 
     def yields(self, rules: PlanningConfig) -> dict[uuid.UUID, float]:
         """Qualified leads per sourced business of each target."""
@@ -83,6 +93,20 @@ class Expected:
     def microusd_per_sale(self) -> float | None:
         """Cost of one sale; None when none is expected."""
         return self.microusd / self.sales if self.sales > 0 else None
+
+    def figures(self) -> dict[str, Any]:
+        """As plain JSON."""
+        each = self.microusd_per_sale
+        return {
+            "businesses": self.businesses,
+            "calls": dict(self.calls),
+            "audits": self.audits,
+            "cost_usd": round(self.microusd / 1_000_000, 2),
+            "expected_leads": round(self.leads, 1),
+            "expected_mails": round(self.mails, 1),
+            "expected_sales": round(self.sales, 4),
+            "cost_per_sale_usd": None if each is None else round(each / 1e6, 2),
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,12 +172,16 @@ def business_microusd(state: DayState, rules: PlanningConfig) -> int:
 
 
 def room_of(state: DayState, rules: PlanningConfig) -> Room:
-    """What the day may use: a vendor that each business needs bounds the businesses, Yelp bounds the searches."""
-    businesses = min([state.daily_quota, *(_within(state, rules)).values()])
-    money = min(state.money_left.values()) if state.money_left else None
+    """What the targets may use of the day: a vendor that each business needs bounds the businesses, Yelp bounds the searches.
+
+    Rows of own lists come first and are taken off, so that what is left is shared out over tried and untried targets alike.
+    """
+    own, each = state.own_rows, business_microusd(state, rules)
+    businesses = min([state.daily_quota - state.taken, *(_within(state, rules)).values()]) - own
+    money = max(0, min(state.money_left.values()) - own * each) if state.money_left else None
     return Room(
         businesses=max(0, businesses), calls=state.calls_left.get(SEARCH), microusd=money, call_microusd=state.prices.get(SEARCH, 0),
-        business_microusd=business_microusd(state, rules), explore=rules.exploration_share,
+        business_microusd=each, explore=rules.exploration_share,
     )  # fmt: skip
 
 
@@ -167,13 +195,19 @@ def _within(state: DayState, rules: PlanningConfig) -> dict[str, int]:
     return found
 
 
-def expect(state: DayState, rules: PlanningConfig, businesses: int, leads_per_business: float) -> Expected:
-    """What ``businesses`` of one target are expected to need and to bring. Sales are an estimate."""
-    searches = -(-businesses // PAGE)
+def expect(
+    state: DayState, rules: PlanningConfig, businesses: int, leads_per_business: float, *, searched: bool = True
+) -> Expected:
+    """What ``businesses`` of one target, or of an own list, are expected to need and to bring. Sales are an estimate.
+
+    Each letter is one call of the mailer; ``calls_per_business`` has the average that bounds a day and is paid for.
+    """
+    searches = -(-businesses // PAGE) if searched else 0
     calls = {SEARCH: searches} | {vendor: round(businesses * n) for vendor, n in rules.calls_per_business.items()}
     cost = searches * state.prices.get(SEARCH, 0) + businesses * business_microusd(state, rules)
     leads = businesses * leads_per_business
     mails = leads * rules.yields.drafted * rules.yields.mailable * (1 - state.cooling)
+    calls[SEND] = round(mails)
     return Expected(businesses, calls, cost, leads, mails, mails * rules.sales.per_mail * state.trade)
 
 
@@ -184,19 +218,21 @@ def margin_microusd(expected: Expected, price_cents: int, rules: PlanningConfig)
 
 def _stops(state: DayState, rules: PlanningConfig, room: Room, plans: Sequence[TargetPlan]) -> list[str]:
     """Every limit that the plan touches, in words; a plan that touches none uses up its targets."""
-    count = sum(plan.allotment.businesses for plan in plans)
+    count = sum(plan.allotment.businesses for plan in plans) + state.own_rows
     calls = sum(plan.allotment.calls for plan in plans)
     cost = sum(plan.allotment.microusd for plan in plans)
     open_ = [plan for plan in plans if plan.allotment.businesses < plan.target.quota]
     found = []
-    if count >= state.daily_quota:
+    if state.own_rows:
+        found.append(f"{state.own_rows} rows of own lists, which come first")
+    if count + state.taken >= state.daily_quota:
         found.append(f"the campaign's quota of {state.daily_quota} businesses a day")
     found += [
         f"{vendor} allows {state.calls_left[vendor]} more calls, enough for {most} businesses"
         for vendor, most in _within(state, rules).items()
         if most <= count < state.daily_quota
     ]
-    if not open_ and count < room.businesses:
+    if not open_ and count - state.own_rows < room.businesses:
         found.append("every target's own quota" if plans else "no target that is active and not exhausted")
     if open_ and room.calls is not None and calls >= room.calls:
         found.append(f"{SEARCH} allows {max(0, room.calls)} more calls today")

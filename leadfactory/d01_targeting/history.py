@@ -34,6 +34,16 @@ _YIELDS = sa.text("""
     WHERE s.campaign = :campaign AND s.cohort_on < :day
       AND s.cohort_on IN (SELECT cohort_on FROM judged)
     GROUP BY s.target_id""")
+# Rows of own lists: those that no campaign-day of the campaign has taken, and those that this one has.
+_IMPORTS = sa.text("""
+    SELECT (SELECT count(*) FROM (
+                SELECT DISTINCT ON (record_key) record_key FROM imported_businesses
+                WHERE campaign = :campaign AND fields IS NOT NULL) AS known
+            WHERE NOT EXISTS (
+                SELECT FROM sourced_businesses s JOIN imported_businesses v ON v.import_id = s.import_id
+                WHERE s.campaign = :campaign AND v.campaign = :campaign AND v.record_key = known.record_key)) AS waiting,
+           (SELECT count(*) FROM sourced_businesses
+            WHERE campaign = :campaign AND cohort_on = :day AND source = 'import') AS taken""")
 # What other campaigns planned for today and have not sourced yet will draw on the same quotas.
 _COMMITTED = sa.text("""
     SELECT t.businesses_planned - count(s.sourced_id) AS missing
@@ -68,6 +78,7 @@ def day_state(
     ``drawn``: vendor → calls of campaign-days that are planned before this one and stored nowhere.
     """
     open_, used_up = _targets(tx, unit)
+    own = tx.execute(_IMPORTS, {"campaign": unit.campaign, "day": unit.day}).one()
     costs = prices(policies)
     taken = committed(tx, unit, drawn or {})
     promised = sum(count * costs.get(vendor, 0) for vendor, count in taken.items())
@@ -88,6 +99,8 @@ def day_state(
         trade=config().trade.factor(verticals.verticals()[campaign["vertical"]], unit.day.month),
         cooling=_cooling(tx, unit, now),
         price_cents=price_cents(),
+        imports=own.waiting,
+        taken=own.taken,
     )  # fmt: skip
 
 

@@ -27,7 +27,8 @@ class DayPreview:
     """One campaign-day: its targets with what is expected, what bounds it, and the margin of a full day of it.
 
     ``margin_microusd`` is None when no business is left to source; ``nominal`` is the same question asked of a full day at
-    the expected yields, which a launch goes by; ``covered`` is how far each target was looked through.
+    the expected yields, which a launch goes by; ``covered`` is how far each target was looked through; ``own`` is what rows of
+    own lists are expected to need and to bring.
     """
 
     unit: CampaignDay
@@ -37,6 +38,12 @@ class DayPreview:
     nominal_margin_microusd: int
     stored: bool
     covered: Mapping[uuid.UUID, coverage.Coverage]
+    own: Expected
+
+    @property
+    def parts(self) -> list[Expected]:
+        """What each target and the own lists are expected to need and to bring."""
+        return [*(each.expected for each in self.targets), self.own]
 
     @property
     def loses_money(self) -> bool:
@@ -89,7 +96,7 @@ class Plan:
         """As plain JSON."""
         return {
             "campaign_days": [day.unit.key for day in self.days],
-            **_figures(self.total),
+            **self.total.figures(),
             "price_usd": self.price_cents / 100,
             "expected_margin_usd": round(self.margin_microusd / 1e6, 2),
             "days": [_day_figures(day) for day in self.days],
@@ -115,35 +122,23 @@ class Plan:
         ]  # fmt: skip
 
 
-def _figures(expected: Expected) -> dict[str, Any]:
-    each = expected.microusd_per_sale
-    return {
-        "businesses": expected.businesses,
-        "calls": dict(expected.calls),
-        "audits": expected.audits,
-        "cost_usd": round(expected.microusd / 1_000_000, 2),
-        "expected_leads": round(expected.leads, 1),
-        "expected_mails": round(expected.mails, 1),
-        "expected_sales": round(expected.sales, 4),
-        "cost_per_sale_usd": None if each is None else round(each / 1e6, 2),
-    }
-
-
 def _day_figures(day: DayPreview) -> dict[str, Any]:
     return {
         "campaign_day": day.unit.key,
         "stopped_by": list(day.stops),
         "already_planned": day.stored,
+        "own_lists": day.own.figures(),
         "loses_money": day.loses_money,
         "targets": [
             {
                 "target": each.target.place,
                 "kind": each.target.kind,
                 "leads_per_business": round(each.leads_per_business, 4),
-                "tried": each.target.judged > 0,
+                "tried": each.target.judged > 0 or day.covered[each.target.target_id].looked_at > 0,
+                "judged": each.target.judged,
                 "looked_at": day.covered[each.target.target_id].looked_at,
                 "told_total": day.covered[each.target.target_id].told_total,
-                **_figures(each.expected),
+                **each.expected.figures(),
             }
             for each in day.targets
         ],
@@ -171,9 +166,9 @@ def preview(
         day = _day(tx, unit, campaign, state, limit, now)
         days.append(day)
         if not day.stored:  # a stored plan is seen in the database by the others
-            drawn.update(_total([each.expected for each in day.targets], sends=True).calls)
+            drawn.update(_total(day.parts, sends=True).calls)
         gates += _gates(tx, campaign, day, state)
-    total = _total([each.expected for day in days for each in day.targets], sends=limit is None)
+    total = _total([each for day in days for each in day.parts], sends=limit is None)
     gates += [
         f"{vendor} is not asked: its breaker is open ({reason or 'no reason given'})"
         for vendor, reason in history.open_breakers(tx)
@@ -218,15 +213,18 @@ def _day(
     else:
         made = day_plan.make(state, rules)
         plans, stops = made.targets, made.stops
+    own = state.own_rows if shut is None else 0
     if limit is not None:
-        plans = _at_most(plans, limit, state)
+        own = min(own, limit)
+        plans = _at_most(plans, limit - own, state)
     count = sum(each.expected.businesses for each in plans)
     leads = sum(each.expected.leads for each in plans)
     each = leads / count if count else state.mean_yield(rules)
     nominal = day_plan.expect(state, rules, campaign["daily_quota"], each)
     margin = day_plan.margin_microusd(nominal, state.price_cents, rules)
     covered = {each.target_id: each for each in coverage.of_campaign(tx, unit.campaign, now)}
-    return DayPreview(unit, plans, stops, nominal, margin, bool(rows), covered)
+    listed = day_plan.expect(state, rules, own, state.mean_yield(rules), searched=False)
+    return DayPreview(unit, plans, stops, nominal, margin, bool(rows), covered, listed)
 
 
 def _at_most(plans: Sequence[TargetPlan], limit: int, state: DayState) -> tuple[TargetPlan, ...]:
@@ -275,7 +273,7 @@ def _gates(tx: sa.Connection, campaign: Mapping[str, Any], day: DayPreview, stat
     shut = campaigns.closed_reason(campaign, day.unit.day)
     if shut is not None:
         found.append(f"{slug} sources nothing: {shut}")
-    elif not any(each.expected.businesses for each in day.targets):
+    elif not any(each.businesses for each in day.parts):
         found.append(f"{slug} sources nothing more today: its targets are exhausted or the day's plan is done")
     wanted = campaign["daily_quota"] * day_plan.business_microusd(state, rules)
     found += [

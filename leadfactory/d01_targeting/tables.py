@@ -40,7 +40,14 @@ campaigns = sa.Table(
         comment="share of the letters that wait for a person: 0 none, 100 all; always of the same businesses",
     ),
     sa.CheckConstraint("review_percent BETWEEN 0 AND 100", name="review_percent_range"),
+    sa.Column("mailer", sa.Text, nullable=False, server_default="sendgrid", comment="the adapter its letters leave by"),
+    sa.Column(
+        "risk_acknowledged_by", sa.Text, comment="who takes the risk of mail that the mailer's terms do not accept"
+    ),
+    sa.Column("risk_acknowledged_for", sa.Text, comment="the mailer that it was taken for; another one asks again"),
+    sa.Column("risk_acknowledged_at", Moment),
     one_of("chain_policy", "all", "one", "skip"),
+    one_of("mailer", "sendgrid", "smtp"),
     one_of("state", "draft_only", "launched", "paused", "closed"),
     one_of("min_tier", "A", "B", "C", "D"),
     sa.CheckConstraint("daily_quota BETWEEN 1 AND 100000", name="daily_quota_range"),

@@ -246,7 +246,8 @@ def _placed(
     numbers: frozenset[str], span: tuple[int, int] | None, words: list[str], unit: str | None, place: tuple[str | None, str | None, str | None]
 ) -> Door:  # fmt: skip
     known = rules()
-    words = _aliases().sub(lambda found: known.street_aliases[found[0]], " ".join(words)).split()
+    if not known.alias_beginnings.isdisjoint(words):
+        words = _aliases().sub(lambda found: known.street_aliases[found[0]], " ".join(words)).split()
     own: list[str] = []
     kinds: set[str] = set()
     sides: set[str] = set()

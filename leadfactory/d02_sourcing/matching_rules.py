@@ -62,6 +62,11 @@ class MatchingRules(_Strict):
         return frozenset(stem(self.name_words.get(word, word)) for word in self.departments)
 
     @functools.cached_property
+    def alias_beginnings(self) -> frozenset[str]:
+        """First words of street names that are also written in another way: without one there is nothing to look for."""
+        return frozenset(said.partition(" ")[0] for said in self.street_aliases)
+
+    @functools.cached_property
     def known_forms(self) -> dict[str, str]:
         """Word of a name → the form in which it is compared: abbreviations written out, numbers as digits."""
         return {word: stem(said) for word, said in (self.name_words | self.numbers).items()}

@@ -71,7 +71,7 @@ def parse(name: str, city: str | None = None) -> Name:
     first = (
         made[0] if made else _of(normalise_name(text).split(), town, None) or Name((), frozenset(), frozenset(), None)
     )
-    return dataclasses.replace(first, others=tuple(made[1:]), label=label)
+    return dataclasses.replace(first, others=tuple(made[1:]), label=label) if label or len(made) > 1 else first
 
 
 @functools.lru_cache(maxsize=50_000)
@@ -258,6 +258,8 @@ def _of(words: list[str], town: frozenset[str], number: str | None) -> Name | No
 
 def _joined_initials(words: list[str]) -> list[str]:
     """``a b c plumbing`` as ``abc plumbing``."""
+    if all(len(word) > 1 for word in words):
+        return words
     made: list[str] = []
     run = ""
     for word in [*words, ""]:

@@ -62,6 +62,13 @@ def take(tx: sa.Connection, unit: CampaignDay, most: int, hashes: KeyedHashes, n
     return len(made), left
 
 
+def count(tx: sa.Connection, unit: CampaignDay) -> int:
+    """Imported rows that the campaign-day has."""
+    s = sourced_businesses.c
+    own = sa.and_(s.campaign == unit.campaign, s.cohort_on == unit.day, s.source == "import")
+    return tx.scalar(sa.select(sa.func.count()).where(own)) or 0
+
+
 def read(tx: sa.Connection, import_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, ImportedRow]:
     """Import id → its row, for those whose content is still kept."""
     i, f = imported_businesses.c, import_files.c

@@ -86,7 +86,8 @@ async def source(
         run.notes.append(f"nothing bought: {shut}; {stored_before} stored rows returned")
     else:
         most = campaign["daily_quota"] if limit is None else min(limit, campaign["daily_quota"])
-        imported = _imported(run, most - stored_before)
+        imported, own = _imported(run, most - stored_before)
+        run.wanted = wanted = min(most, wanted + own)  # what was planned is searched for beside the own lists
         short = stored_before + imported < wanted
         if (short or gone or probes) and not settings.yelp_api_key.get_secret_value():
             run.notes.append("no YELP_API_KEY: imported rows only; `leadfactory import-businesses` adds more")
@@ -118,16 +119,17 @@ async def source(
     )  # fmt: skip
 
 
-def _imported(run: _Run, room: int) -> int:
-    """Takes imported rows that no campaign-day has, oldest first, within the campaign's daily quota."""
+def _imported(run: _Run, room: int) -> tuple[int, int]:
+    """Takes imported rows that no campaign-day has, oldest first, within the campaign's daily quota; how many, and all of the day."""
     with run.db.begin() as tx:
         sourced_imports.forget_expired(tx, run.clock.now())
         taken, waiting = sourced_imports.take(tx, run.unit, max(0, room), run.hashes, run.clock.now())
+        own = sourced_imports.count(tx, run.unit)
         if taken:
             campaign_days.mark_dirty(tx, run.unit, ASSET)
     if waiting:
         run.notes.append(f"{waiting} imported rows wait for the following days: the campaign's daily quota is used")
-    return taken
+    return taken, own
 
 
 async def _target(run: _Run, row: Mapping[str, Any]) -> None:

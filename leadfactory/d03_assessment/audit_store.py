@@ -124,7 +124,8 @@ def _site(row: Any) -> Site:
 def _with_earlier(tx: sa.Connection, sites: list[Site], now: dt.datetime) -> list[Site]:
     """Those sites with the newest fresh audit of the same business and host, or of the very same address, if there is one.
 
-    It must have been judged by today's catalogue for the same vertical, and must hold a desktop run where one is wanted.
+    It must have been judged by today's catalogue for the same vertical, must hold a desktop run where one is wanted, and must
+    stay good for letters until the first one can have left.
     """
     fresh = [site for site in sites if site.crawled is None]
     if not fresh:
@@ -138,6 +139,7 @@ def _with_earlier(tx: sa.Connection, sites: list[Site], now: dt.datetime) -> lis
             ~a.c.retryable,
             a.c.fetched_at > now - dt.timedelta(days=limits().reuse_days),
             a.c.fetched_at <= now,
+            a.c.expires_at > now + dt.timedelta(days=limits().reuse_leaves_days),
             a.c.rules_version == catalogue().version,
             a.c.site_host.in_(sorted({site.host for site in fresh if site.host})),
         )

@@ -165,6 +165,7 @@ class Catalogue(_Strict):
     version: str
     as_of: dt.date
     audit_valid_days: pydantic.PositiveInt
+    day_open_days: pydantic.PositiveInt
     category_weights: dict[str, float]
     effort: EffortScale
     crawl: Crawl

@@ -89,7 +89,7 @@ class _Crawl:
         except VendorError as error:
             reason = reason_of(error)
             if certificates.is_bad(error):
-                self._bad_certificate(error)
+                self._bad_certificate(error.detail)
             if reason == "http_error" and error.status not in _LET_IN:
                 self.notes.facts["home_is_error"] = True
             answered = error.status is not None and 200 <= error.status < 300  # with something that is no page
@@ -112,12 +112,15 @@ class _Crawl:
     async def _certificate(self, url: str, *, ask: bool = True) -> None:
         """Whether the https port's certificate verifies, and for how long; nothing is told when nothing answers there."""
         host = host_of(url)
+        if host in self.visit.unverified:
+            self._bad_certificate(self.visit.unverified[host])
+            return
         if ask and host not in self.visit.certificates and "tls_valid" not in self.notes.facts:
             try:
                 await self.visit.question(f"https://{host}/robots.txt", allowed=True)
             except VendorError as error:
                 if certificates.is_bad(error):
-                    self._bad_certificate(error)
+                    self._bad_certificate(error.detail)
                 return
         seen = self.visit.certificates.get(host)
         if seen is None:
@@ -126,9 +129,9 @@ class _Crawl:
         if seen.not_after is not None:
             self.notes.facts["tls_days_left"] = (seen.not_after - self.now) // dt.timedelta(days=1)
 
-    def _bad_certificate(self, error: VendorError) -> None:
+    def _bad_certificate(self, detail: str) -> None:
         self.notes.facts["tls_valid"] = False
-        self.notes.examples["tls_valid"] = [error.detail]
+        self.notes.examples["tls_valid"] = [detail]
 
     async def _forwarding(self, page: SitePage) -> None:
         """Whether the http address of a page under https leads there; the page's own robots.txt allowed it."""
@@ -195,4 +198,5 @@ class _Crawl:
         return SiteMeasurement(
             self.start, url, self.now, reason, self.notes.facts, absent, self.notes.sources, examples, tuple(self.read_pages),
             tuple(technologies.plain(found)), technologies.platform_of(found), self.visit.requests, self.visit.bytes,
+            self.visit.unverified.get(host_of(url or self.start)),
         )  # fmt: skip

@@ -24,6 +24,7 @@ class CrawlLimits(pydantic.BaseModel):
     bytes: pydantic.PositiveInt
     heavy_image_bytes: pydantic.PositiveInt
     reuse_days: pydantic.PositiveInt
+    reuse_leaves_days: pydantic.NonNegativeInt
 
     def of_visit(self) -> VisitLimits:
         """What all requests of one site may take."""

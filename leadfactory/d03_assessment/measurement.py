@@ -47,6 +47,7 @@ class SiteMeasurement:
         key_pages: those chosen, in order.
         technologies: as technologies.plain gives them; ``platform`` the name of its fix texts.
         requests, bytes, seconds: what the crawl took; not stored with the audit, since they depend on what was asked before.
+        unverified: what is wrong with the certificate under which the site was read all the same; None when it verified.
     """
 
     start_url: str
@@ -62,6 +63,7 @@ class SiteMeasurement:
     platform: str | None = None
     requests: int = 0
     bytes: int = 0
+    unverified: str | None = None
 
     def evidence(self, fact: str) -> dict[str, Any]:
         """URL, place, time and examples of one fact."""
@@ -70,6 +72,8 @@ class SiteMeasurement:
             "where": where(fact),
             "at": self.measured_at.isoformat(),
         }
+        if self.unverified is not None:
+            found["connection"] = f"unverified, {self.unverified}"
         if self.examples.get(fact):
             found["examples"] = list(self.examples[fact])
         return found
@@ -88,6 +92,7 @@ class SiteMeasurement:
             "examples": {fact: list(found) for fact, found in self.examples.items() if found},
             "key_pages": [dataclasses.asdict(page) for page in self.key_pages],
             "platform": self.platform,
+            **({} if self.unverified is None else {"unverified": self.unverified}),
         }
 
     @classmethod
@@ -96,5 +101,5 @@ class SiteMeasurement:
         return cls(
             plain["start_url"], plain["url"], dt.datetime.fromisoformat(plain["measured_at"]), plain["reason"], plain["facts"],
             plain["absent"], plain["sources"], plain["examples"], tuple(ReadPage(**page) for page in plain["key_pages"]),
-            tuple(technologies), plain["platform"],
+            tuple(technologies), plain["platform"], unverified=plain.get("unverified"),
         )  # fmt: skip

@@ -89,6 +89,7 @@ class Survivorship(_Strict):
 
     website: dict[Literal["import", "yelp", "places"], float]
     own_site: OwnSite
+    unverified: float = Field(ge=0, le=1)
     target_place: float = Field(ge=0, le=1)
 
 

@@ -11,6 +11,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
+from leadfactory.d00_gateway.website.answers import SitePage
 from leadfactory.d04_enrichment import own_site
 from leadfactory.d04_enrichment.policy import Survivorship
 
@@ -42,6 +43,13 @@ def websites(candidates: Sequence[SiteCandidate], rules: Survivorship) -> list[S
 def known(source: str, fetched_at: dt.datetime, sure: float, url: str | None = None) -> dict[str, Any]:
     """Where a field came from."""
     return {"source": source, "url": url, "fetched_at": fetched_at.isoformat(), "confidence": round(sure, 3)}
+
+
+def read_from(page: SitePage, sure: float, rules: Survivorship) -> dict[str, Any]:
+    """Where a field of the own site came from; less sure, and saying so, when nobody vouched for who served the page."""
+    if page.unverified is None:
+        return known("own_site", page.fetched_at, sure, page.final_url)
+    return known("own_site", page.fetched_at, sure * rules.unverified, page.final_url) | {"connection": "unverified"}
 
 
 def unknown(reason: str, source: str = "own_site") -> dict[str, Any]:

@@ -86,9 +86,7 @@ class Visitor:
         ):  # fmt: skip
             sure = survivorship.own_word(normal, confirmed.get(name), rules)
             sources[name] = (
-                survivorship.unknown("not_on_the_site")
-                if value is None
-                else survivorship.known("own_site", home.fetched_at, sure, home.final_url)
+                survivorship.unknown("not_on_the_site") if value is None else survivorship.read_from(home, sure, rules)
             )
         sources["site_url"] = survivorship.known(
             candidate.source, home.fetched_at, candidate.confidence(rules), home.final_url
@@ -143,8 +141,12 @@ class Visitor:
             if checked.state == "weak":
                 sure *= rules.no_mx_but_address
             imported = choice.contact.how == "import"
-            origin, url = ("import", given["evidence"]) if imported else ("own_site", where.final_url)
-            sources["contact_email"] = survivorship.known(origin, where.fetched_at, sure, url)
+            url = given["evidence"] if imported else where.final_url
+            sources["contact_email"] = (
+                survivorship.known("import", where.fetched_at, sure, url)
+                if imported
+                else survivorship.read_from(where, sure, self.policy.survivorship)
+            )
             return check | {
                 "contact_email": choice.contact.email, "contact_email_url": url,
                 "contact_email_how": choice.contact.how, "contact_email_kind": choice.kind,

@@ -57,8 +57,12 @@ def audited(tx: sa.Connection, business: str) -> tuple[CampaignDay, uuid.UUID]:
     return CampaignDay(row.campaign, row.cohort_on), row.business_id
 
 
-def read(tx: sa.Connection, unit: CampaignDay, business_id: uuid.UUID, *, on: dt.date) -> ReportInput:
+def read(
+    tx: sa.Connection, unit: CampaignDay, business_id: uuid.UUID, *, on: dt.date, compared: bool = True
+) -> ReportInput:
     """Everything that the report of one audited business says; ``on`` is the date on its cover.
+
+    ``compared``: with the campaign's other websites, all of which are read for it.
 
     Raises:
         NothingToReport: there is no good audit of it on that campaign-day.
@@ -73,7 +77,7 @@ def read(tx: sa.Connection, unit: CampaignDay, business_id: uuid.UUID, *, on: dt
     if insight is not None and insight["audit_id"] != audit["audit_id"]:
         insight = None  # it explains other measurements
     found = _findings(tx, audit["audit_id"])
-    sites, compared = _cohort(tx, unit, business_id)
+    sites, spreads = _cohort(tx, unit, business_id) if compared else (0, ())
     return ReportInput(
         report_on=on,
         business_id=str(business_id),
@@ -86,7 +90,7 @@ def read(tx: sa.Connection, unit: CampaignDay, business_id: uuid.UUID, *, on: dt
         explanations=dict(insight["explanations"] or {}) if insight else {},
         insight_source=insight["source"] if insight else None,
         rules_version=_rules_version(tx, audit["audit_id"]),
-        compared=compared,
+        compared=spreads,
         sites=sites,
     )
 

@@ -32,6 +32,7 @@ class Desk:
     tokens: Tokens
     env: str
     public_url: str
+    inbound_domain: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +136,7 @@ def _candidates(
     rows = tx.execute(
         sa.text(
             f"""SELECT s.send_id, s.campaign, s.cohort_on, s.business_id, s.step, s.address_hmac, s.domain_hmac, s.sender_email,
-                       e.contact_email, c.sender_name, c.postal_address, d.subject, d.preview, d.body_html, d.body_text,
+                       e.contact_email, c.mailer, c.sender_name, c.postal_address, d.subject, d.preview, d.body_html, d.body_text,
                        d.content_hash
                 FROM {gates.FROM}
                 WHERE s.state = 'planned' AND s.send_id <> ALL(:leave) AND {where} AND {gates.ALL_PASS}
@@ -151,6 +152,7 @@ def _candidates(
             step=row.step,
             address_hmac=bytes(row.address_hmac),
             domain_hmac=None if row.domain_hmac is None else bytes(row.domain_hmac),
+            mailer=row.mailer,
             to_email=row.contact_email,
             sender_email=row.sender_email,
             sender_name=row.sender_name,

@@ -24,7 +24,7 @@ from leadfactory.d09_delivery.mail_events import KINDS, MailEvent, Outcome, fold
 from leadfactory.d09_delivery.tables import email_events, email_sends, send_outcomes
 from leadfactory.database import Database
 from leadfactory.inbox.rules import rules
-from leadfactory.inbox.tables import webhook_inbox
+from leadfactory.inbox.tables import MAIL_SOURCES, webhook_inbox
 
 EVIDENCE = "an event that carries its send id came"
 FOLD_LOCK = 0x1EADF01D
@@ -62,7 +62,7 @@ def _drain_batch(tx: sa.Connection, now: dt.datetime, done: Drained) -> int:
     _one_at_a_time(tx)
     rows = tx.execute(
         sa.select(t.c.inbox_id, t.c.event_id, t.c.kind, t.c.send_id, t.c.occurred_at, t.c.received_at, t.c.payload)
-        .where(t.c.source == "sendgrid", t.c.processed_at.is_(None))
+        .where(t.c.source.in_(MAIL_SOURCES), t.c.processed_at.is_(None))
         .order_by(t.c.inbox_id)
         .limit(rules().drain_batch)
         .with_for_update(skip_locked=True)

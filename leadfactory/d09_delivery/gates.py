@@ -19,7 +19,6 @@ from leadfactory.d08_personalization import reviews
 from leadfactory.d09_delivery.policy import policy
 from leadfactory.d09_delivery.tables import email_sends
 
-ADAPTER = "sendgrid"
 FROM = """email_sends s
   JOIN campaigns c ON c.campaign = s.campaign
   LEFT JOIN email_drafts d ON d.draft_id = s.draft_id
@@ -60,7 +59,9 @@ GATES: tuple[Gate, ...] = (
     Gate("audit_too_old", "refused", "a.status = 'ok' AND :now < a.expires_at"),
     Gate("draft_missing", "refused", "d.status = 'drafted'"),
     Gate("campaign_not_launched", "waits", "c.state = 'launched'"),
-    Gate("consent_basis", "waits", "c.consent_basis = ANY(:accepted_bases)"),
+    Gate("consent_basis", "waits", "c.mailer || ':' || c.consent_basis = ANY(:known_bases)"),
+    Gate("risk_not_acknowledged", "waits", """c.mailer || ':' || c.consent_basis = ANY(:accepted_bases)
+        OR (c.risk_acknowledged_for = c.mailer AND length(c.risk_acknowledged_by) > 0)"""),
     Gate("draft_verdict", "waits", """(SELECT v.passed FROM quality_verdicts v WHERE v.asset = 'email_drafts'
         AND v.subject_id = d.draft_id AND v.input_hash = d.content_hash ORDER BY v.judged_at DESC, v.verdict_id DESC LIMIT 1)"""),
     Gate("draft_review", "waits", reviews.CLEARED),
@@ -87,11 +88,16 @@ def scope(unit: CampaignDay | None) -> tuple[str, dict[str, Any]]:
 def parameters(tx: sa.Connection, *, env: str, now: dt.datetime, capped: Sequence[str] = ()) -> dict[str, Any]:
     """What the gates' SQL asks for: time, policy, open time zones, senders that sent enough today."""
     rules = policy()
+    accepted = [f"{name}:{basis}" for name in rules.adapters for basis in rules.accepted_bases(name, env)]
     zones = tx.scalars(sa.select(email_sends.c.timezone).where(email_sends.c.state == "planned").distinct())
     return {
         "now": now,
         "countries": list(rules.countries),
-        "accepted_bases": list(rules.accepted_bases(ADAPTER, env)),
+        "accepted_bases": accepted,
+        "known_bases": [
+            *accepted,
+            *(f"{name}:{basis}" for name in rules.adapters for basis in rules.risky_bases(name)),
+        ],
         "open_zones": rules.window.open_among(zones, now),
         "capped": list(capped),
     }

@@ -7,8 +7,9 @@ import datetime as dt
 import uuid
 from html import escape
 
+from leadfactory import mail_tokens
 from leadfactory.campaign_day import CampaignDay
-from leadfactory.d00_gateway.sendgrid import Mail
+from leadfactory.d00_gateway.mail import SMTP, Mail
 from leadfactory.d08_personalization.draft_guard import content_hash
 from leadfactory.d09_delivery.identity import send_id
 from leadfactory.d09_delivery.slots import Conversation
@@ -27,6 +28,7 @@ class Letter:
     step: int
     address_hmac: bytes
     domain_hmac: bytes | None
+    mailer: str
     to_email: str
     sender_email: str
     sender_name: str
@@ -68,14 +70,23 @@ def fault(letter: Letter, public_url: str, tokens: Tokens) -> str | None:
     return None
 
 
-def message(letter: Letter, public_url: str, tokens: Tokens) -> Mail:
-    """The mail with RFC 8058 headers on one line each; nothing personal in categories or custom arguments."""
+def message(letter: Letter, public_url: str, tokens: Tokens, inbound_domain: str = "") -> Mail:
+    """The mail with RFC 8058 headers on one line each; nothing personal in categories or custom arguments.
+
+    With an inbound domain of ours, answers go to an address there that names the send, and so do an SMTP relay's bounces.
+    """
+
+    def ours(purpose: str) -> str | None:
+        return mail_tokens.address(tokens, purpose, letter.send_id, inbound_domain) if inbound_domain else None
+
     return Mail(
+        mailer=letter.mailer,
+        bounce_to=ours("bounce") if letter.mailer == SMTP else None,
         send_id=letter.send_id,
         to_email=letter.to_email,
         from_email=letter.sender_email,
         from_name=letter.sender_name,
-        reply_to=letter.sender_email,
+        reply_to=ours("reply") or letter.sender_email,
         subject=letter.subject,
         text=letter.body_text,
         html=letter.body_html,

@@ -17,9 +17,10 @@ class _Strict(pydantic.BaseModel):
 
 
 class Adapter(_Strict):
-    """What the terms of one mailer accept."""
+    """What the terms of one mailer accept, and what they do not unless a named person takes the risk."""
 
     accepts: tuple[str, ...]
+    at_own_risk: tuple[str, ...] = ()
 
 
 class Window(_Strict):
@@ -114,6 +115,11 @@ class DeliveryPolicy(_Strict):
         known = self.adapters.get(adapter)
         accepted = list(known.accepts) if known else []
         return accepted if env == "production" or known is None else [*accepted, *self.outside_production_accepts]
+
+    def risky_bases(self, adapter: str) -> Collection[str]:
+        """Those that leave only when a named person has acknowledged the risk; of an unknown adapter none."""
+        known = self.adapters.get(adapter)
+        return known.at_own_risk if known else ()
 
 
 @functools.lru_cache(maxsize=1)

@@ -13,10 +13,10 @@ from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
-from leadfactory.d00_gateway.sendgrid import SendGridClient
 from leadfactory.d08_personalization import follow_ups
 from leadfactory.d09_delivery import claiming, journal, mailing, planning, settling
 from leadfactory.d09_delivery.claiming import Desk
+from leadfactory.d09_delivery.mailer import Mailer
 from leadfactory.d09_delivery.mailing import Letter
 from leadfactory.d09_delivery.policy import policy
 from leadfactory.d09_delivery.reporting import ASSET, Tally, Waiting, active, rehearsal_reports, report, states
@@ -38,7 +38,7 @@ async def send_due(
     db: Database,
     clock: Clock,
     settings: Settings,
-    sendgrid: SendGridClient,
+    mailer: Mailer,
     dry_run: bool = True,
     limit: int | None = None,
     progress: Progress = quiet,
@@ -50,7 +50,7 @@ async def send_due(
         OSError: the journal cannot be written; nothing was sent that is not in it.
     """
     (told,) = await _run(
-        unit, db=db, clock=clock, settings=settings, sendgrid=sendgrid, dry_run=dry_run, limit=limit, progress=progress
+        unit, db=db, clock=clock, settings=settings, mailer=mailer, dry_run=dry_run, limit=limit, progress=progress
     )
     return told
 
@@ -60,7 +60,7 @@ async def send_all_due(
     db: Database,
     clock: Clock,
     settings: Settings,
-    sendgrid: SendGridClient,
+    mailer: Mailer,
     dry_run: bool = True,
     limit: int | None = None,
     progress: Progress = quiet,
@@ -71,7 +71,7 @@ async def send_all_due(
         KeyMismatch, OSError: as ``send_due``.
     """
     return await _run(
-        None, db=db, clock=clock, settings=settings, sendgrid=sendgrid, dry_run=dry_run, limit=limit, progress=progress
+        None, db=db, clock=clock, settings=settings, mailer=mailer, dry_run=dry_run, limit=limit, progress=progress
     )
 
 
@@ -90,14 +90,20 @@ async def _run(
     db: Database,
     clock: Clock,
     settings: Settings,
-    sendgrid: SendGridClient,
+    mailer: Mailer,
     dry_run: bool,
     limit: int | None,
     progress: Progress,
 ) -> list[StageReport]:
     began, started_at = time.monotonic(), clock.now()
     hashes = KeyedHashes(settings.suppression_key.get_secret_value())
-    desk = Desk(hashes, Tokens(settings.signing_keys.get_secret_value()), settings.env, settings.public_url)
+    desk = Desk(
+        hashes,
+        Tokens(settings.signing_keys.get_secret_value()),
+        settings.env,
+        settings.public_url,
+        settings.inbound_domain,
+    )
     if dry_run:
         would, waiting, before = _rehearsed(db, desk, unit, clock, limit)
         return rehearsal_reports(db, unit, would, waiting, before, time.monotonic() - began)
@@ -108,7 +114,7 @@ async def _run(
         follow_ups.write_due(tx, desk.tokens, desk.public_url, unit, started_at, policy().follow_up_delays)
         planning.plan_sends(tx, unit, started_at, hashes)
         claiming.sweep(tx, desk, unit, started_at)
-    sender = _Sender(db, desk, clock, settings, sendgrid, progress)
+    sender = _Sender(db, desk, clock, settings, mailer, progress)
     stopped = await sender.send(unit, limit)
     with db.begin() as tx:
         waiting = claiming.waiting(tx, desk, unit, clock.now())
@@ -128,10 +134,10 @@ class _Sender:
     """The claim loop of one process."""
 
     def __init__(
-        self, db: Database, desk: Desk, clock: Clock, settings: Settings, sendgrid: SendGridClient, progress: Progress
+        self, db: Database, desk: Desk, clock: Clock, settings: Settings, mailer: Mailer, progress: Progress
     ) -> None:
         self._db, self._desk, self._clock, self._settings = db, desk, clock, settings
-        self._sendgrid, self._progress = sendgrid, progress
+        self._mailer, self._progress = mailer, progress
         self.tallies: dict[CampaignDay, Tally] = defaultdict(Tally)
         self._done = 0
 
@@ -175,7 +181,7 @@ class _Sender:
     ) -> None:
         async def work(letter: Letter) -> Outcome:
             begun.add(letter.send_id)
-            with self._sendgrid.gateway.about(letter.business_id):
+            with self._mailer.gateway.about(letter.business_id):
                 return await self._call(letter)
 
         def store(done: list[Outcome]) -> None:
@@ -183,7 +189,7 @@ class _Sender:
                 settling.settle(tx, done, self._clock.now())
             outcomes.extend(done)
 
-        async with self._sendgrid.gateway.running(unit=unit, asset=ASSET) as scope:
+        async with self._mailer.gateway.running(unit=unit, asset=ASSET) as scope:
             await each(
                 letters,
                 work,
@@ -199,9 +205,9 @@ class _Sender:
 
     async def _call(self, letter: Letter) -> Outcome:
         """One attempt. What it may have done decides the state, never hope."""
-        mail = mailing.message(letter, self._desk.public_url, self._desk.tokens)
+        mail = mailing.message(letter, self._desk.public_url, self._desk.tokens, self._desk.inbound_domain)
         try:
-            message_id = await self._sendgrid.send(mail)
+            message_id = await self._mailer.send(mail)
         except VendorRejected as error:
             return Outcome(letter, "rejected", error.reason)
         except VendorUnavailable as error:

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.sendgrid import signed_events_valid
-from leadfactory.d09_delivery import opt_outs
+from leadfactory.d09_delivery import dsn, opt_outs
 from leadfactory.d09_delivery.tables import email_sends
 from leadfactory.database import Database
 from leadfactory.inbox import reading
@@ -23,6 +23,7 @@ from leadfactory.inbox.rules import WebhookRules, rules
 from leadfactory.inbox.tables import webhook_refusals
 from leadfactory.keyed_hashes import KeyedHashes
 from leadfactory.settings import Settings
+from leadfactory.tokens import Tokens
 
 SIGNATURE, TIMESTAMP = "x-twilio-email-event-webhook-signature", "x-twilio-email-event-webhook-timestamp"
 _INSERT = sa.text(
@@ -63,8 +64,9 @@ class Receiver:
     def __init__(self, db: Database, settings: Settings, clock: Clock, wall: Clock | None = None) -> None:
         self._db, self._clock, self._wall = db, clock, wall or Clock()
         self._hashes = KeyedHashes(settings.suppression_key.get_secret_value())
-        self._keys = _listed(settings.sendgrid_webhook_public_key)
-        self._secrets = _listed(settings.stripe_webhook_secret.get_secret_value())
+        self._tokens = Tokens(settings.signing_keys.get_secret_value())
+        self._keys = listed(settings.sendgrid_webhook_public_key)
+        self._secrets = listed(settings.stripe_webhook_secret.get_secret_value())
 
     def sendgrid(self, body: bytes, headers: Mapping[str, str]) -> Taken:
         """Stores the events of one SendGrid post.
@@ -98,6 +100,15 @@ class Receiver:
         dated = next((part[2:] for part in header.split(",") if part.strip().startswith("t=")), "")
         stale = self._stale(dated.strip())
         return self._store("stripe", reading.stripe_entries(body, self._hashes), stale)
+
+    def bounce(self, raw: bytes, recipient: str | None = None) -> Taken:
+        """Stores what a mail that came back to an SMTP relay's envelope sender tells of a send of ours; nothing when it tells none.
+
+        It needs no signature: the address it came to is signed and names the send, and nothing else in it is believed.
+        """
+        event = dsn.read(raw, self._tokens, received_at=self._clock.now(), recipient=recipient)
+        body = json.dumps([] if event is None else [event]).encode()
+        return self._store("smtp", reading.sendgrid_entries(body, self._hashes, rules()), stale=False)
 
     def refuse(self, source: str, reason: str, size: int) -> None:
         """Counts a refused post by minute and reason; nothing of its body is kept."""
@@ -174,6 +185,6 @@ def _stripe_valid(body: bytes, header: str, secret: str, limits: WebhookRules) -
         return False
 
 
-def _listed(text: str) -> list[str]:
+def listed(text: str) -> list[str]:
     """Several live keys, comma-separated, during rotation."""
     return [part.strip() for part in text.split(",") if part.strip()]

@@ -13,7 +13,7 @@ from leadfactory.inbox.tables import webhook_inbox
 
 @dataclasses.dataclass(frozen=True)
 class Waiting:
-    """Mail events that are not processed, the newest id of all, and sends that stored events would settle."""
+    """Events that are not processed, the newest id of all, and sends that stored events would settle."""
 
     events: int
     newest: int
@@ -26,10 +26,10 @@ class Waiting:
 
 
 def look(tx: sa.Connection) -> Waiting:
-    """What a drain would find. Stripe events wait for the room of purchases and are not counted."""
+    """What a drain would find: mail events and payment events."""
     t = webhook_inbox
-    waits = sa.and_(t.c.source == "sendgrid", t.c.processed_at.is_(None))
-    row = tx.execute(sa.select(sa.func.count().label("events"), sa.func.max(t.c.inbox_id).label("newest")).where(waits))
+    newest = sa.func.max(t.c.inbox_id).label("newest")
+    row = tx.execute(sa.select(sa.func.count().label("events"), newest).where(t.c.processed_at.is_(None)))
     found = row.one()
     open_sends = tx.scalar(sa.select(sa.func.count()).select_from(undecided().subquery()))
     return Waiting(found.events, found.newest or 0, int(open_sends or 0))

@@ -218,5 +218,29 @@ SUITES: dict[str, Suite] = {
                        (SELECT coalesce(sum(events), 0) FROM send_outcomes WHERE {UNIT}) AS events_folded""",  # noqa: S608
             (equal("events_stored", "events_folded"),),
         ),
+        Suite(
+            "purchases",
+            "1",
+            f"""SELECT p.purchase_id::text, c.checkout_id IS NOT NULL AS checkout_exists,
+                       p.state = 'quarantined' OR p.paid_at IS NULL
+                           OR (p.amount_cents - p.tax_cents, p.currency) = (c.amount_cents, c.currency) AS price_is_ours,
+                       p.state NOT IN ('quarantined', 'failed') OR p.reason IS NOT NULL AS explained,
+                       p.amount_cents - p.refunded_cents - p.disputed_cents = coalesce((
+                           SELECT sum(m.amount_cents) FROM money_entries m
+                           WHERE m.purchase_id = p.purchase_id AND m.account = 'stripe'), 0) AS book_agrees
+                FROM purchases p LEFT JOIN checkout_sessions c USING (checkout_id)
+                WHERE p.{UNIT.replace(" AND ", " AND p.")}""",  # noqa: S608
+            (
+                unique("purchase_id"),
+                true("checkout_exists"),
+                true("price_is_ours"),
+                true("explained"),
+                true("book_agrees"),
+            ),
+            f"""SELECT (SELECT count(*) FROM payment_events WHERE {UNIT}) AS events_stored,
+                       (SELECT coalesce(sum(events), 0) FROM purchases WHERE {UNIT}) AS events_folded,
+                       NOT EXISTS (SELECT FROM money_entries GROUP BY currency HAVING sum(amount_cents) <> 0) AS book_is_zero""",  # noqa: S608
+            (equal("events_stored", "events_folded"), true("book_is_zero")),
+        ),
     )
 }

@@ -131,7 +131,7 @@ class _Reader(HTMLParser):
             if self._form is not None:
                 self._form.label += " " + given.get("value", "")
         elif tag in ("input", "textarea", "select") and given.get("name") and self._form is not None:
-            chosen = given.get("type") not in ("radio", "checkbox") or "checked" in given
+            chosen = given.get("type") not in ("radio", "checkbox") or "checked" in given or "required" in given
             if chosen:
                 self._form.fields[given["name"]] = given.get("value", "")
 

@@ -14,7 +14,8 @@ from sandbox.model import Business, Site
 from sandbox.sites.files import file_of
 from sandbox.sites.pages import page
 from sandbox.state import Sandbox
-from sandbox.world import sites
+from sandbox.world import offers, sites
+from sandbox.world.draws import share
 
 HANGS_S = 60.0
 HUGE_BYTES = 20 * 1024 * 1024
@@ -102,6 +103,9 @@ def _dressed(site: Site, body: str, request: Request) -> Response:
     """The page with the headers that the site's server sends."""
     bad, content = site.defects, body.encode()
     headers = {"server": SERVERS.get(site.platform, "nginx")}
+    if "php_told" in site.offers and site.platform in {"wordpress", "joomla", "drupal", "hand"}:
+        releases = offers.RELEASES["php"]
+        headers["x-powered-by"] = f"PHP/{releases[int(share('php', site.host) * len(releases))]}"
     if "missing_security_headers" not in bad:
         headers |= SECURITY_HEADERS
     if "no_cache_headers" not in bad:

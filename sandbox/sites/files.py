@@ -10,7 +10,8 @@ from sandbox.model import Site
 from sandbox.sites.inventory import Resource, resources
 
 _PIXEL = b"\x89PNG\r\n\x1a\n" + bytes(56)  # enough of a picture to be told by its first bytes
-_PLATFORM = re.compile(r"/(?:wp-content|parastorage|static1)/[\w./-]+\.(?:css|js)$")
+_MENU = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+_PLATFORM = re.compile(r"/(?:wp-content|parastorage|static1|media/system|sites/default/files)/[\w./-]+\.(?:css|js)$")
 
 
 def file_of(site: Site, path: str, scheme: str) -> Response | None:
@@ -25,6 +26,8 @@ def file_of(site: Site, path: str, scheme: str) -> Response | None:
         return Response(document, media_type="application/xml")
     if path == "/favicon.ico" and "no_favicon" not in site.defects:
         return Response(_PIXEL, media_type="image/x-icon")
+    if path == "/menu.pdf" and "menu_file" in site.offers:
+        return Response(_MENU, media_type="application/pdf")
     own = next((each for each in resources(site) if each.path == path and each.kind != "document"), None)
     if own is not None:
         return _resource(own)

@@ -7,8 +7,9 @@ import functools
 import random
 
 from sandbox.model import Address, Business, Site
+from sandbox.world import offers
 from sandbox.world.draws import share
-from sandbox.world.vocabulary import DEFECTS, EXCLUDES, PLATFORMS
+from sandbox.world.vocabulary import DEFECTS, EXCLUDES
 
 BEHAVIOURS = {
     "ok": 76.0, "redirect_https": 6.0, "redirect_other_host": 3.0, "dead_domain": 3.5, "timeout": 0.6, "refused": 1.0,
@@ -30,7 +31,7 @@ def site_of(seed: int, business: Business) -> Site:
     rng = random.Random(f"{seed}:site:{business.key}")
     behaviour = rng.choices(list(BEHAVIOURS), weights=list(BEHAVIOURS.values()))[0]
     count = rng.randrange(0, 4) if rng.random() < HEALTHY_SHARE else rng.randrange(5, 18)
-    chosen = set(rng.sample(DEFECTS, count))
+    chosen = offers.defects_of(rng, DEFECTS, count, business.vertical)
     if behaviour in _NEEDS_TLS:
         chosen.discard("no_https")
     if behaviour == "robots_disallow":
@@ -43,14 +44,19 @@ def site_of(seed: int, business: Business) -> Site:
         if first in chosen:
             chosen.discard(second)
     weight = rng.randrange(180, 900) + (rng.randrange(2500, 7000) if "huge_images" in chosen else 0)
-    return Site(business.host, business.key, behaviour, frozenset(chosen), weight, rng.choice(PLATFORMS))  # type: ignore[arg-type]
+    platform, release = offers.platform_of(seed, business)
+    has, language = offers.offers_of(seed, business), offers.language_of(seed, business)
+    return Site(business.host, business.key, behaviour, frozenset(chosen), weight, platform, has, language, release)  # type: ignore[arg-type]
 
 
 @functools.cache
 def chain_site(seed: int, host: str, name: str, vertical: str) -> Site:
     """A chain's central site: well made, with two small faults."""
     small = random.Random(f"{seed}:chain:{host}").sample(("no_json_ld", "unused_scripts", "large_dom"), 2)
-    return Site(host, f"chain:{vertical}:{name}", "ok", frozenset(small), 640, "hand")
+    has = frozenset(
+        {"call_to_action", "privacy", "accessibility", "social", "canonical", "og_image", "consent", "booking"}
+    )
+    return Site(host, f"chain:{vertical}:{name}", "ok", frozenset(small), 640, "hand", has)
 
 
 def chain_headquarters(site: Site) -> Business:

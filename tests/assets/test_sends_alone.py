@@ -40,7 +40,7 @@ def here(drafted: Leads, monkeypatch: pytest.MonkeyPatch) -> Settings:
 def sent(drafted: Leads) -> tuple[FakeSendGrid, list[tuple[str, str | None]]]:
     mailer = FakeSendGrid(drafted.settings, lambda mail: f"id-{mail.send_id}")
     context = dg.build_asset_context(partition_key=UNIT.key)
-    email_sends(context, config=SendConfig(dry_run=False), db=drafted.db, clock=CLOCK, sendgrid=mailer)
+    email_sends(context, config=SendConfig(dry_run=False), db=drafted.db, clock=CLOCK, mailer=mailer)
     return mailer, [(row.state, row.reason) for row in drafted.rows(sa.select(sends))]
 
 

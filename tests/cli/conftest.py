@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from cli import main, output
+from leadfactory.settings import settings
 
 
 @pytest.fixture
@@ -17,3 +24,30 @@ def cli_env(database: object) -> dict[str, str]:
     """Points a command at the tests' own Postgres, whose tables the ``database`` fixture has emptied."""
     url = database.url.render_as_string(hide_password=False)  # type: ignore[attr-defined]
     return {"LEADFACTORY_DATABASE_URL": url.replace("postgresql+psycopg", "postgresql")}
+
+
+@pytest.fixture
+def here(
+    cli_home: Path, cli_env: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Any]]:
+    """Runs one command in this process, as the console script would; its JSON or text, or its error when it ``fails``.
+
+    With ``exit_code`` it ends with that code after saying what it found.
+    """
+    for name, value in (cli_env | {"LEADFACTORY_CLOCK": "2026-10-06T15:00:00+00:00"}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LEADFACTORY_HOME", str(cli_home))
+    monkeypatch.setattr(output.console, "width", 400)
+    settings.cache_clear()
+
+    def once(*arguments: str, fails: bool = False, exit_code: int = 0) -> Any:
+        monkeypatch.setattr(sys, "argv", ["leadfactory", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main.main()
+        said = capsys.readouterr()
+        assert (ended.value.code or 0) == (1 if fails else exit_code), said.err
+        return said.err if fails else json.loads(said.out) if "--json" in arguments else said.out
+
+    yield once
+    settings.cache_clear()

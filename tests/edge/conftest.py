@@ -110,7 +110,11 @@ def signers() -> tuple[Signer, Signer]:
 def config(tmp_path: Path, signers: tuple[Signer, Signer]) -> Settings:
     keys = ",".join(each.public for each in signers)
     return settings_for_tests(
-        tmp_path, LEADFACTORY_CLOCK=TUESDAY.isoformat(), SENDGRID_WEBHOOK_PUBLIC_KEY=keys, STRIPE_WEBHOOK_SECRET=SECRETS
+        tmp_path,
+        LEADFACTORY_CLOCK=TUESDAY.isoformat(),
+        SENDGRID_WEBHOOK_PUBLIC_KEY=keys,
+        SENDGRID_INBOUND_PUBLIC_KEY=keys,
+        STRIPE_WEBHOOK_SECRET=SECRETS,
     )
 
 

@@ -54,7 +54,7 @@ def test_no_claim_that_begins_after_the_answer_contains_the_address(world, way, 
 
     def send():
         mailer = FakeSendGrid(world.settings, answer)
-        asyncio.run(send_due(UNIT, db=world.db, clock=CLOCK, settings=world.settings, sendgrid=mailer, dry_run=False))
+        asyncio.run(send_due(UNIT, db=world.db, clock=CLOCK, settings=world.settings, mailer=mailer, dry_run=False))
 
     loop = threading.Thread(target=send)
     loop.start()

@@ -10,11 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
+from leadfactory import mail_tokens
 from leadfactory.campaign_days import campaign_days
-from leadfactory.d09_delivery import folding
+from leadfactory.d09_delivery import folding, suppression
 from leadfactory.d09_delivery.tables import email_events, email_sends, send_outcomes, send_transitions
+from leadfactory.inbox.receiving import Receiver
 from leadfactory.inbox.rules import rules
 from leadfactory.inbox.tables import webhook_inbox
+from leadfactory.tokens import Tokens
 from tests.leads import CLOCK, TUESDAY, UNIT
 
 
@@ -177,3 +180,35 @@ def test_what_a_machine_clicked_ends_nothing(world):
     folding.drain(db=world.db, clock=CLOCK)
     (row,) = [each for each in world.all(email_sends) if each.send_id == follow_up]
     assert row.state == "planned"
+
+
+def returned(world, send_id, status="5.1.1"):
+    """A mail server's report on a mail of ours, as it comes to the envelope's sender."""
+    tokens = Tokens(world.settings.signing_keys.get_secret_value())
+    to = mail_tokens.address(tokens, "bounce", send_id, "reply.leadfactory.example")
+    return (
+        f"From: mailer-daemon@mx.example\nTo: {to}\nMIME-Version: 1.0\n"
+        'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\n\n'
+        "--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx.example\n\n"
+        f"Action: failed\nStatus: {status}\n\n--b--\n"
+    ).encode()
+
+
+def test_a_relays_bounce_folds_like_an_event_and_suppresses_the_address_at_once(world):
+    send_id, lead = world.send(state="unknown", reason="timeout")
+    receiver = Receiver(world.db, world.settings, CLOCK)
+    first, again = (receiver.bounce(returned(world, send_id)) for _ in range(2))
+    assert (first.stored, first.suppressed, again.stored, again.suppressed) == (1, 2, 0, 0)
+    with world.db.begin() as tx:
+        assert suppression.is_suppressed(tx, world.hashes, address=lead.email)
+    drain(world)
+    assert outcome(world)[send_id]["state"] == "bounced"
+    assert [row.state for row in world.all(email_sends)] == ["accepted"]  # it did leave
+
+
+def test_a_passing_failure_of_a_relay_suppresses_nobody(world):
+    send_id, _ = world.send()
+    taken = Receiver(world.db, world.settings, CLOCK).bounce(returned(world, send_id, "4.4.7"))
+    assert (taken.stored, taken.suppressed) == (1, 0)
+    drain(world)
+    assert outcome(world)[send_id]["state"] == "blocked"

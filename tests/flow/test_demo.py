@@ -13,7 +13,10 @@ import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[2]
-COUNTS = ("sourced", "unique", "enriched", "audited", "scored", "qualified", "drafted", "sent")
+COUNTS = (
+    "sourced", "unique", "enriched", "audited", "scored", "qualified", "drafted", "sent", "delivered", "opened", "clicked", "bounced",
+    "complained", "unsubscribed", "replied",
+)  # fmt: skip
 
 
 def demo(home: Path) -> dict[str, object]:
@@ -45,6 +48,13 @@ def test_two_campaigns_source_at_least_three_hundred_businesses(first: dict[str,
 def test_the_funnel_narrows_and_mails_arrive(first: dict[str, object]) -> None:
     assert first["sourced"] >= first["unique"] >= first["enriched"] >= first["audited"]  # type: ignore[operator]
     assert first["unique"] >= first["scored"] >= first["qualified"] >= first["drafted"] >= first["sent"] > 0  # type: ignore[operator]
+
+
+def test_letters_arrive_are_read_and_are_refused(first: dict[str, object]) -> None:
+    assert first["sent"] >= first["delivered"] >= first["opened"] >= first["clicked"] > 0  # type: ignore[operator]
+    assert first["delivered"] + first["bounced"] <= first["sent"]  # type: ignore[operator]
+    assert first["bounced"] > 0
+    assert first["unsubscribed"] > 0
 
 
 def test_every_vendor_was_called_and_costs_are_counted(first: dict[str, object]) -> None:

@@ -260,3 +260,76 @@ def test_a_huge_page_is_20_megabytes(running, site_like):
     host = site_like(behaviour="huge").host
     with httpx.stream("GET", running.base_url, headers={"host": host}, timeout=10) as answer:
         assert sum(len(chunk) for chunk in answer.iter_raw()) > 20_000_000
+
+
+IN_OFFERS = {  # what a site offers → what its home page shows that offers it, and another does not
+    "call_to_action": lambda html: html.css_first("a.button") is not None,
+    "menu_page": lambda html: html.css_first("nav a[href='/menu']") is not None,
+    "menu_file": lambda html: html.css_first("nav a[href='/menu.pdf']") is not None,
+    "ordering": lambda html: html.css_first("nav a[href='/order']") is not None,
+    "booking": lambda html: any("Book online" in each.text() for each in html.css("a")),
+    "privacy": lambda html: html.css_first("footer a[href='/privacy']") is not None,
+    "accessibility": lambda html: html.css_first("footer a[href='/accessibility']") is not None,
+    "social": lambda html: html.css_first("footer a[href^='https://www.facebook.com/']") is not None,
+    "dead_social": lambda html: html.css_first("footer a[href='https://www.facebook.com/']") is not None,
+    "map": lambda html: html.css_first("iframe") is not None,
+    "map_untitled": lambda html: any("title" not in each.attributes for each in html.css("iframe")),
+    "reviews": lambda html: html.css_first("blockquote") is not None,
+    "dated_markup": lambda html: html.css_first("center font") is not None,
+}
+
+
+@pytest.fixture(scope="module")
+def restaurants(world):
+    found = [world.site(each.host) for each in world.within("10001", "restaurant") if each.host and not each.chain]
+    return [site for site in found if site.behaviour == "ok"]
+
+
+@pytest.mark.parametrize("offer", IN_OFFERS)
+def test_what_a_site_offers_shows_in_the_html_and_nowhere_else(world, restaurants, offer):
+    shown = {
+        site.host: IN_OFFERS[offer](LexborHTMLParser(page(site, world.business(site.business_key), "/", "https", 2026)))
+        for site in restaurants
+    }
+    assert shown == {site.host: offer in site.offers for site in restaurants}
+    assert set(shown.values()) == {True, False}
+
+
+def test_offers_are_as_frequent_as_their_vertical_has_them(world):
+    for vertical, rates in (("restaurant", (0.55, 0.38)), ("dental", (0.68, 0.02))):
+        sites = [
+            world.site(each.host)
+            for each in world.within("New York, NY", vertical)[:3000]
+            if each.host and not each.chain
+        ]
+        for offer, rate in zip(("call_to_action", "ordering"), rates, strict=True):
+            assert sum(offer in site.offers for site in sites) / len(sites) == pytest.approx(rate, abs=0.04)
+
+
+def test_sites_differ_in_builder_release_and_language(restaurants):
+    assert len({site.platform for site in restaurants}) >= 6
+    assert len({site.release for site in restaurants if site.platform == "wordpress"}) >= 4
+    assert {site.language for site in restaurants} == {"en", "es"}
+
+
+def test_common_defects_are_commoner_than_rare_ones(restaurants):
+    def count(defect):
+        return sum(defect in site.defects for site in restaurants)
+
+    assert count("missing_security_headers") > 4 * count("flash_embed")
+    assert count("no_json_ld") > 2 * count("missing_title")
+
+
+def test_a_menu_as_a_file_is_a_pdf(home, world, restaurants):
+    site = next(each for each in restaurants if "menu_file" in each.offers and "no_https" not in each.defects)
+    assert home(site, "/menu.pdf").content.startswith(b"%PDF-")
+    assert home(site, "/menu").status_code == 404
+
+
+def test_some_servers_tell_their_php(home, restaurants):
+    site = next(
+        each
+        for each in restaurants
+        if "php_told" in each.offers and each.platform == "wordpress" and "no_https" not in each.defects
+    )
+    assert home(site).headers["x-powered-by"].startswith("PHP/")

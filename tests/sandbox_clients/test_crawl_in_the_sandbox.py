@@ -33,7 +33,7 @@ async def test_usual_sites_take_at_most_15_requests_and_tell_most_facts(crawled,
     ("behaviour", "scheme", "reason"),
     [
         ("dead_domain", "https", "unreachable"), ("refused", "http", "robots"), ("server_error", "http", "robots"),
-        ("redirect_loop", "http", "too_many_redirects"), ("bad_certificate", "https", "invalid_tls"), ("not_html", "http", "not_html"),
+        ("redirect_loop", "http", "too_many_redirects"), ("not_html", "http", "not_html"),
         ("huge", "http", "too_large"), ("robots_disallow", "http", "robots"), ("private_address", "http", "blocked_address"),
     ],
 )  # fmt: skip
@@ -41,6 +41,13 @@ async def test_a_site_that_cannot_be_read_has_its_reason(crawled, hosts_that, be
     found = await crawled(f"{scheme}://{hosts_that(behaviour)[0]}/")
     assert (found.reason, found.url) == (reason, None)
     assert found.absent["has_title"] == reason
+    assert found.requests <= 15
+
+
+async def test_a_site_with_a_bad_certificate_is_measured_with_that_fault(crawled, hosts_that):
+    found = await crawled(f"https://{hosts_that('bad_certificate')[0]}/")
+    assert (found.reason, found.facts["tls_valid"], found.facts["home_is_error"]) == (None, False, False)
+    assert len(found.facts) > 50
     assert found.requests <= 15
 
 

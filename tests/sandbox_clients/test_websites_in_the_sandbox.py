@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from leadfactory.d00_gateway.errors import VendorError, VendorRejected
+from leadfactory.d00_gateway.errors import VendorError
 from leadfactory.d00_gateway.website.client import WebsiteClient
 from leadfactory.d00_gateway.website.pinned import SiteLimits
 
@@ -41,7 +41,7 @@ async def test_a_redirect_to_another_host_is_followed_and_told(website, hosts_th
     [
         ("dead_domain", "https", "dns_failure"), ("refused", "http", "connection_lost"),
         ("server_error", "http", "robots_unreachable"), ("redirect_loop", "http", "too_many_redirects"),
-        ("bad_certificate", "https", "tls_error"), ("not_html", "http", "not_html"), ("huge", "http", "too_large"),
+        ("not_html", "http", "not_html"), ("huge", "http", "too_large"),
         ("robots_disallow", "http", "robots"), ("private_address", "http", "blocked_address"),
     ],
 )  # fmt: skip
@@ -62,14 +62,19 @@ async def test_a_site_that_hangs_times_out(gateway, settings, hosts_that):
 async def test_a_certificate_is_checked_though_another_hosts_connection_to_the_same_address_is_open(
     website, hosts_that
 ):
-    await website.fetch(f"https://{hosts_that('ok')[0]}/")
-    with pytest.raises(VendorRejected) as caught:
-        await website.fetch(f"https://{hosts_that('bad_certificate')[0]}/")
-    assert (caught.value.reason, "certificate" in caught.value.detail) == ("tls_error", True)
+    good = await website.fetch(f"https://{hosts_that('ok')[0]}/")
+    page = await website.fetch(f"https://{hosts_that('bad_certificate')[0]}/")
+    assert (good.unverified, good.certificate is not None) == (None, True)
+    assert (page.unverified.startswith("certificate: "), page.certificate) == (True, None)
 
 
-async def test_a_certificate_of_an_unknown_authority_is_a_tls_error(gateway, settings, hosts_that):
+async def test_a_page_under_a_good_certificate_is_verified_though_a_bad_one_was_met_before(website, hosts_that):
+    await website.fetch(f"https://{hosts_that('bad_certificate')[0]}/")
+    good = await website.fetch(f"https://{hosts_that('ok')[0]}/")
+    assert (good.unverified, good.certificate is not None) == (None, True)
+
+
+async def test_a_certificate_of_an_unknown_authority_does_not_verify(gateway, settings, hosts_that):
     stranger = settings.model_copy(update={"website_ca_file": None})
-    with pytest.raises(VendorRejected) as caught:
-        await WebsiteClient(gateway, stranger).fetch(f"https://{hosts_that('ok')[0]}/")
-    assert caught.value.reason == "tls_error"
+    page = await WebsiteClient(gateway, stranger).fetch(f"https://{hosts_that('ok')[0]}/")
+    assert page.unverified.startswith("certificate: ")

@@ -20,7 +20,8 @@ class SitePage:
 
     ``headers`` have lower-case names; ``redirects`` are the URLs that led elsewhere, in order; ``byte_count`` is decoded;
     ``elapsed_ms`` is the last hop's; ``compressed`` whether it came compressed. ``cookies`` are names only.
-    ``insecure_cookies`` counts those without Secure. ``certificate`` is None for a page over plain http.
+    ``insecure_cookies`` counts those without Secure. ``certificate`` is None for a page over plain http, and for one that was
+    read although its host's certificate does not verify; ``unverified`` then says what is wrong with it.
     """
 
     requested_url: str
@@ -37,6 +38,7 @@ class SitePage:
     cookies: tuple[str, ...] = ()
     insecure_cookies: int = 0
     certificate: Certificate | None = None
+    unverified: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

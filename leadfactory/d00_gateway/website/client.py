@@ -78,6 +78,7 @@ class WebsiteClient:
         method: str = "GET",
         cut_at: int | None = None,
         any_status: bool = False,
+        unverified: bool = False,
     ) -> httpx.Response:
         """One answer of one host, while nothing else of this client asks that host."""
         if patience.left_s <= 0:
@@ -98,6 +99,8 @@ class WebsiteClient:
             cut_at = PARSED_BYTES
         if cut_at is not None:
             extensions["cut_at"] = cut_at
+        if unverified:
+            extensions["unverified"] = True
         http = self.gateway.http("website", wire=self._wire)
         async with host:
             with self.gateway.calling(spec):

@@ -25,8 +25,8 @@ class PinnedTransport(httpx.AsyncBaseTransport):
     """One request at a time to a judged host; connections are kept per host name, so no certificate serves two names.
 
     Request extensions: ``patience`` (a Patience), ``cut_at`` (keep that many bytes of a longer body instead of refusing
-    it). Response extensions: ``wire_encoding``, the Content-Encoding it came in, empty for none; ``certificate`` (a
-    Certificate or None); ``declared_bytes``, the Content-Length or None; and ``location``, which is no
+    it), ``unverified`` (the host's certificate is known not to verify: read it all the same). Response extensions: ``wire_encoding``, the Content-Encoding it came in, empty for none; ``certificate`` (a
+    Certificate, None without TLS or unverified); ``declared_bytes``, the Content-Length or None; and ``location``, which is no
     header of the response because httpx raises over one that it cannot read.
     """
 
@@ -36,14 +36,9 @@ class PinnedTransport(httpx.AsyncBaseTransport):
         verify = httpx.create_ssl_context(trust_env=False)
         if sandbox and settings.website_ca_file is not None and settings.website_ca_file.is_file():
             verify.load_verify_locations(settings.website_ca_file)
-        network = _JudgedNetwork(settings.website_resolver, settings.website_gateway if sandbox else "")
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=verify,
-            max_connections=32,
-            max_keepalive_connections=8,
-            keepalive_expiry=2.0,  # a host is asked a few times in a row; httpcore looks through all kept ones at each request
-            network_backend=network,
-        )
+        self._network = _JudgedNetwork(settings.website_resolver, settings.website_gateway if sandbox else "")
+        self._pool = self._pool_with(verify)
+        self._unverified_pool: httpcore.AsyncConnectionPool | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """The whole answer, decoded, with its body read.
@@ -65,6 +60,27 @@ class PinnedTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Closes the connections."""
         await self._pool.aclose()
+        if self._unverified_pool is not None:
+            await self._unverified_pool.aclose()
+
+    def _pool_with(self, tls: ssl.SSLContext) -> httpcore.AsyncConnectionPool:
+        return httpcore.AsyncConnectionPool(
+            ssl_context=tls,
+            max_connections=32,
+            max_keepalive_connections=8,
+            keepalive_expiry=2.0,  # a host is asked a few times in a row; httpcore looks through all kept ones at each request
+            network_backend=self._network,
+        )
+
+    def _pool_for(self, request: httpx.Request) -> httpcore.AsyncConnectionPool:
+        """The verifying pool, or for a host whose certificate failed there one that believes any: what it reads is public."""
+        if not request.extensions.get("unverified"):
+            return self._pool
+        if self._unverified_pool is None:
+            trusting = httpx.create_ssl_context(trust_env=False)
+            trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+            self._unverified_pool = self._pool_with(trusting)
+        return self._unverified_pool
 
     async def _ask(self, request: httpx.Request, host: str) -> httpx.Response:
         port = guard.PORTS[request.url.scheme]
@@ -76,10 +92,11 @@ class PinnedTransport(httpx.AsyncBaseTransport):
             extensions={"timeout": request.extensions.get("timeout", {})},
         )
         async with asyncio.timeout(self._limits.first_byte_s):
-            answer = await self._pool.handle_async_request(asked)
+            answer = await self._pool_for(request).handle_async_request(asked)
         try:
             headers = httpx.Headers(answer.headers)
-            certificate = certificates.of_handshake(_tls_of(answer))
+            unverified = bool(request.extensions.get("unverified"))
+            certificate = None if unverified else certificates.of_handshake(_tls_of(answer))
             declared = headers.get("content-length", "")
             encoding = "" if request.method == "HEAD" else headers.get("content-encoding", "")
             cut_at = request.extensions.get("cut_at")

@@ -9,7 +9,7 @@ from typing import Protocol
 import httpx
 
 from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
-from leadfactory.d00_gateway.website import guard
+from leadfactory.d00_gateway.website import certificates, guard
 from leadfactory.d00_gateway.website.answers import Certificate, SiteAnswer, SitePage
 from leadfactory.d00_gateway.website.limits import Patience, SiteLimits, VisitLimits
 from leadfactory.d00_gateway.website.reading import looks_like_html, text_of
@@ -39,13 +39,19 @@ class Asks(Protocol):
         method: str = "GET",
         cut_at: int | None = None,
         any_status: bool = False,
+        unverified: bool = False,
     ) -> Awaitable[httpx.Response]: ...
 
 
 class SiteVisit:
     """Pages and small questions of one site, within ``total``; not thread-safe, for one task.
 
-    Attributes: ``requests`` made so far; ``bytes`` read so far, decoded; ``certificates`` seen, by host.
+    A page whose host's certificate does not verify is asked for once more without verification, since its visitors' browser
+    warns but the site is there; from then on the visit asks that host so. Every connection is judged alike, and nothing but
+    our name is sent. Of small questions only those to such a host are.
+
+    Attributes: ``requests`` made so far; ``bytes`` read so far, decoded; ``certificates`` that verified, by host;
+    ``unverified``: host → what is wrong with its certificate.
     """
 
     def __init__(self, ask: Asks, robots: Robots, limits: SiteLimits, total: VisitLimits) -> None:
@@ -53,6 +59,7 @@ class SiteVisit:
         self._left_s = total.seconds
         self.requests = self.bytes = 0
         self.certificates: dict[str, Certificate] = {}
+        self.unverified: dict[str, str] = {}
 
     async def page(self, url: str, *, hops: list[str] | None = None, stays: Stays = anywhere) -> SitePage:
         """The page at ``url`` after at most five redirects, each of which is judged anew.
@@ -75,7 +82,7 @@ class SiteVisit:
                 await self._allowed(at, patience)
                 response = await self._one(at, "page", patience)
                 if not 300 <= response.status_code < 400:
-                    return _page(url, at, response, tuple(hops))
+                    return _page(url, at, response, tuple(hops), self._fault_of_certificate(at))
                 location = response.extensions.get("location")
                 if response.status_code not in REDIRECTS or not location:
                     status = response.status_code
@@ -155,14 +162,29 @@ class SiteVisit:
         cut_at: int | None = None,
         any_status: bool = False,
     ) -> httpx.Response:
-        self._room(endpoint)
-        self.requests += 1
-        response = await self._ask(at, endpoint, patience, method=method, cut_at=cut_at, any_status=any_status)
+        async def asked() -> httpx.Response:
+            self._room(endpoint)
+            self.requests += 1
+            trusting = self._fault_of_certificate(at) is not None
+            return await self._ask(
+                at, endpoint, patience, method=method, cut_at=cut_at, any_status=any_status, unverified=trusting
+            )
+
+        try:
+            response = await asked()
+        except VendorRejected as error:
+            if endpoint == "probe" or self._fault_of_certificate(at) or not certificates.is_bad(error):
+                raise
+            self.unverified[at.host.lower()] = error.detail
+            response = await asked()
         self.bytes += len(response.content)
         certificate: Certificate | None = response.extensions.get("certificate")
         if certificate is not None:
             self.certificates[at.host.lower()] = certificate
         return response
+
+    def _fault_of_certificate(self, at: httpx.URL) -> str | None:
+        return self.unverified.get(at.host.lower()) if at.scheme == "https" else None
 
     def _room(self, endpoint: str) -> None:
         spent = (
@@ -195,7 +217,9 @@ class _Shared:
         self._visit._left_s -= self._given - self._patience.left_s
 
 
-def _page(asked: str, at: httpx.URL, response: httpx.Response, hops: tuple[str, ...]) -> SitePage:
+def _page(
+    asked: str, at: httpx.URL, response: httpx.Response, hops: tuple[str, ...], unverified: str | None
+) -> SitePage:
     kind = (response.headers.get_list("content-type") or [""])[-1]  # of several the last counts, as in browsers
     if not looks_like_html(response.content, kind):
         detail = f"content type {kind[:80]!r}"
@@ -215,6 +239,7 @@ def _page(asked: str, at: httpx.URL, response: httpx.Response, hops: tuple[str, 
         cookies=_cookie_names(response.headers.get_list("set-cookie")),
         insecure_cookies=sum(1 for told in response.headers.get_list("set-cookie") if not _SECURE.search(told)),
         certificate=response.extensions.get("certificate"),
+        unverified=unverified,
     )
 
 

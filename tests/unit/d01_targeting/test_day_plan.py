@@ -51,6 +51,8 @@ states = st.builds(
     st.fixed_dictionaries({}, optional={"yelp": st.none() | st.integers(0, 12), "places": left, "pagespeed": left, "openai": left}),
     st.fixed_dictionaries({"campaign": st.integers(0, 30_000_000)}, optional={"day": st.integers(0, 30_000_000)}),
     st.just(PRICES) | st.just({}),
+    imports=st.integers(0, 800),
+    taken=st.integers(0, 100),
 )  # fmt: skip
 
 
@@ -58,14 +60,17 @@ states = st.builds(
 @settings(max_examples=200, deadline=None)
 def test_a_plan_never_passes_a_quota_or_a_budget(of):
     made = day_plan.make(of, RULES).targets
-    businesses = sum(each.expected.businesses for each in made)
-    assert businesses <= of.daily_quota
+    searched = sum(each.expected.businesses for each in made)
+    businesses = searched + of.own_rows
+    assert businesses + of.taken <= max(of.daily_quota, of.taken)
     for vendor, share in RULES.calls_per_business.items():
-        if of.calls_left.get(vendor) is not None:
+        if searched and of.calls_left.get(vendor) is not None:
             assert businesses * share <= of.calls_left[vendor]
     if of.calls_left.get("yelp") is not None:
         assert sum(each.expected.calls["yelp"] for each in made) <= of.calls_left["yelp"]
-    assert all(sum(each.expected.microusd for each in made) <= money for money in of.money_left.values())
+    own = of.own_rows * day_plan.business_microusd(of, RULES)
+    cost = sum(each.expected.microusd for each in made)
+    assert all(cost == 0 or own + cost <= money for money in of.money_left.values())
     for each in made:
         assert 0 <= each.allotment.businesses <= each.target.quota
 
@@ -79,6 +84,9 @@ def test_more_money_calls_or_quota_never_gives_fewer_expected_leads(of, what, mo
         calls = of.calls_left.get("yelp")
         larger = dataclasses.replace(of, calls_left={**of.calls_left, "yelp": None if calls is None else calls + more})
     else:
+        of = dataclasses.replace(
+            of, imports=0
+        )  # a larger quota takes more rows of own lists first, which cost money too
         larger = dataclasses.replace(of, daily_quota=of.daily_quota + more)
     assert leads(larger) >= leads(of) - 1e-5
 
@@ -175,3 +183,27 @@ def test_the_margin_counts_refunds_and_fees():
     assert day_plan.margin_microusd(expected, 19_900, RULES) == pytest.approx(0.05 * net * 10_000 - 5_000_000, abs=2)
     assert expected.microusd_per_sale == 100_000_000
     assert dataclasses.replace(expected, sales=0.0).microusd_per_sale is None
+
+
+def test_own_lists_come_first_and_leave_untried_targets_their_share_of_the_rest():
+    tried, fresh = target(1, judged=200, qualified=100), target(2)
+    of = state(tried, fresh, daily_quota=100, imports=60)
+    assert counts(day_plan.make(of, RULES)) == {tried.place: 36, fresh.place: 4}
+
+
+def test_own_lists_are_paid_for_before_anything_is_searched_for():
+    each = day_plan.business_microusd(state(), RULES)
+    of = state(target(1), daily_quota=100, imports=10, money_left={"campaign": 10 * each})
+    assert counts(day_plan.make(of, RULES)) == {target(1).place: 0}
+
+
+def test_own_rows_that_the_day_has_taken_use_its_quota_up():
+    of = state(target(1, quota=100), daily_quota=100, imports=50, taken=80)
+    assert of.own_rows == 20
+    assert counts(day_plan.make(of, RULES)) == {target(1).place: 0}
+
+
+@given(st.integers(0, 500), st.floats(0, 1))
+def test_each_expected_letter_is_one_call_of_the_mailer(businesses, leads):
+    expected = day_plan.expect(state(), RULES, businesses, leads)
+    assert expected.calls["sendgrid"] == round(expected.mails)

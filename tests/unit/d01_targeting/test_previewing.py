@@ -9,14 +9,20 @@ import pytest
 import sqlalchemy as sa
 
 from cli.output import CommandError
-from cli.plan import refuse_loss
+from cli.plan import refuse_loss, targets_table
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.tables import budgets, vendor_quotas
 from leadfactory.d01_targeting import campaigns, history, planning, previewing
 from leadfactory.d01_targeting.places import PlaceSpec
 from leadfactory.d01_targeting.tables import targets
-from leadfactory.d02_sourcing.tables import sourced_businesses, unique_businesses
+from leadfactory.d02_sourcing.tables import (
+    import_files,
+    imported_businesses,
+    sourced_businesses,
+    target_parts,
+    unique_businesses,
+)
 from leadfactory.d05_scoring.tables import lead_scores
 
 NOW = dt.datetime(2026, 10, 6, 15, tzinfo=dt.UTC)
@@ -149,3 +155,42 @@ def test_a_lead_that_is_expected_to_pass_its_cap_is_named(seeded):
     assert history.lead_caps(policies) == []
     poor = policies.model_copy(update={"budgets": policies.budgets.model_copy(update={"lead_cents": 1})})
     assert "before it qualifies and may cost 1" in history.lead_caps(poor)[0]
+
+
+def test_the_mailers_calls_are_the_expected_letters(seeded):
+    scored(seeded, "10001", judged=50, qualified=45)
+    plan = preview(seeded, NYC)
+    assert plan.calls["sendgrid"] == sum(round(each.expected.mails) for each in plan.days[0].targets)
+    assert abs(plan.calls["sendgrid"] - plan.mails) <= 1
+
+
+def test_a_target_that_was_searched_today_is_not_called_untried(seeded):
+    with seeded.begin() as tx:
+        target = tx.scalar(sa.select(targets.c.target_id).where(targets.c.place == "10001"))
+        tx.execute(sa.insert(target_parts).values(
+            part_id=uuid.uuid4(), target_id=target, position=0, yelp_categories="restaurants", next_offset=50, created_at=NOW))  # fmt: skip
+    (day,) = preview(seeded, NYC).days
+    assert {each["target"]: each["tried"] for each in previewing._day_figures(day)["targets"]} == {
+        "10001": True,
+        "10002": False,
+    }
+    told = [str(cell) for cell in targets_table(day).columns[0].cells]
+    assert told == ["10001 (searched, not scored on an earlier day yet)", "10002 (untried)"]
+
+
+def test_rows_of_an_own_list_are_in_the_plan_and_its_cost(seeded):
+    with seeded.begin() as tx:
+        file_id = uuid.uuid4()
+        tx.execute(sa.insert(import_files).values(
+            file_id=file_id, campaign="nyc", file_name="list.csv", sha256="x", consent_basis="consented", columns={}, imported_by="ana",
+            imported_at=NOW, rows_read=30, rows_new=30, rows_changed=0, rows_unchanged=0, rows_rejected=0))  # fmt: skip
+        tx.execute(sa.insert(imported_businesses), [
+            {"import_id": uuid.uuid4(), "campaign": "nyc", "file_id": file_id, "record_key": bytes([n]) * 32, "version": 1, "row_number": n,
+             "content_hash": b"x", "fields": {"name": f"Shop {n}"}, "imported_at": NOW, "keep_until": NOW + dt.timedelta(days=90)} for n in range(30)])  # fmt: skip
+    plan = preview(seeded, NYC)
+    (day,) = plan.days
+    assert (day.own.businesses, day.own.calls["yelp"], plan.businesses) == (30, 0, 100)
+    assert sum(each.expected.businesses for each in day.targets) == 70
+    assert plan.cost_microusd == day.own.microusd + sum(each.expected.microusd for each in day.targets)
+    assert "30 rows of own lists" in " ".join(day.stops)
+    assert "own lists (imported)" in [str(cell) for cell in targets_table(day).columns[0].cells]

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d01_targeting import campaigns
+from leadfactory.d01_targeting.tables import campaign_targets
 from leadfactory.d02_sourcing import importing, sourced_imports
 from leadfactory.d02_sourcing.import_reading import FileRefused
 from leadfactory.d02_sourcing.sourcing import source
@@ -247,6 +248,15 @@ def test_without_a_yelp_key_imports_alone_are_sourced_and_nothing_is_asked(load,
     report = day([business(1)], key=False)
     assert (report.rows_out, report.rows_open, report.calls) == (1, 0, 0)
     assert "no YELP_API_KEY" in " ".join(report.notes)
+
+
+def test_what_was_planned_is_searched_for_beside_the_own_list(load, day, database):
+    """Imported rows take their part of the day when it is planned, and nothing of what targets were given."""
+    load(lines(*(f"Shop {n} Unlike {n * 7919},{n} Elm St,New York,NY,10001,,," for n in range(1, 11))))
+    report = day([business(n) for n in range(100)])
+    with database.begin() as tx:
+        planned = tx.scalar(sa.select(sa.func.sum(campaign_targets.c.businesses_planned)))
+    assert (planned, report.counts["imported"], report.rows_out) == (10, 10, 20)
 
 
 def test_more_rows_than_the_daily_quota_wait_for_the_next_days(load, day):

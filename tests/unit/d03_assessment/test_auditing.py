@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+import pytest
 import sqlalchemy as sa
 
 from leadfactory.campaign_day import CampaignDay
@@ -13,7 +14,7 @@ from leadfactory.d00_gateway.gateway import Gateway
 from leadfactory.d00_gateway.website.client import WebsiteClient
 from leadfactory.d01_targeting.tables import campaigns
 from leadfactory.d03_assessment.auditing import audit
-from leadfactory.d03_assessment.catalogue import effort
+from leadfactory.d03_assessment.catalogue import catalogue, effort
 from leadfactory.d03_assessment.tables import audit_findings, site_audits
 from leadfactory.settings import Settings
 from tests.leads import CLOCK, UNIT, FakePagespeed, Leads, lighthouse
@@ -33,7 +34,7 @@ async def test_an_audit_stores_its_measurements_and_findings(leads):
     (row,) = leads.rows(sa.select(site_audits))
     found = {each.kind: each for each in leads.rows(sa.select(audit_findings))}
     assert (row.status, row.performance, row.lcp_ms, row.total_bytes) == ("ok", 32, 6100, 5_200_000)
-    assert (row.expires_at - row.fetched_at).days == 14
+    assert (row.expires_at - row.fetched_at).days == catalogue().audit_valid_days
     assert float(found["slow_main_content"].measured) == 6.1
     assert found["images_without_text"].source == "page:images_without_alt"
     assert {each.business_id for each in found.values()} == {business.business_id}
@@ -220,11 +221,37 @@ async def test_a_fresh_audit_of_the_same_website_serves_another_campaign_day_at_
     assert report.counts["re-used from another campaign-day"] == 1
 
 
-async def test_an_audit_that_is_no_longer_fresh_is_made_anew(leads, tmp_path):
+def aged(leads, days: int) -> None:
+    """The audits as they were ``days`` ago."""
+    with leads.db.begin() as tx:
+        back = dt.timedelta(days=days)
+        tx.execute(
+            sa.update(site_audits).values(
+                fetched_at=site_audits.c.fetched_at - back, expires_at=site_audits.c.expires_at - back
+            )
+        )
+
+
+async def test_an_audit_that_serves_again_can_still_be_written_from(leads, tmp_path):
     leads.business(site_url="http://shop1.example/")
     await crawled_run(leads, lambda url: lighthouse(), tmp_path)
-    with leads.db.begin() as tx:
-        tx.execute(sa.update(site_audits).values(fetched_at=CLOCK.now() - dt.timedelta(days=31)))
+    aged(leads, 24)
+    other = Leads(leads.db, leads.settings, CampaignDay("restaurant-boston", UNIT.day))
+    other.campaign()
+    other.business(7, site_url="http://shop1.example/", site_host="shop1.example")
+    _, pagespeed, _ = await crawled_run(leads, lambda url: lighthouse(), tmp_path, unit=other.unit)
+    (again,) = leads.rows(sa.select(site_audits).where(site_audits.c.campaign == "restaurant-boston"))
+    assert pagespeed.asked == []
+    assert again.expires_at >= CLOCK.now() + dt.timedelta(days=5)
+
+
+@pytest.mark.parametrize(
+    "days", [26, 31]
+)  # no longer good for a letter that may wait five days; no longer fresh at all
+async def test_an_audit_that_is_no_longer_fresh_is_made_anew(leads, tmp_path, days):
+    leads.business(site_url="http://shop1.example/")
+    await crawled_run(leads, lambda url: lighthouse(), tmp_path)
+    aged(leads, days)
     other = Leads(leads.db, leads.settings, CampaignDay("restaurant-boston", UNIT.day))
     other.campaign()
     other.business(7, site_url="http://shop1.example/", site_host="shop1.example")

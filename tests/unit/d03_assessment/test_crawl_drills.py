@@ -20,12 +20,22 @@ from leadfactory.d03_assessment.crawl_limits import CrawlLimits, limits
 from leadfactory.d03_assessment.measurement import SiteMeasurement
 from leadfactory.settings import Settings
 from tests.unit.d00_gateway.conftest import policies_of
-from tests.unit.d03_assessment.golden_sites import GoldenServer, Host
+from tests.unit.d03_assessment.golden_sites import ADDRESS, GoldenServer, Host
 
 NAME = "drill.example"
 NOW = dt.datetime.now(dt.UTC)  # certificates are checked on the clock on the wall
 GOOD = b"<!doctype html><html lang=en><head><title>Drill Grill in Springfield</title></head><body><h1>Grill</h1><p>We cook.</p></body></html>"
 Crawls = Callable[..., Any]
+
+
+class Moving(dict[str, str]):
+    """Addresses that are public when asked for first and inside from then on."""
+
+    asked = 0
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked += 1
+        return ADDRESS if self.asked == 1 else "10.0.0.5"
 
 
 @pytest.fixture
@@ -35,11 +45,13 @@ def crawled(database, tmp_path) -> Crawls:
     async def run(
         resources: dict[str, Any], *, tls: Any = None, base: str = f"http://{NAME}/", address: str | None = None,
         site: SiteLimits | None = None, bounds: CrawlLimits | None = None, files: dict[str, bytes] | None = None,
+        addresses: dict[str, str] | None = None,
     ) -> tuple[SiteMeasurement, GoldenServer, float]:  # fmt: skip
         for file, content in (files or {}).items():
             (tmp_path / file).write_bytes(content)
         told = {path: {"path": path, **each} for path, each in resources.items()}
         server = GoldenServer({NAME: Host(NAME, tmp_path, {}, tls, "serves", base.startswith("https"), told)})
+        server.addresses = {} if addresses is None else addresses
         if address is not None:
             server.addresses[NAME] = address
         async with server.running():
@@ -102,10 +114,40 @@ async def test_a_robots_file_that_forbids_us_is_obeyed(crawled):
     assert {path for _, _, path in server.requests} == {"/robots.txt"}
 
 
-async def test_an_invalid_certificate_is_a_measured_fault(crawled):
-    found, server, _ = await crawled({"/": {"text": "hello"}}, tls={"valid": False}, base=f"https://{NAME}/")
-    assert (found.reason, found.facts["tls_valid"]) == ("invalid_tls", False)
+async def test_an_invalid_certificate_is_a_measured_fault_and_the_site_is_read_all_the_same(crawled):
+    page = {"file": "index.html"}
+    found, _, _ = await crawled({"/": page}, tls={"valid": False}, base=f"https://{NAME}/", files={"index.html": GOOD})
+    assert (found.reason, found.facts["tls_valid"], found.facts["h1_count"]) == (None, False, 1)
+    assert "tls_days_left" not in found.facts
+
+
+async def test_what_was_read_under_an_invalid_certificate_says_so_in_its_evidence(crawled):
+    found, _, _ = await crawled({"/": {"text": "hello"}}, tls={"valid": False}, base=f"https://{NAME}/")
+    assert found.evidence("has_title")["connection"].startswith("unverified, certificate: ")
+    assert SiteMeasurement.of(found.plain()).unverified == found.unverified
+
+
+async def test_what_was_read_under_a_valid_certificate_says_nothing_of_it(crawled):
+    found, _, _ = await crawled({"/": {"text": "hello"}}, tls={"valid": True}, base=f"https://{NAME}/")
+    assert found.unverified is None
+    assert "connection" not in found.evidence("has_title")
+
+
+async def test_the_unverified_connection_is_judged_anew(crawled):
+    """A name that is public for the handshake and leads inside afterwards is not followed."""
+    moving = Moving()
+    found, server, _ = await crawled(
+        {"/": {"text": "inside"}}, tls={"valid": False}, base=f"https://{NAME}/", addresses=moving
+    )
+    assert moving.asked >= 2
+    assert found.reason == "blocked_address"
     assert server.requests == []
+
+
+async def test_an_invalid_certificate_at_the_https_port_of_a_plain_site_is_not_connected_to_again(crawled):
+    found, server, _ = await crawled({"/": {"text": "hello"}}, tls={"valid": False})
+    assert (found.reason, found.unverified, found.facts["tls_valid"]) == (None, None, False)
+    assert {origin for _, origin, _ in server.requests} == {f"http://{NAME}"}
 
 
 async def test_a_certificates_days_are_counted_from_its_own_end(crawled):

@@ -236,7 +236,6 @@ def test_where_a_site_shows_no_address_none_is_made_up(day):
     ("behaviour", "status", "reasons"),
     [
         ("dead_domain", "unreachable", {"dns_failure"}),
-        ("bad_certificate", "unreachable", {"tls_error"}),
         ("redirect_loop", "unreachable", {"too_many_redirects"}),
         ("parked", "unreachable", {"parked"}),
         ("server_error", "unavailable", {"site_server_error", "site_robots_unreachable"}),
@@ -246,6 +245,14 @@ def test_a_broken_site_ends_in_its_own_reason(day, world, behaviour, status, rea
     rows = [row for row in sites(day, world, behaviour=behaviour) if row["site_source"]]
     assert {row["status"] for row in rows} == {status}
     assert {row["reason"] for row in rows} <= reasons
+
+
+def test_a_site_with_a_bad_certificate_is_read_and_says_so_of_every_field(day, world):
+    rows = [row for row in sites(day, world, behaviour="bad_certificate") if row["site_source"]]
+    assert {row["status"] for row in rows} == {"ok"}
+    named = [row["field_sources"]["own_name"] for row in rows if row["own_name"]]
+    assert named
+    assert {source["connection"] for source in named} == {"unverified"}
 
 
 def test_broken_sites_occur_in_the_day(day):

@@ -49,8 +49,8 @@ async def test_it_says_why_this_score(leads):
     seed = leads.business()
     await leads.through("score")
     scored = next(room for room in walk(leads, seed).rooms if room.name == "scored")
-    assert scored.says.startswith("qualifies: tier A, ")
-    assert scored.details["sentence"].startswith("Tier A, ")
+    assert scored.says.startswith("qualifies: tier B, ")
+    assert scored.details["sentence"].startswith("Tier B, ")
     assert {"factor", "signal", "value", "points", "weight", "share", "known"} == set(
         scored.details["contributions"][0]
     )

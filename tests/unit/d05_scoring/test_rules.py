@@ -235,7 +235,7 @@ def test_a_trade_in_season_scores_no_less_than_out_of_it():
 
 
 @pytest.mark.parametrize(
-    ("total", "tier"), [(100, "A"), (70, "A"), (69, "B"), (55, "B"), (54, "C"), (40, "C"), (39, "D"), (0, "D")]
+    ("total", "tier"), [(100, "A"), (68, "A"), (67, "B"), (44, "B"), (43, "C"), (32, "C"), (31, "D"), (0, "D")]
 )
 def test_tiers_begin_at_their_boundaries(total, tier):
     assert config().tier(total) == tier

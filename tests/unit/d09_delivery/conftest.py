@@ -35,7 +35,7 @@ class Mailroom(Leads):
         """One run of the sender, for real unless told otherwise."""
         sendgrid = FakeSendGrid(self.settings, answer)
         options.setdefault("dry_run", False)
-        report = await send_due(UNIT, db=self.db, clock=clock, settings=self.settings, sendgrid=sendgrid, **options)
+        report = await send_due(UNIT, db=self.db, clock=clock, settings=self.settings, mailer=sendgrid, **options)
         return report, sendgrid
 
     def send(self, *arguments: Any, **options: Any) -> tuple[StageReport, FakeSendGrid]:

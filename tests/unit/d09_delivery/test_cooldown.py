@@ -42,9 +42,7 @@ def another_campaign(room, *, weeks: int):
         if second.rows(drafted):
             break
     sendgrid = FakeSendGrid(room.settings, lambda mail: "id")
-    asyncio.run(
-        send_due(second.unit, db=room.db, clock=clock, settings=room.settings, sendgrid=sendgrid, dry_run=False)
-    )
+    asyncio.run(send_due(second.unit, db=room.db, clock=clock, settings=room.settings, mailer=sendgrid, dry_run=False))
     (row,) = room.rows(sa.select(email_sends).where(email_sends.c.campaign == "dental-nyc"))
     return sendgrid.asked, row
 

@@ -23,7 +23,8 @@ CASES = {
     "audit_too_old": "UPDATE site_audits SET expires_at = '2026-10-06T15:00:00Z'",
     "draft_missing": "UPDATE email_drafts SET status = 'rejected'",
     "campaign_not_launched": "UPDATE campaigns SET state = 'paused'",
-    "consent_basis": "UPDATE campaigns SET consent_basis = 'cold'",
+    "consent_basis": "UPDATE campaigns SET consent_basis = 'guessed'",
+    "risk_not_acknowledged": "UPDATE campaigns SET consent_basis = 'cold'",
     "draft_verdict": "UPDATE quality_verdicts SET passed = FALSE WHERE asset = 'email_drafts'",
     "postal_address": "UPDATE campaigns SET postal_address = 'Another Street 1, Elsewhere'",
     "true_sender": "UPDATE campaigns SET sender_email = 'somebody@else.example'",
@@ -125,6 +126,35 @@ def test_a_text_that_was_changed_after_its_verdict_is_refused(planned, column):
 def test_simulated_recipients_are_not_mailed_in_production(planned):
     planned.settings.env = "production"
     stopped(planned, "consent_basis", "waits")
+
+
+COLD = "UPDATE campaigns SET mailer = :mailer, consent_basis = 'cold', risk_acknowledged_by = :by, risk_acknowledged_for = :taken"
+
+
+@pytest.mark.parametrize("env", ["test", "production"])
+@pytest.mark.parametrize(
+    ("mailer", "by", "taken"),
+    [
+        ("sendgrid", None, None),
+        ("sendgrid", "", "sendgrid"),
+        ("sendgrid", "Ana Ruiz", "smtp"),  # taken for another mailer
+        ("smtp", None, None),
+        ("smtp", "Ana Ruiz", "sendgrid"),
+    ],
+)
+def test_cold_mail_leaves_through_no_mailer_before_a_named_person_takes_the_risk(planned, env, mailer, by, taken):
+    planned.settings.env = env
+    planned.change(COLD, mailer=mailer, by=by, taken=taken)
+    stopped(planned, "risk_not_acknowledged", "waits")
+
+
+@pytest.mark.parametrize("env", ["test", "production"])
+@pytest.mark.parametrize("mailer", ["sendgrid", "smtp"])
+def test_it_leaves_through_the_mailer_for_which_the_risk_was_taken(planned, env, mailer):
+    planned.settings.env = env
+    planned.change(COLD, mailer=mailer, by="Ana Ruiz", taken=mailer)
+    _, sent = planned.send()
+    assert [mail.mailer for mail in sent.asked] == [mailer]
 
 
 def test_what_expires_is_never_sent_late(planned):

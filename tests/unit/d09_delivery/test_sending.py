@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 
 import pytest
 import sqlalchemy as sa
 
+from leadfactory import mail_tokens
 from leadfactory.campaign_days import state_of
 from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
+from leadfactory.d00_gateway.gateway import Gateway
 from leadfactory.d09_delivery import journal, sending
+from leadfactory.d09_delivery.mailer import PostOffice
 from leadfactory.d09_delivery.policy import policy
 from leadfactory.d09_delivery.tables import contact_slots, email_sends
 from leadfactory.d11_experiments.tables import experiment_assignments
@@ -54,13 +58,36 @@ def test_the_mail_carries_what_the_law_and_the_providers_ask_for(room):
     assert "\n" not in link
     assert "500 Example Plaza" in mail.text
     assert "500 Example Plaza" in mail.html
-    assert (mail.to_email, mail.from_email, mail.reply_to) == (
-        "info@shop0.example",
-        "ana@mail.leadfactory.example",
-        "ana@mail.leadfactory.example",
-    )
+    assert (mail.to_email, mail.from_email) == ("info@shop0.example", "ana@mail.leadfactory.example")
+    assert mail_tokens.read(tokens, "reply", mail.reply_to) == mail.send_id
+    assert mail.reply_to.endswith("@reply.leadfactory.example")
+    assert mail.bounce_to is None
     assert mail.custom_args == {"send_id": str(mail.send_id), "campaign_day": UNIT.key}
     assert "@" not in str((mail.custom_args, mail.categories))
+
+
+def test_without_an_inbound_domain_answers_go_to_the_sender(room):
+    room.settings.inbound_domain = ""
+    room.drafted()
+    (mail,) = room.send()[1].asked
+    assert mail.reply_to == "ana@mail.leadfactory.example"
+
+
+def test_bounces_of_a_relay_return_to_an_address_that_names_the_send(room):
+    room.drafted()
+    room.change("UPDATE campaigns SET mailer = 'smtp'")
+    (mail,) = room.send()[1].asked
+    tokens = Tokens(room.settings.signing_keys.get_secret_value())
+    assert (mail.mailer, mail_tokens.read(tokens, "bounce", mail.bounce_to)) == ("smtp", mail.send_id)
+
+
+def test_a_mailer_that_is_not_set_up_takes_nothing_and_loses_nothing(room):
+    room.drafted()
+    room.change("UPDATE campaigns SET mailer = 'smtp'")
+    office = PostOffice.of(room.settings, Gateway(room.db, clock=CLOCK, settings=room.settings))
+    report = asyncio.run(sending.send_due(UNIT, db=room.db, clock=CLOCK, settings=room.settings, mailer=office, dry_run=False))  # fmt: skip
+    assert report.counts["stopped by not sent: not_configured"] == 1
+    assert room.states == {"planned": 1}
 
 
 def test_sending_again_sends_nothing(room):
@@ -268,7 +295,7 @@ def test_a_paused_campaign_plans_and_sends_nothing(room):
 
 def test_drafts_whose_measurement_is_too_old_are_not_planned(room):
     room.drafted()
-    assert room.send(clock=clock_at(TUESDAY + dt.timedelta(days=15)))[1].asked == []
+    assert room.send(clock=clock_at(TUESDAY + dt.timedelta(days=31)))[1].asked == []
     assert room.states == {}
 
 
@@ -280,14 +307,14 @@ async def test_all_cohorts_are_sent_in_one_run_with_a_report_each(room):
     with room.db.begin() as tx:
         assert sending.count_due(tx, CLOCK.now()) == 2
     (report,) = await sending.send_all_due(
-        db=room.db, clock=CLOCK, settings=room.settings, sendgrid=sendgrid, dry_run=False
+        db=room.db, clock=CLOCK, settings=room.settings, mailer=sendgrid, dry_run=False
     )
     assert (report.unit, report.rows_out, report.calls) == (UNIT, 2, 2)
     assert sendgrid.gateway.scopes == [(UNIT, "email_sends")]
     with room.db.begin() as tx:
         assert sending.count_due(tx, CLOCK.now()) == 0
     assert (
-        await sending.send_all_due(db=room.db, clock=CLOCK, settings=room.settings, sendgrid=sendgrid, dry_run=False)
+        await sending.send_all_due(db=room.db, clock=CLOCK, settings=room.settings, mailer=sendgrid, dry_run=False)
         == []
     )
 

@@ -186,6 +186,6 @@ def test_due_steps_of_all_cohorts_leave_in_one_run(begun):
 
     sendgrid = FakeSendGrid(begun.settings, lambda mail: "id")
     asyncio.run(
-        sending.send_all_due(db=begun.db, clock=clock_at(FIRST_DUE), settings=begun.settings, sendgrid=sendgrid, dry_run=False)
+        sending.send_all_due(db=begun.db, clock=clock_at(FIRST_DUE), settings=begun.settings, mailer=sendgrid, dry_run=False)
     )  # fmt: skip
     assert [mail.categories[1] for mail in sendgrid.asked] == ["step-2"]

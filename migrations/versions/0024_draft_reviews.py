@@ -1,7 +1,7 @@
 """Operator review: what people said about drafts, and whether a draft may leave by its campaign's policy.
 
-Revision ID: 0020_draft_reviews
-Revises: 0019_totals_have_a_term
+Revision ID: 0024_draft_reviews
+Revises: 0023_mailers
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0020_draft_reviews"
-down_revision = "0019_totals_have_a_term"
+revision = "0024_draft_reviews"
+down_revision = "0023_mailers"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,128 @@
+"""`leadfactory health-check`: does every process and store answer, within five seconds. Starts nothing and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooLate
+
+import httpx
+
+from cli import stack
+from cli.dagster_api import DagsterApi
+from cli.doctor import Finding, show
+from cli.output import CommandError
+from leadfactory.settings import Settings, settings
+
+WITHIN_S = 4.0  # together with start-up below the five seconds that a check may take
+START = "leadfactory dev (or the compose service of that name)"
+
+
+def run(*, json: bool) -> None:
+    """Ask every process and store whether it answers; exit code 1 when one does not. Takes less than five seconds."""
+    config = settings()
+    with ThreadPoolExecutor(len(CHECKS)) as pool:
+        asked = {name: pool.submit(_told, check, config) for name, check in CHECKS.items()}
+        found = []
+        for name, answer in asked.items():
+            try:
+                state, told, remedy = answer.result(timeout=WITHIN_S)
+            except TooLate:
+                state, told, remedy = "broken", f"no answer within {WITHIN_S:.0f} s", START
+            found.append(Finding(name, state, told, remedy))
+        pool.shutdown(wait=False, cancel_futures=True)
+    show(found, json=json)
+
+
+Told = tuple[str, str, str]
+
+
+def _told(check: Callable[[Settings], Told], config: Settings) -> Told:
+    try:
+        return check(config)
+    except (CommandError, httpx.HTTPError, OSError) as error:
+        return "broken", str(error).splitlines()[0], START
+
+
+def _edge(config: Settings) -> Told:
+    answer = httpx.get(f"http://127.0.0.1:{stack.EDGE_PORT}/health", timeout=WITHIN_S)
+    parts = ", ".join(f"{name} {state}" for name, state in answer.json().items())
+    return ("ok", parts, "") if answer.status_code == 200 else ("broken", parts, "leadfactory db status")
+
+
+def _api(config: Settings) -> DagsterApi:
+    api = stack.find_dagster(config)
+    if api is None:
+        raise CommandError("no Dagster webserver answers")
+    return api
+
+
+def _webserver(config: Settings) -> Told:
+    return "ok", f"answers on {_api(config).url}", ""
+
+
+def _daemon(config: Settings) -> Told:
+    data = _api(config).ask(
+        "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy lastHeartbeatTime } } } }"
+    )
+    daemons = [one for one in data["instance"]["daemonHealth"]["allDaemonStatuses"] if one["required"]]
+    ill = [one["daemonType"].lower() for one in daemons if not one["healthy"]]
+    if ill:
+        return "broken", f"no heartbeat of {', '.join(ill)}", "restart the daemon; its log says why it stopped"
+    return "ok", f"{len(daemons)} daemons beat", ""
+
+
+def _locations(config: Settings) -> Told:
+    found = _api(config).locations()
+    broken = {name: why for name, why in found.items() if why != "LOADED"}
+    if broken or not found:
+        told = "; ".join(f"{name}: {why.splitlines()[0]}" for name, why in broken.items()) or "none is known"
+        return "broken", told, "correct what the message names, then reload the location in the UI"
+    return "ok", f"{', '.join(sorted(found))} loaded", ""
+
+
+def _postgres(config: Settings) -> Told:
+    from leadfactory import embedded
+    from leadfactory.database import Database, DatabaseUnavailable
+
+    if config.database_url is None and not embedded.is_running(config.home):
+        return "broken", "the embedded server does not run", START
+    db = Database.from_settings(config)
+    try:
+        with db.begin() as tx:
+            tx.exec_driver_sql("SELECT 1")
+    except DatabaseUnavailable as error:
+        return "broken", str(error), "leadfactory db status"
+    finally:
+        db.dispose()
+    return "ok", f"answers at {db.url.host}:{db.url.port}", ""
+
+
+def _lake(config: Settings) -> Told:
+    import fsspec
+
+    filesystem, path = fsspec.core.url_to_fs(config.lake)
+    if not filesystem.exists(path):
+        return "warning", f"{config.lake} does not exist yet", "the nightly job `lake` makes it"
+    return "ok", f"{config.lake} can be listed ({len(filesystem.ls(path, detail=False))} entries)", ""
+
+
+def _warehouse(config: Settings) -> Told:
+    import duckdb
+
+    if not config.warehouse.is_file():
+        return "warning", "no marts published yet", "run the job `marts`"
+    with duckdb.connect(str(config.warehouse), read_only=True) as published:
+        published.execute("SELECT 1")
+    return "ok", f"{config.warehouse} opens", ""
+
+
+CHECKS: dict[str, Callable[[Settings], Told]] = {
+    "Postgres": _postgres,
+    "edge": _edge,
+    "webserver": _webserver,
+    "daemon": _daemon,
+    "code locations": _locations,
+    "lake": _lake,
+    "warehouse": _warehouse,
+}

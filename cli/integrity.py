@@ -1,0 +1,96 @@
+"""`leadfactory verify-data-integrity` and `data-corruption-report`: do the tables keep what was promised, row by row."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from cli.output import CommandError, as_json, console
+
+if TYPE_CHECKING:
+    from leadfactory.quality.invariants import Verified
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands to ``app``."""
+    app.command("verify-data-integrity", epilog="Example: leadfactory verify-data-integrity --json")(verify)
+    app.command(
+        "data-corruption-report",
+        epilog="Examples: leadfactory data-corruption-report   ·   leadfactory data-corruption-report --out=/tmp/damage.md",
+    )(report)
+
+
+def verify(json: Json = False) -> None:
+    """Ask every invariant of the tables, with counts; exit code 1 when one is broken. Changes nothing."""
+    found = _verified()
+    if json:
+        as_json([dataclasses.asdict(one) for one in found])
+    else:
+        table = Table()
+        for column in ("invariant", "looked at", "broken", "for example"):
+            table.add_column(column)
+        for one in found:
+            colour = "red" if one.broken else "green"
+            table.add_row(
+                one.name, f"{one.looked_at:,}", f"[{colour}]{one.broken:,}[/]", one.samples[0] if one.samples else "–"
+            )
+        console.print(table)
+        broken = sum(1 for one in found if one.broken)
+        console.print(
+            f"{broken} of {len(found)} invariants are broken: leadfactory data-corruption-report tells what and what to do"
+            if broken
+            else f"all {len(found)} invariants hold"
+        )
+    if any(one.broken for one in found):
+        raise typer.Exit(1)
+
+
+def report(
+    out: Annotated[Path | None, typer.Option(help="Write it to this file as Markdown; printed when left out.")] = None,
+) -> None:
+    """Tell what is broken, where, and what to do, for whoever repairs it; ids only, no address."""
+    from leadfactory.settings import settings
+
+    found = _verified()
+    lines = [f"# Data corruption report, {settings().clock.now():%Y-%m-%d %H:%M} UTC", ""]
+    broken = [one for one in found if one.broken]
+    for one in broken:
+        lines += [
+            f"## {one.name}: {one.broken:,} of {one.looked_at:,}",
+            "",
+            f"Must hold: {one.promise}.",
+            "",
+            f"Do: {one.remedy}.",
+            "",
+        ]
+        lines += [f"- `{key}`" for key in one.samples]
+        if one.broken > len(one.samples):
+            lines.append(f"- and {one.broken - len(one.samples):,} more")
+        lines.append("")
+    lines.append(f"{len(found) - len(broken)} of {len(found)} invariants hold.")
+    text = "\n".join(lines) + "\n"
+    if out is None:
+        console.print(text, markup=False)
+        return
+    try:
+        out.write_text(text)
+    except OSError as error:
+        raise CommandError(f"--out={str(out)!r} cannot be written ({error.strerror}): name another file") from None
+    console.print(f"written to {out}: {len(broken)} of {len(found)} invariants are broken")
+
+
+def _verified() -> list[Verified]:
+    from cli.campaigns import system_of_record
+    from leadfactory.d09_delivery.policy import policy
+    from leadfactory.quality import invariants
+    from leadfactory.settings import settings
+
+    with system_of_record() as db, db.begin() as tx:
+        tx.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        return invariants.verify(tx, now=settings().clock.now(), cooldown_days=policy().recontact_cooldown_days)

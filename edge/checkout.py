@@ -1,0 +1,47 @@
+"""The way to the payment page and back: a POST opens a checkout, so that no scanner's visit does; cancelling leads back."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from edge.pages import page
+from leadfactory.d00_gateway.errors import VendorError
+from leadfactory.d07_storefront.checkout import AlreadySold, NotForSale, open_checkout
+from leadfactory.tokens import TokenError
+
+if TYPE_CHECKING:
+    from edge.app import Desk
+
+log = logging.getLogger(__name__)
+
+
+async def start(request: Request) -> Response:
+    """Opens the one checkout of the letter's business, or finds it open, and leads there."""
+    desk: Desk = request.app.state.desk
+    try:
+        send_id = desk.tokens.read("landing", request.path_params["token"])
+        url = await open_checkout(send_id, db=desk.db, stripe=desk.stripe, clock=desk.clock, settings=desk.settings)
+    except (TokenError, NotForSale):
+        return page("not_found", status=404)
+    except AlreadySold:
+        return page("sold", status=410)
+    except VendorError as error:
+        log.warning("no checkout was opened: %s", error.reason)
+        answer = page("checkout_unavailable", status=503, token=request.path_params["token"])
+        answer.headers["Retry-After"] = "60"
+        return answer
+    return RedirectResponse(url, status_code=303)
+
+
+async def cancelled(request: Request) -> Response:
+    """Where Stripe's page leads whoever does not pay. Nothing was taken, nothing changes."""
+    desk: Desk = request.app.state.desk
+    try:
+        desk.tokens.read("landing", request.path_params["token"])
+    except TokenError:
+        return page("not_found", status=404)
+    return page("cancelled", token=request.path_params["token"])

@@ -1,0 +1,98 @@
+"""Whether every process and store answers: what is down is named with its remedy, and nothing is started to find out."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+
+import pytest
+
+from cli import health
+
+HEALTHY = [{"daemonType": "SCHEDULER", "required": True, "healthy": True, "lastHeartbeatTime": 1.0}]
+SILENT = [{"daemonType": "SENSOR", "required": True, "healthy": False, "lastHeartbeatTime": None}]
+
+
+@pytest.fixture
+def webserver(cli_home):
+    """A webserver of Dagster's shape whose answers a test sets: GraphQL by what is asked for."""
+    said = {"daemons": HEALTHY, "locations": [("factory", "LOADED"), ("marts", "LOADED")]}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer({})
+
+        def do_POST(self) -> None:
+            query = json.loads(self.rfile.read(int(self.headers["content-length"])))["query"]
+            if "daemonHealth" in query:
+                return self._answer({"data": {"instance": {"daemonHealth": {"allDaemonStatuses": said["daemons"]}}}})
+            entries = [
+                {"name": name, "loadStatus": status, "locationOrLoadError": None} for name, status in said["locations"]
+            ]
+            return self._answer({"data": {"workspaceOrError": {"locationEntries": entries}}})
+
+        def _answer(self, body: object) -> None:
+            raw = json.dumps(body).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    cli_home.mkdir(parents=True, exist_ok=True)
+    (cli_home / "dagster.url").write_text(f"http://127.0.0.1:{server.server_port}")
+    yield said
+    server.shutdown()
+    server.server_close()
+
+
+def states(told: list[dict]) -> dict[str, str]:
+    return {one["name"]: one["state"] for one in told}
+
+
+def test_what_is_down_is_broken_with_a_remedy_and_what_is_not_made_yet_is_a_warning(here):
+    told = here("health-check", "--json", exit_code=1)
+    found = states(told)
+    assert (found["Postgres"], found["webserver"], found["daemon"], found["code locations"]) == (
+        "ok", "broken", "broken", "broken",
+    )  # fmt: skip
+    assert (found["lake"], found["warehouse"]) == ("warning", "warning")
+    assert all(one["remedy"] for one in told if one["state"] != "ok")
+
+
+def test_dagster_answers_with_beating_daemons_and_loaded_locations(here, webserver):
+    found = states(here("health-check", "--json", exit_code=1 if not edge_is_up() else 0))
+    assert (found["webserver"], found["daemon"], found["code locations"]) == ("ok", "ok", "ok")
+
+
+def test_a_silent_daemon_and_a_location_that_does_not_load_are_named(here, webserver):
+    webserver["daemons"] = HEALTHY + SILENT
+    webserver["locations"] = [("factory", "LOADED"), ("marts", "LOADING")]
+    told = {one["name"]: one for one in here("health-check", "--json", exit_code=1)}
+    assert told["daemon"]["told"] == "no heartbeat of sensor"
+    assert told["code locations"]["told"] == "marts: LOADING"
+
+
+def test_a_database_that_does_not_answer_is_broken_within_the_time(here, monkeypatch):
+    from leadfactory.settings import settings
+
+    monkeypatch.setenv("LEADFACTORY_DATABASE_URL", "postgresql://lf_app@127.0.0.1:9/leadfactory")
+    settings.cache_clear()
+    told = {one["name"]: one for one in here("health-check", "--json", exit_code=1)}
+    assert told["Postgres"]["state"] == "broken"
+    assert "127.0.0.1:9" in told["Postgres"]["told"]
+
+
+def edge_is_up() -> bool:
+    from cli import stack
+
+    return stack.answers(f"http://127.0.0.1:{stack.EDGE_PORT}/health")
+
+
+def test_every_process_and_store_of_the_factory_is_asked():
+    assert set(health.CHECKS) >= {"Postgres", "edge", "webserver", "daemon", "code locations", "lake", "warehouse"}
