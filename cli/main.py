@@ -22,6 +22,7 @@ from cli import (
     scoring,
     targets,
 )
+from cli.erasing import register as register_erasing
 from cli.importing import register as register_importing
 from cli.output import CommandError, errors
 
@@ -243,6 +244,7 @@ def campaign_days(
 
 
 register_importing(app)
+register_erasing(app)
 
 
 @app.command(epilog="Examples: leadfactory sends --state=unknown   ·   leadfactory sends --why=BUSINESS_ID --json")

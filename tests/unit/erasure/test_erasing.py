@@ -1,0 +1,214 @@
+"""A person is gone from everywhere but the list of whom we never write to, however often and wherever the work is cut off."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from leadfactory import campaign_days
+from leadfactory.d00_gateway.tables import vendor_content
+from leadfactory.d02_sourcing.tables import import_files, imported_businesses
+from leadfactory.d04_enrichment.tables import enriched_businesses
+from leadfactory.d08_personalization.tables import email_drafts
+from leadfactory.d09_delivery import suppression
+from leadfactory.d09_delivery.tables import suppressions
+from leadfactory.d10_analytics.export import export_lake
+from leadfactory.database import Database
+from leadfactory.erasure import erasing, remains, requests
+from leadfactory.erasure.tables import erasure_requests
+from leadfactory.inbox.tables import webhook_inbox
+from tests.leads import CLOCK, TUESDAY, Leads
+from tests.postgres import settings_for_tests
+
+EMAIL = "info@shop1.example"
+OTHER = "info@shop2.example"
+
+
+@pytest.fixture
+def leads(database: Database, tmp_path: Path) -> Leads:
+    """Two businesses with audits and drafts, exported to the lake; an import, vendors' content and events that name the first."""
+    made = Leads(database, settings_for_tests(tmp_path))
+    made.campaign()
+    made.business(1, contact_email_url="https://shop1.example/contact", own_phone="+12125550143")
+    made.business(2)
+    asyncio.run(made.through("draft"))
+    file_id = uuid.uuid4()
+    with made.db.begin() as tx:
+        suppression.establish_key(tx, made.hashes, TUESDAY)
+        tx.execute(
+            sa.insert(import_files).values(
+                file_id=file_id, campaign=made.unit.campaign, file_name="x.csv", sha256="0", consent_basis="consented", columns={},
+                rows_read=1, rows_new=1, rows_changed=0, rows_unchanged=0, rows_rejected=0, imported_by="ana", imported_at=TUESDAY,
+            )
+        )  # fmt: skip
+        tx.execute(
+            sa.insert(imported_businesses).values(
+                import_id=uuid.uuid4(), campaign=made.unit.campaign, record_key=b"1", version=1, file_id=file_id, row_number=2,
+                content_hash=b"1", fields={"email": "Info+list@Shop1.example", "name": "Ana"}, imported_at=TUESDAY,
+            )
+        )  # fmt: skip
+        tx.execute(
+            sa.insert(webhook_inbox).values(
+                source="sendgrid", event_id="e1", kind="open", address_hmac=made.hashes.address(EMAIL), received_at=TUESDAY,
+                stale=False, payload={"event": "open"}, ip="192.0.2.1", user_agent="Mail",
+            )
+        )  # fmt: skip
+    export_lake(db=made.db, clock=CLOCK, settings=made.settings)
+    return made
+
+
+def erase(leads: Leads, email: str = EMAIL, **more) -> erasing.Proof:
+    return erasing.erase(
+        email, db=leads.db, clock=CLOCK, settings=leads.settings, marts=more.pop("marts", None), **more
+    )
+
+
+def one(leads: Leads, table: sa.Table, host: str = "shop1.example"):
+    business = uuid.uuid5(uuid.NAMESPACE_OID, f"{leads.unit.key}:{host[4]}")
+    (row,) = leads.rows(sa.select(table).where(table.c.business_id == business))
+    return row
+
+
+def everything(leads: Leads) -> dict[str, list]:
+    from leadfactory.tables import metadata
+
+    return {table.name: leads.rows(sa.select(table)) for table in metadata.sorted_tables}
+
+
+def test_nothing_that_names_the_person_is_left(leads: Leads) -> None:
+    proof = erase(leads)
+    with leads.db.begin() as tx:
+        wanted = {leads.hashes.address(EMAIL), leads.hashes.address_plus_stripped(EMAIL)}
+        assert remains.look(tx, leads.hashes, wanted, leads.settings)[1] == []
+    assert proof.left == []
+    row = one(leads, enriched_businesses)
+    assert (row.contact_email, row.own_name, row.own_phone, row.site_host) == (None, None, None, None)
+    assert one(leads, email_drafts).body_html is None
+
+
+def test_the_look_afterwards_would_find_what_is_left(leads: Leads) -> None:
+    wanted = {leads.hashes.address(EMAIL)}
+    with leads.db.begin() as tx:
+        left = remains.look(tx, leads.hashes, wanted, leads.settings)[1]
+    assert {"enriched_businesses.contact_email", "imported_businesses.fields"} <= set(left)
+
+
+def test_the_address_inside_an_imported_list_goes_in_whatever_form(leads: Leads) -> None:
+    erase(leads)
+    assert [row.fields for row in leads.rows(sa.select(imported_businesses))] == [None]
+
+
+def test_where_and_with_what_the_mail_was_opened_goes(leads: Leads) -> None:
+    erase(leads)
+    (row,) = leads.rows(sa.select(webhook_inbox))
+    assert (row.ip, row.user_agent, row.payload) == (None, None, {})
+
+
+def test_what_a_vendor_lent_us_about_the_person_goes(leads: Leads) -> None:
+    with leads.db.begin() as tx:
+        row = {"vendor": "website", "fetched_at": TUESDAY, "expires_at": TUESDAY}
+        tx.execute(
+            sa.insert(vendor_content),
+            [row | {"content_key": b"1", "content": {"html": f"mail {EMAIL}"}}, row | {"content_key": b"2", "content": {"html": OTHER}}],
+        )  # fmt: skip
+    erase(leads)
+    assert [bytes(row.content_key) for row in leads.rows(sa.select(vendor_content))] == [b"2"]
+
+
+def test_nobody_else_is_touched(leads: Leads) -> None:
+    before = one(leads, enriched_businesses, "shop2.example"), one(leads, email_drafts, "shop2.example")
+    erase(leads)
+    assert (one(leads, enriched_businesses, "shop2.example"), one(leads, email_drafts, "shop2.example")) == before
+
+
+def test_the_person_is_never_written_to_again(leads: Leads) -> None:
+    erase(leads)
+    with leads.db.begin() as tx:
+        assert suppression.is_suppressed(tx, leads.hashes, address=EMAIL)
+    assert {row.reason for row in leads.rows(sa.select(suppressions))} == {"erased"}
+
+
+def test_the_proof_is_stored_with_counts_and_without_a_value(leads: Leads) -> None:
+    proof = erase(leads)
+    (row,) = leads.rows(sa.select(erasure_requests))
+    assert row.completed_at == TUESDAY
+    assert row.proof["places"] == proof.places
+    assert row.proof["places"]["enriched_businesses"] == 1
+    assert "@" not in str(row.proof)
+
+
+def test_the_lake_is_written_anew_without_the_name(leads: Leads) -> None:
+    files = list((leads.settings.home / "lake").rglob("*enriched*/**/*.parquet")) or list(
+        (leads.settings.home / "lake").rglob("*.parquet")
+    )
+    import pyarrow.parquet as pq
+
+    def names() -> str:
+        return " ".join(str(pq.read_table(path).to_pylist()) for path in files if path.is_file())
+
+    assert "Shop 1" in names()
+    assert erase(leads).lake_files > 0
+    assert "Shop 1" not in names()
+    assert "Shop 2" in names()
+
+
+def test_a_dry_run_counts_and_keeps_everything(leads: Leads) -> None:
+    before = everything(leads)
+    proof = erase(leads, dry_run=True)
+    assert proof.places["enriched_businesses"] == 1
+    assert everything(leads) == before
+
+
+def test_again_changes_nothing_more(leads: Leads) -> None:
+    erase(leads)
+    before = leads.rows(sa.select(enriched_businesses).order_by(enriched_businesses.c.business_id))
+    assert sum(erase(leads).places.values()) == 0
+    assert leads.rows(sa.select(enriched_businesses).order_by(enriched_businesses.c.business_id)) == before
+
+
+def test_cut_off_before_its_end_the_request_waits_and_the_next_call_ends_it(leads: Leads) -> None:
+    leads.settings.warehouse.touch()
+
+    def dies(settings) -> None:
+        settings.warehouse.unlink()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        erase(leads, marts=dies)
+    with leads.db.begin() as tx:
+        (pair,) = erasing.waiting(tx)
+    erasing.complete(*pair, db=leads.db, clock=CLOCK, settings=leads.settings, marts=None)
+    assert [row.completed_at for row in leads.rows(sa.select(erasure_requests))] == [TUESDAY]
+
+
+def test_a_request_of_a_recipient_needs_no_address(leads: Leads) -> None:
+    with leads.db.begin() as tx:
+        pair = leads.hashes.address(EMAIL), leads.hashes.address_plus_stripped(EMAIL)
+        assert requests.store(tx, *pair, "recipient", TUESDAY)
+        assert erasing.waiting(tx) == [pair]
+    proof = erasing.complete(*pair, db=leads.db, clock=CLOCK, settings=leads.settings, marts=None)
+    assert proof.places["enriched_businesses"] == 1
+    with leads.db.begin() as tx:
+        assert erasing.waiting(tx) == []
+
+
+def test_a_campaign_day_is_dirty_until_the_lake_is_written(leads: Leads) -> None:
+    erase(leads)
+    with leads.db.begin() as tx:
+        assert not campaign_days.dirty_days(tx)
+
+
+def test_somebody_unknown_is_suppressed_and_the_proof_says_nothing_was_stored(leads: Leads) -> None:
+    proof = erase(leads, "nobody@nowhere.example")
+    assert sum(proof.places.values()) == 0
+    with leads.db.begin() as tx:
+        assert suppression.is_suppressed(tx, leads.hashes, address="nobody@nowhere.example")
+
+
+def test_what_is_no_address_is_refused(leads: Leads) -> None:
+    with pytest.raises(ValueError, match="e-mail address without"):
+        erase(leads, "nobody")
