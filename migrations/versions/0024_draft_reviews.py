@@ -72,7 +72,7 @@ def upgrade() -> None:
         schema=SCHEMA,
         comment="Append-only: what was said about a draft. The newest row of a draft is its state; draft_cleared() says whether it may leave.",
     )
-    op.create_index(op.f("ix_draft_reviews_draft_id"), "draft_reviews", ["draft_id", "review_id"], schema=SCHEMA)
+    op.create_index(op.f("ix_draft_reviews_draft_id_review_id"), "draft_reviews", ["draft_id", "review_id"], schema=SCHEMA)
     _wording("'openai', 'rules', 'operator'", "openai, rules or operator")
     op.execute(CLEARED)
 
