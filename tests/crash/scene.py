@@ -39,6 +39,7 @@ _AN_HOUR_LATER = (
     "UPDATE vendor_calls SET started_at = started_at - interval '1 hour' WHERE status = 'started'",
     "UPDATE vendor_leases SET leased_at = leased_at - interval '1 hour', expires_at = expires_at - interval '1 hour'",
     "UPDATE email_sends SET claim_expires_at = claim_expires_at - interval '1 hour' WHERE state = 'claimed'",
+    "UPDATE report_deliveries SET claim_expires_at = claim_expires_at - interval '1 hour' WHERE state = 'claimed'",
 )
 
 

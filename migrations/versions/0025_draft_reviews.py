@@ -1,7 +1,7 @@
 """Operator review: what people said about drafts, and whether a draft may leave by its campaign's policy.
 
-Revision ID: 0024_draft_reviews
-Revises: 0023_mailers
+Revision ID: 0025_draft_reviews
+Revises: 0024_sold_reports
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0024_draft_reviews"
-down_revision = "0023_mailers"
+revision = "0025_draft_reviews"
+down_revision = "0024_sold_reports"
 branch_labels = None
 depends_on = None
 
@@ -72,7 +72,9 @@ def upgrade() -> None:
         schema=SCHEMA,
         comment="Append-only: what was said about a draft. The newest row of a draft is its state; draft_cleared() says whether it may leave.",
     )
-    op.create_index(op.f("ix_draft_reviews_draft_id_review_id"), "draft_reviews", ["draft_id", "review_id"], schema=SCHEMA)
+    op.create_index(
+        op.f("ix_draft_reviews_draft_id_review_id"), "draft_reviews", ["draft_id", "review_id"], schema=SCHEMA
+    )
     _wording("'openai', 'rules', 'operator'", "openai, rules or operator")
     op.execute(CLEARED)
 
