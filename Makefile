@@ -26,7 +26,7 @@ pango:
 	    && { apt-get install -y -qq $(PANGO) || { apt-get update -qq && apt-get install -y -qq $(PANGO); }; } >/dev/null 2>&1; } \
 	  || echo "note: Pango is not installed, so reports are made as HTML only. For the PDF: apt-get install $(PANGO)"
 
-demo: $(READY) pango ## Run two campaigns from target to mart against the vendor sandbox (two to four minutes on two cores)
+demo: $(READY) pango ## Run two campaigns from target to mart against the vendor sandbox (three to five minutes on two cores)
 	@$(BIN)/leadfactory demo
 
 test: $(READY) pango ## Run every test, and print how much of its written time budget each suite used

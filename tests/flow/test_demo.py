@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[2]
 COUNTS = (
     "sourced", "unique", "enriched", "audited", "scored", "qualified", "drafted", "sent", "delivered", "opened", "clicked", "bounced",
-    "complained", "unsubscribed", "replied", "purchased", "refunded", "revenue_cents",
+    "complained", "unsubscribed", "replied", "purchased", "refunded", "revenue_cents", "reports_delivered",
 )  # fmt: skip
 
 
@@ -61,6 +61,11 @@ def test_at_least_two_buy_and_one_is_refunded(first: dict[str, object]) -> None:
     assert first["purchased"] >= 2  # type: ignore[operator]
     assert first["purchased"] > first["refunded"] >= 1  # type: ignore[operator]
     assert first["revenue_cents"] > 0  # type: ignore[operator]
+
+
+def test_reports_reach_their_buyers_and_one_pdf_is_left_to_be_read(first: dict[str, object], home: Path) -> None:
+    assert 1 <= first["reports_delivered"] <= first["purchased"]  # type: ignore[operator]
+    assert (home / "sold-report.pdf").read_bytes().startswith(b"%PDF-")
 
 
 def test_every_vendor_was_called_and_costs_are_counted(first: dict[str, object]) -> None:
