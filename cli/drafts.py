@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
     from leadfactory.d08_personalization.desk import Case
 
-app = typer.Typer(
-    no_args_is_help=True, help="Letters: list, show, approve, edit, reject; a link to review them in a browser."
-)
+app = typer.Typer(no_args_is_help=True, help="Letters: list, show, approve, edit, reject.")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 Campaign = Annotated[str | None, typer.Option(help="Only this campaign.")]
 DraftId = Annotated[str, typer.Argument(help="The id that `drafts list` prints, or its beginning.")]
@@ -178,23 +176,6 @@ def reject(
         case = _case(tx, draft)
         desk.reject(tx, case, by, reason, settings().clock.now())
     _told({"rejected": case.row.draft_id, "reviewer": by}, f"rejected by {by}", json=json)
-
-
-@app.command(epilog="Example: leadfactory drafts review --campaign=restaurant-10001 --as=ana")
-def review(campaign: Campaign = None, reviewer: Reviewer = None, json: Json = False) -> None:
-    """Print a link to the review pages of the edge. It lets its holder in for twelve hours: treat it like a password."""
-    from cli.campaigns import system_of_record
-    from leadfactory.d08_personalization import desk
-    from leadfactory.operator_links import OperatorLinks
-    from leadfactory.settings import settings
-
-    by, now = reviewer or getpass.getuser(), settings().clock.now()
-    with system_of_record() as db, db.begin() as tx:
-        waiting = len(desk.listed(tx, campaign=campaign, state="waiting", limit=10_000))
-    token = OperatorLinks(settings().signing_keys.get_secret_value()).sign(by, now)
-    where = f"&campaign={campaign}" if campaign else ""
-    url = f"{settings().public_url.rstrip('/')}/review?access={token}{where}"
-    _told({"url": url, "waiting": waiting, "reviewer": by}, f"{waiting} letters wait for a person\n{url}", json=json)
 
 
 def _case(tx: sa.Connection, draft: str) -> Case:

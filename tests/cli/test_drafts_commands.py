@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import urllib.parse
 
 import pytest
 import sqlalchemy as sa
@@ -15,7 +14,6 @@ from cli.output import CommandError
 from leadfactory.d01_targeting.tables import campaigns
 from leadfactory.d08_personalization.reviews import ReviewRefused
 from leadfactory.d08_personalization.tables import draft_reviews, email_drafts
-from leadfactory.operator_links import OperatorLinks
 from leadfactory.settings import settings
 from tests.leads import TUESDAY, UNIT, Leads
 from tests.postgres import settings_for_tests
@@ -98,15 +96,6 @@ def test_an_edit_from_a_file_that_the_guard_refuses_says_what_to_do(run, leads, 
     assert states(leads) == ["waiting", "waiting"]
 
 
-def test_the_review_link_opens_the_desk_for_its_holder(run, leads):
-    told = json.loads(run("drafts", "review", "--as=Ana Ruiz", f"--campaign={UNIT.campaign}", "--json"))
-    assert told["waiting"] == 2
-    asked = urllib.parse.parse_qs(urllib.parse.urlsplit(told["url"]).query)
-    links = OperatorLinks(settings().signing_keys.get_secret_value())
-    assert links.read(asked["access"][0], TUESDAY).name == "Ana Ruiz"
-    assert asked["campaign"] == [UNIT.campaign]
-
-
 def test_the_policy_is_set_by_its_name(run, leads):
     for policy, percent in (("sample", 10), ("auto", 0), ("all", 100), ("25", 25)):
         run("configure-campaign", UNIT.campaign, f"--review={policy}")
@@ -130,7 +119,7 @@ def test_a_wrong_call_is_one_sentence(run, words, told):
     assert told in str(error.value)
 
 
-@pytest.mark.parametrize("command", ["list", "show", "approve", "edit", "reject", "review"])
+@pytest.mark.parametrize("command", ["list", "show", "approve", "edit", "reject"])
 def test_every_command_has_an_example(command):
     shown = CliRunner().invoke(app, ["drafts", command, "--help"])
     assert shown.exit_code == 0
