@@ -72,8 +72,8 @@ def run(*, json: bool) -> None:
             nights = {unit: api.launch("campaign_day", unit=unit) for unit in units}
             _watch(api, db, nights, silent=json)
             say("campaign-days run from target to draft")
-            demo_recipients.act(config)
-            _finish(api, "due_sends", config={"ops": {"send_all_due": {"config": {"dry_run": False}}}})
+            with demo_recipients.acting(config):
+                _finish(api, "due_sends", config={"ops": {"send_all_due": {"config": {"dry_run": False}}}})
             say("due sends handed to the sandbox's SendGrid (simulated recipients)")
             demo_recipients.follow(config, lambda: _waits(db), lambda: _finish(api, "drain_webhooks"))
             say("recipients opened, clicked, bought, unsubscribed and answered; what they did is folded")
