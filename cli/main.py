@@ -16,6 +16,7 @@ from cli import (
     exclusions,
     experiments,
     gateway,
+    halts,
     inbox,
     integrity,
     reports,
@@ -40,6 +41,7 @@ app.add_typer(drafts.app, name="drafts")
 app.add_typer(inbox.app, name="inbox")
 app.add_typer(purchases, name="purchases")
 app.add_typer(bounces.app, name="bounces")
+app.add_typer(halts.app, name="halts")
 experiments.register(app)
 gateway.register(app)
 db.register(app)

@@ -53,6 +53,7 @@ KEPT = {
     "draft_reviews.reviewer": "an operator, who answers for the letter",
     "draft_reviews.reason": "an operator's word about a letter, without an address",
     "campaigns.risk_acknowledged_by": "an operator, who answers for the campaign",
+    "halts.subject": "ours", "halts.resumed_by": "an operator, who let it go on", "halts.resumed_why": "an operator's own words",
     "campaigns.sender_name": "ours", "campaigns.sender_email": "ours", "campaigns.postal_address": "ours",
     "email_sends.sender_email": "ours",
     "exclusions.label": "a list of the operator's own, whose purpose is that somebody is left alone",
@@ -99,6 +100,7 @@ NOT_PERSONAL = {
     "send_outcomes": "campaign state delivery",
     "send_transitions": "from_state to_state reason",
     "sequence_stops": "campaign reason",
+    "halts": "scope rule detail",
     "site_audits": "campaign status reason strategy lighthouse_version pagespeed_reason crawl_reason desktop_reason desktop field_data "
     "unmeasured rules_version",
     "audit_findings": "campaign kind category unit source effort effort_who rules_version",

@@ -1,7 +1,7 @@
 """Operator review: what people said about drafts, and whether a draft may leave by its campaign's policy.
 
-Revision ID: 0025_draft_reviews
-Revises: 0024_sold_reports
+Revision ID: 0026_draft_reviews
+Revises: 0025_halts
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0025_draft_reviews"
-down_revision = "0024_sold_reports"
+revision = "0026_draft_reviews"
+down_revision = "0025_halts"
 branch_labels = None
 depends_on = None
 
