@@ -190,12 +190,12 @@ def _share_done(counts: dict[str, tuple[int, int]]) -> tuple[int, str]:
 
 
 def _figures(db: Database, units: list[CampaignDay], warehouse: Path) -> dict[str, Any]:
-    from leadfactory.d10_analytics import funnel, responses
+    from leadfactory.d10_analytics import funnel, responses, sales
 
     with db.begin() as tx:
         ledgers = funnel.funnel_from_ledgers(tx, units)
         calls, spend = funnel.calls_and_spend(tx, units)
-        answers = responses.responses(tx, units)
+        answers, sold = responses.responses(tx, units), sales.sales(tx, units)
     marts = funnel.funnel_from_marts(warehouse, units)
     if marts != ledgers:
         raise CommandError(f"the published marts disagree with the ledgers: {marts} against {ledgers}")
@@ -203,21 +203,23 @@ def _figures(db: Database, units: list[CampaignDay], warehouse: Path) -> dict[st
     return {
         **whole,
         **{field: sum(getattr(each, field) for each in answers.values()) for field in responses.FIELDS},
+        **{field: sum(getattr(each, field) for each in sold.values()) for field in sales.FIELDS},
         "vendor_calls": calls,
         "cost_usd": round(spend / 1_000_000, 4),
         "seconds": 0.0,
         "campaign_days": [unit.key for unit in units],
         "by_campaign_day": {
-            unit.key: dataclasses.asdict(each) | dataclasses.asdict(answers[unit]) for unit, each in ledgers.items()
+            unit.key: dataclasses.asdict(each) | dataclasses.asdict(answers[unit]) | dataclasses.asdict(sold[unit])
+            for unit, each in ledgers.items()
         },
     }
 
 
 def _show(figures: dict[str, Any], units: list[CampaignDay], target: Path) -> None:
-    from leadfactory.d10_analytics import funnel, responses
+    from leadfactory.d10_analytics import funnel, responses, sales
 
     _table("The funnel, from the published marts (equal to the ledgers)", funnel.FIELDS, figures, units)
-    _table("What became of the letters (simulated recipients)", responses.FIELDS, figures, units)
+    _table("What became of the letters (simulated recipients)", (*responses.FIELDS, *sales.FIELDS), figures, units)
     calls = ", ".join(f"{vendor} {count}" for vendor, count in sorted(figures["vendor_calls"].items()))
     console.print(
         f"\nvendor calls: {calls}\nvendor cost:  {dollars(round(figures['cost_usd'] * 1_000_000))} at list prices (the sandbox bills nothing)"
@@ -241,12 +243,17 @@ def _table(title: str, fields: Sequence[str], figures: dict[str, Any], units: li
         table.add_column(f"{unit.campaign}\n{unit.day}", justify="right", no_wrap=True)
     table.add_column("together", justify="right")
     table.add_column("", justify="left", no_wrap=True)
-    widest = max(figures[field] for field in fields) or 1
+    widest = max(figures[field] for field in fields if not field.endswith("_cents")) or 1
     for field in fields:
         each = [str(figures["by_campaign_day"][unit.key][field]) for unit in units]
-        table.add_row(field, *each, str(figures[field]), "[blue]" + "█" * round(14 * figures[field] / widest) + "[/]")
+        table.add_row(field, *each, str(figures[field]), _bar(field, figures[field] / widest))
     console.print()
     console.print(table)
+
+
+def _bar(field: str, share: float) -> str:
+    """A bar of counts; money is on no scale of letters."""
+    return "" if field.endswith("_cents") else "[blue]" + "█" * round(14 * share) + "[/]"
 
 
 def _write_examples(db: Database, units: list[CampaignDay], folder: Path) -> None:

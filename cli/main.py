@@ -12,6 +12,7 @@ from cli import bounces, db, db_care, exclusions, experiments, gateway, inbox, i
 from cli.erasing import register as register_erasing
 from cli.importing import register as register_importing
 from cli.output import CommandError, errors
+from cli.purchases import app as purchases
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,6 +24,7 @@ app.add_typer(exclusions.app, name="exclusions")
 app.add_typer(targets.app, name="targets")
 app.add_typer(reports.app, name="report")
 app.add_typer(inbox.app, name="inbox")
+app.add_typer(purchases, name="purchases")
 app.add_typer(bounces.app, name="bounces")
 experiments.register(app)
 gateway.register(app)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from edge import checkout, forms, health, inbound, landing, recipients, unsubscribe, webhooks
+from edge import checkout, forms, health, inbound, landing, recipients, reports, success, unsubscribe, webhooks
 from edge.headers import HOSTED_CHECKOUT, SecurityHeaders
 from edge.pages import page
 from leadfactory.clock import Clock
@@ -92,6 +92,9 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
             *(Route(f"/{name}", footer, methods=["GET"]) for name in FOOTER),
             Route("/a/{token}/checkout", checkout.start, methods=["POST"]),
             Route("/cancel/{token}", checkout.cancelled, methods=["GET"]),
+            Route("/success", success.show, methods=["GET"]),
+            Route("/r/{token}.pdf", reports.pdf, methods=["GET"]),
+            Route("/r/{token}", reports.html, methods=["GET"]),
             Route("/robots.txt", robots, methods=["GET"]),
         ],
         middleware=[Middleware(SecurityHeaders, checkout=_checkout(settings))],

@@ -27,6 +27,7 @@ WITHHELD = {
     "suppressions": "DELETE",  # nobody is un-suppressed by a bug
     "sequence_stops": "DELETE",  # a conversation that ended is not taken up again
     "audit_log": "UPDATE, DELETE",  # append-only
+    "report_accesses": "UPDATE, DELETE",  # append-only
     "payment_events": "UPDATE, DELETE",  # append-only
     "money_entries": "UPDATE, DELETE",  # append-only
     "price_book": "UPDATE, DELETE",  # what a business was told holds for life

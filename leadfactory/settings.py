@@ -231,6 +231,11 @@ class Settings(BaseSettings):
         return self.lake_url or str(self.home / "lake")
 
     @property
+    def blobs(self) -> str:
+        """The fsspec URL of the blobs: sold reports by their hash."""
+        return self.blob_url or str(self.home / "blobs")
+
+    @property
     def warehouse(self) -> Path:
         """The published DuckDB file."""
         return self.home / "warehouse.duckdb"

@@ -137,6 +137,52 @@ async def _send(unit: CampaignDay, db: Database, clock: Clock, config: Settings,
     )
 
 
+async def _checkout(unit: CampaignDay, db: Database, clock: Clock, config: Settings, progress: Progress) -> StageReport:
+    """Opens the checkout of the campaign-day's first letter, as its reader's click does."""
+    import sqlalchemy as sa
+
+    from leadfactory.d00_gateway.gateway import shared
+    from leadfactory.d00_gateway.stripe import StripeClient
+    from leadfactory.d07_storefront import checkout
+    from leadfactory.d09_delivery.tables import email_sends as s
+
+    with db.begin() as tx:
+        send_id = tx.scalars(
+            sa.select(s.c.send_id)
+            .where(s.c.campaign == unit.campaign, s.c.cohort_on == unit.day, s.c.state == "accepted")
+            .order_by(s.c.business_id)
+        ).first()
+    if send_id is None:
+        raise LookupError(f"no letter of {unit.key} was accepted: there is nothing to buy")
+    stripe = StripeClient(shared(config), config)
+    await checkout.open_checkout(send_id, db=db, stripe=stripe, clock=clock, settings=config)
+    return StageReport("checkout_sessions", unit, "open", 1, 1)
+
+
+async def _paid(unit: CampaignDay, db: Database, clock: Clock, config: Settings, progress: Progress) -> StageReport:
+    """Folds the payments that wait and does what they ask for, as the drain's run does it, whichever campaign-day is named."""
+    from leadfactory.d00_gateway.gateway import shared
+    from leadfactory.d00_gateway.pagespeed import PagespeedClient
+    from leadfactory.d00_gateway.stripe import StripeClient
+    from leadfactory.d06_reports import paid_work
+    from leadfactory.d07_storefront import folding
+    from leadfactory.d09_delivery.mailer import PostOffice
+
+    gateway = shared(config)
+    folding.drain(db=db, clock=clock, settings=config)
+    await paid_work.work(
+        db=db,
+        clock=clock,
+        settings=config,
+        stripe=StripeClient(gateway, config),
+        mailer=PostOffice.of(config, gateway),
+        pagespeed=PagespeedClient(gateway, config),
+        website=None,
+    )
+    with db.begin() as tx:
+        return paid_work.report_of(tx, "report_deliveries", unit)
+
+
 def _export(unit: CampaignDay, db: Database, clock: Clock, config: Settings, progress: Progress) -> StageReport:
     """Everything that is behind, as the nightly export does it, whichever campaign-day is named."""
     from leadfactory import campaign_days
@@ -160,6 +206,8 @@ STAGES: dict[str, tuple[str, Stage]] = {
     "experiments": ("night", _assign),
     "drafting": ("night", _draft),
     "sending": ("delivery", _send),
+    "checkout": ("storefront", _checkout),
+    "paid": ("reports", _paid),
     "export": ("export", _export),
 }
 NIGHT = tuple(name for name, (group, _) in STAGES.items() if group == "night")

@@ -7,6 +7,7 @@ from leadfactory.d02_sourcing import tables as d02
 from leadfactory.d03_assessment import tables as d03
 from leadfactory.d04_enrichment import tables as d04
 from leadfactory.d05_scoring import tables as d05
+from leadfactory.d06_reports import tables as d06
 from leadfactory.d07_storefront import tables as d07
 from leadfactory.d08_personalization import tables as d08
 from leadfactory.d09_delivery import tables as d09
@@ -25,6 +26,7 @@ __all__ = [
     "d03",
     "d04",
     "d05",
+    "d06",
     "d07",
     "d08",
     "d09",

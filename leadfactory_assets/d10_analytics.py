@@ -20,6 +20,8 @@ EXPORTED = (
     "email_sends",
     "email_events",
     "purchases",
+    "audit_reports",
+    "report_deliveries",
 )
 
 

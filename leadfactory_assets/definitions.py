@@ -10,6 +10,7 @@ from leadfactory_assets import (
     d03_assessment,
     d04_enrichment,
     d05_scoring,
+    d06_reports,
     d07_storefront,
     d08_personalization,
     d09_delivery,
@@ -25,11 +26,12 @@ from resources.mailer import MailerResource
 from resources.openai import OpenAIResource
 from resources.pagespeed import PagespeedResource
 from resources.places import PlacesResource
+from resources.stripe import StripeResource
 from resources.website import WebsiteResource
 from resources.yelp import YelpResource
 from schedules.daily_campaigns import daily_campaigns
 from schedules.due_sends import due_sends_every_quarter
-from schedules.upkeep import lake_nightly, standing_hourly, vendor_terms_hourly
+from schedules.upkeep import lake_nightly, payments_nightly, standing_hourly, vendor_terms_hourly
 from sensors.campaign_registry import campaign_registry
 from sensors.run_outcomes import run_cancellations, run_failures, run_successes
 from sensors.webhook_inbox import webhook_inbox
@@ -44,6 +46,7 @@ ROOMS = [
     d08_personalization,
     d09_delivery,
     d07_storefront,
+    d06_reports,
     d10_analytics,
 ]
 RESOURCES: dict[str, object] = {
@@ -53,6 +56,7 @@ RESOURCES: dict[str, object] = {
     "places": PlacesResource(),
     "pagespeed": PagespeedResource(),
     "openai": OpenAIResource(),
+    "stripe": StripeResource(),
     "mailer": MailerResource(),
     "website": WebsiteResource(),
 }
@@ -64,7 +68,14 @@ def build_defs(overrides: Mapping[str, object] | None = None) -> dg.Definitions:
         assets=dg.load_assets_from_modules(ROOMS),
         asset_checks=dg.load_asset_checks_from_modules(ROOMS),
         jobs=[*JOBS, due_sends, vendor_terms],
-        schedules=[daily_campaigns, due_sends_every_quarter, lake_nightly, standing_hourly, vendor_terms_hourly],
+        schedules=[
+            daily_campaigns,
+            due_sends_every_quarter,
+            lake_nightly,
+            standing_hourly,
+            payments_nightly,
+            vendor_terms_hourly,
+        ],
         sensors=[campaign_registry, run_successes, run_cancellations, run_failures, webhook_inbox],
         resources=RESOURCES | dict(overrides or {}),
         executor=dg.in_process_executor,  # of clicks and backfills too: a process a step costs 5 s, and GX again

@@ -51,6 +51,7 @@ standing_checks = dg.define_asset_job(
                 ("email_drafts", "d08_personalization_standing"),
                 ("email_sends", "d09_delivery_standing"),
                 ("purchases", "d07_storefront_standing"),
+                ("audit_reports", "d06_reports_standing"),
             )
         )
     ),
@@ -59,9 +60,15 @@ standing_checks = dg.define_asset_job(
 )
 drain_webhooks = dg.define_asset_job(
     "drain_webhooks",
-    selection=dg.AssetSelection.assets(key("webhook_drain")),
+    selection=dg.AssetSelection.assets(key("webhook_drain"), key("paid_reports")),
     executor_def=dg.in_process_executor,
     tags={"dagster/priority": "4"},
-    description="Folds all events that wait in the inbox, over all campaign-days, in one run.",
+    description="Folds all events that wait in the inbox, over all campaign-days, and does what payments ask for, in one run.",
 )
-JOBS = [campaign_day, lake, standing_checks, drain_webhooks]
+reconcile_payments = dg.define_asset_job(
+    "reconcile_payments",
+    selection=dg.AssetSelection.assets(key("payment_poll")),
+    executor_def=dg.in_process_executor,
+    description="Asks Stripe for what a webhook lost and holds Stripe, purchases and delivered reports against each other.",
+)
+JOBS = [campaign_day, lake, standing_checks, drain_webhooks, reconcile_payments]

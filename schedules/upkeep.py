@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from leadfactory_assets.jobs import lake, standing_checks
+from leadfactory_assets.jobs import lake, reconcile_payments, standing_checks
 from leadfactory_assets.partitions import TIMEZONE
 from leadfactory_assets.upkeep import vendor_terms
 from schedules.status import ON_IN_PRODUCTION
@@ -15,4 +15,7 @@ standing_hourly = dg.ScheduleDefinition(
 )
 vendor_terms_hourly = dg.ScheduleDefinition(
     job=vendor_terms, cron_schedule="35 * * * *", execution_timezone=TIMEZONE, default_status=ON_IN_PRODUCTION
+)
+payments_nightly = dg.ScheduleDefinition(
+    job=reconcile_payments, cron_schedule="40 4 * * *", execution_timezone=TIMEZONE, default_status=ON_IN_PRODUCTION
 )

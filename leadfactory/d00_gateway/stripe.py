@@ -108,14 +108,14 @@ class StripeClient:
         options = _keyed(idempotency_key)
         return await self._ask("refunds", "refund", lambda sdk: sdk.v1.refunds.create_async(parameters, options))
 
-    async def refunds(self, *, payment_intent: str) -> list[dict[str, Any]]:
-        """All refunds of a payment, the newest first."""
-        return await self._all(
-            "refunds/list",
-            "refund",
-            {"payment_intent": payment_intent},
-            lambda sdk, asked: sdk.v1.refunds.list_async(asked),
-        )
+    async def refunds(
+        self, *, payment_intent: str | None = None, since: dt.datetime | None = None
+    ) -> list[dict[str, Any]]:
+        """All refunds, of one payment or made since, the newest first."""
+        asked: dict[str, Any] = {} if payment_intent is None else {"payment_intent": payment_intent}
+        if since is not None:
+            asked["created"] = {"gte": int(since.timestamp())}
+        return await self._all("refunds/list", "refund", asked, lambda sdk, page: sdk.v1.refunds.list_async(page))
 
     async def events(self, *, since: dt.datetime, kinds: Sequence[str] = ()) -> list[dict[str, Any]]:
         """All events that Stripe made since, the newest first; it keeps them for 30 days. For what a webhook lost."""

@@ -97,8 +97,12 @@ class ReportInput:
     @property
     def evidence_sha256(self) -> str:
         """Of everything above as canonical JSON: the same rows and date give the same hash."""
-        plain = json.dumps(dataclasses.asdict(self), default=str, sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()
+        return hashlib.sha256(self.evidence.encode("utf-8", "surrogatepass")).hexdigest()
+
+    @property
+    def evidence(self) -> str:
+        """Everything above as canonical JSON, as it is kept beside a sold report."""
+        return json.dumps(dataclasses.asdict(self), default=str, sort_keys=True, ensure_ascii=False)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -84,7 +84,7 @@ def read(
         campaign=unit.campaign,
         cohort_on=unit.day,
         site=_site(site, audit),
-        audit=_audit(audit),
+        audit=audit_of(audit),
         findings=found,
         headline=insight["headline"] if insight else None,
         explanations=dict(insight["explanations"] or {}) if insight else {},
@@ -127,7 +127,8 @@ def _site(row: Mapping[str, Any], audit: Mapping[str, Any]) -> Site:
     )
 
 
-def _audit(row: Mapping[str, Any]) -> Audit:
+def audit_of(row: Mapping[str, Any]) -> Audit:
+    """A row of site_audits, or one of the same form, as a report reads it."""
     field = row.get("field_data")  # a column of a later schema: {"percentiles": {metric: value}}
     return Audit(
         audit_id=str(row["audit_id"]),

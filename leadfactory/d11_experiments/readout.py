@@ -109,7 +109,7 @@ def _arm(plan: Plan, name: str, counts: Mapping[str, Count], *, compared: bool) 
 
 def _passes(count: Count, metric: str, limit: float, alpha: float) -> bool:
     """True when even the lower end of the arm's rate lies above the limit."""
-    return statistics.rate_interval(count.events.get(metric, 0), count.exposed, alpha)[0] > limit
+    return statistics.rate_surely_above(count.events.get(metric, 0), count.exposed, limit, alpha)
 
 
 def _decide(plan: Plan, arms: tuple[ArmReadout, ...], srm: float, valid: bool) -> tuple[Decision, str | None, str]:

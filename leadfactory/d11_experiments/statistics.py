@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+HALVINGS = 40  # an end of an interval to a millionth of a millionth
 SRM_CONCENTRATION = 100.0  # prior of the split: a standard deviation of 5 points around even halves
 
 
@@ -76,9 +77,12 @@ def ratio_interval(
     It holds the true ratio at all times at once with probability 1 − ``alpha``.
     """
     limit, middle = math.log(1 / alpha), _odds(treated, control, share)
-    inside: Callable[[float], bool] = lambda log_ratio: (  # noqa: E731 - one expression
-        ratio_log_e(treated, control, share, prior, math.exp(log_ratio)) < limit
-    )
+    bet = _log_bet((treated, control), (prior * share, prior * (1 - share)))
+
+    def inside(log_ratio: float) -> bool:
+        bias = treated_share(share, math.exp(log_ratio))
+        return bet - treated * math.log(bias) - control * math.log1p(-bias) < limit
+
     low = _edge(inside, middle, -1.0) if treated else None
     high = _edge(inside, middle, 1.0) if control else None
     return (None if low is None else math.exp(low), None if high is None else math.exp(high))
@@ -97,7 +101,7 @@ def _edge(inside: Callable[[float], bool], start: float, step: float, widest: fl
         if abs(far) > widest:
             return None
     near = far - step
-    for _ in range(50):
+    for _ in range(HALVINGS):
         half = (near + far) / 2
         near, far = (half, far) if inside(half) else (near, half)
     return far
@@ -113,19 +117,37 @@ def rate_interval(events: int, exposed: int, alpha: float) -> tuple[float, float
         raise ValueError(f"{events} events of {exposed} exposed: an event without its exposure cannot be counted")
     if not exposed:
         return 0.0, 1.0
+    inside, middle = _rates_inside(events, exposed, alpha), (events + 0.5) / (exposed + 1)
+    low = _halve(inside, middle, 0.0) if events else 0.0
+    return low, (_halve(inside, middle, 1.0) if events < exposed else 1.0)
+
+
+def rate_surely_above(events: int, exposed: int, limit: float, alpha: float) -> bool:
+    """Whether the lower end of the rate's confidence sequence lies above ``limit``: one bet instead of a search for the end.
+
+    Raises:
+        ValueError: when more events than exposed are given, or ``limit`` is no rate between 0 and 1.
+    """
+    if not 0 <= events <= exposed or not 0 < limit < 1:
+        raise ValueError(
+            f"{events} events of {exposed} exposed and the limit {limit}: counts and a rate between 0 and 1"
+        )
+    return bool(events) and limit < (events + 0.5) / (exposed + 1) and not _rates_inside(events, exposed, alpha)(limit)
+
+
+def _rates_inside(events: int, exposed: int, alpha: float) -> Callable[[float], bool]:
+    """Says of a rate whether the counts have not ruled it out."""
     bet, limit = _log_bet((events, exposed - events), (0.5, 0.5)), math.log(1 / alpha)
 
     def inside(rate: float) -> bool:
         told = bet - (events * math.log(rate) if events else 0.0)
         return told - ((exposed - events) * math.log1p(-rate) if events < exposed else 0.0) < limit
 
-    middle = (events + 0.5) / (exposed + 1)
-    low = _halve(inside, middle, 0.0) if events else 0.0
-    return low, (_halve(inside, middle, 1.0) if events < exposed else 1.0)
+    return inside
 
 
 def _halve(inside: Callable[[float], bool], near: float, far: float) -> float:
-    for _ in range(60):
+    for _ in range(HALVINGS):
         half = (near + far) / 2
         near, far = (half, far) if 0 < half < 1 and inside(half) else (near, half)
     return far

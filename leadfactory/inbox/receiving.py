@@ -101,6 +101,14 @@ class Receiver:
         stale = self._stale(dated.strip())
         return self._store("stripe", reading.stripe_entries(body, self._hashes), stale)
 
+    def polled(self, events: Sequence[Mapping[str, Any]]) -> Taken:
+        """Stores events of Stripe that we asked for ourselves, as its posts are stored: each once, whoever brought it."""
+        entries: dict[str, Entry] = {}
+        for event in events:
+            for entry in reading.stripe_entries(json.dumps(event).encode(), self._hashes):
+                entries.setdefault(entry.event_id, entry)
+        return self._store("stripe", [entries[event_id] for event_id in sorted(entries)], stale=False)
+
     def bounce(self, raw: bytes, recipient: str | None = None) -> Taken:
         """Stores what a mail that came back to an SMTP relay's envelope sender tells of a send of ours; nothing when it tells none.
 

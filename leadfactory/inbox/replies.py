@@ -70,9 +70,13 @@ class Replies:
             mail = read(headers.get("content-type", ""), body)
         except Malformed:
             return self._useless("unreadable", len(body))
-        send_id = self._send_of(mail)
-        if send_id is None:
+        named = self._send_of(mail)
+        if named is None:
             return self._useless("names_no_send", len(body))
+        send_id, purpose, recipient = named
+        if purpose == "bounce":  # an SMTP relay's: it folds like an event of SendGrid's
+            taken = self._receiver.bounce(mail.report or b"", recipient)
+            return Answered(taken.stored, "bounce")
         kind = kind_of(mail, reply_rules())
         refused = self._store(mail, send_id, kind, stale)
         return Answered(1, kind) if refused is None else self._useless(refused, len(body))
@@ -101,13 +105,14 @@ class Replies:
         self._receiver.refuse(SOURCE, reason, size)
         return Answered(0, refused=reason)
 
-    def _send_of(self, mail: Inbound) -> uuid.UUID | None:
-        """The send that a recipient's address names."""
+    def _send_of(self, mail: Inbound) -> tuple[uuid.UUID, str, str] | None:
+        """The send that a recipient's address names, what for, and that address."""
         for recipient in mail.recipients:
-            try:
-                return mail_tokens.read(self._tokens, "reply", recipient)
-            except TokenError:
-                continue
+            for purpose in ("reply", "bounce"):
+                try:
+                    return mail_tokens.read(self._tokens, purpose, recipient), purpose, recipient
+                except TokenError:
+                    continue
         return None
 
     def _store(self, mail: Inbound, send_id: uuid.UUID, kind: Kind, stale: bool) -> str | None:

@@ -7,13 +7,14 @@ import json
 
 import sqlalchemy as sa
 
+from leadfactory.d06_reports import paid_work
 from leadfactory.d09_delivery.folding import undecided
 from leadfactory.inbox.tables import webhook_inbox
 
 
 @dataclasses.dataclass(frozen=True)
 class Waiting:
-    """Events that are not processed, the newest id of all, and sends that stored events would settle."""
+    """Events that are not processed, the newest id of all, and what can be done now: sends that stored events would settle, refunds, reports and their mails."""
 
     events: int
     newest: int
@@ -26,13 +27,13 @@ class Waiting:
 
 
 def look(tx: sa.Connection) -> Waiting:
-    """What a drain would find: mail events and payment events."""
+    """What a drain would find: mail events, payment events, and what payments ask for."""
     t = webhook_inbox
     newest = sa.func.max(t.c.inbox_id).label("newest")
     row = tx.execute(sa.select(sa.func.count().label("events"), newest).where(t.c.processed_at.is_(None)))
     found = row.one()
     open_sends = tx.scalar(sa.select(sa.func.count()).select_from(undecided().subquery()))
-    return Waiting(found.events, found.newest or 0, int(open_sends or 0))
+    return Waiting(found.events, found.newest or 0, int(open_sends or 0) + paid_work.count_due(tx))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +58,7 @@ def plan(waiting: Waiting, cursor: str | None, *, busy: int, most_ticks: int) ->
         return Plan(False, f"{busy} drain is queued or running", _written(waiting.newest, ticks))
     if waiting.newest != newest and ticks + 1 < most_ticks and waiting.events:
         return Plan(False, f"{waiting.events} events wait and more are coming", _written(waiting.newest, ticks + 1))
-    why = f"{waiting.events} events wait, {waiting.undecided} sends can be settled"
+    why = f"{waiting.events} events wait, {waiting.undecided} sends can be settled or paid things done"
     return Plan(True, why, _written(waiting.newest, 0))
 
 

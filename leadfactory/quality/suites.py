@@ -242,5 +242,33 @@ SUITES: dict[str, Suite] = {
                        NOT EXISTS (SELECT FROM money_entries GROUP BY currency HAVING sum(amount_cents) <> 0) AS book_is_zero""",  # noqa: S608
             (equal("events_stored", "events_folded"), true("book_is_zero")),
         ),
+        Suite(
+            "audit_reports",
+            "1",
+            f"""SELECT r.report_id::text, p.purchase_id IS NOT NULL AS purchase_exists,
+                       r.pdf_sha256 IS NOT NULL OR r.no_pdf IS NOT NULL AS explained,
+                       d.delivery_id IS NOT NULL AS mail_planned
+                FROM audit_reports r LEFT JOIN purchases p USING (purchase_id)
+                LEFT JOIN report_deliveries d ON d.report_id = r.report_id AND d.kind = 'sold'
+                WHERE r.{UNIT.replace(" AND ", " AND r.")}""",  # noqa: S608
+            (unique("report_id"), true("purchase_exists"), true("explained"), true("mail_planned")),
+            f"""SELECT NOT EXISTS (SELECT FROM purchases p WHERE p.state IN ('paid', 'partially_refunded', 'dispute_won')
+                         AND NOT EXISTS (SELECT FROM audit_reports r WHERE r.purchase_id = p.purchase_id)
+                         AND p.{UNIT.replace(" AND ", " AND p.")}) AS every_purchase_has_its_report""",  # noqa: S608
+            (true("every_purchase_has_its_report"),),
+        ),
+        Suite(
+            "report_deliveries",
+            "1",
+            f"""SELECT d.delivery_id::text, r.report_id IS NOT NULL AS report_exists,
+                       d.state NOT IN ('unknown', 'rejected', 'refused') OR d.reason IS NOT NULL AS explained,
+                       d.state <> 'accepted' OR d.message_id IS NOT NULL OR d.reason IS NOT NULL AS evidence
+                FROM report_deliveries d LEFT JOIN audit_reports r USING (report_id)
+                WHERE d.{UNIT.replace(" AND ", " AND d.")}""",  # noqa: S608
+            (unique("delivery_id"), true("report_exists"), true("explained"), true("evidence")),
+            f"""SELECT (SELECT count(*) FROM audit_reports WHERE {UNIT}) AS reports,
+                       (SELECT count(*) FROM report_deliveries WHERE kind = 'sold' AND {UNIT}) AS mails""",  # noqa: S608
+            (equal("reports", "mails"),),
+        ),
     )
 }

@@ -17,7 +17,7 @@ from tests.careless.world import MAILED_AT, NOW, World, changed, set_clock
 
 OLD = CampaignDay("restaurant-old", MAILED_AT.date())
 SEED = 20261105
-UNPARTITIONED = {"experiment_readouts", "lake_export", "webhook_drain"}
+UNPARTITIONED = {"experiment_readouts", "lake_export", "paid_reports", "payment_poll", "webhook_drain"}
 TOLD_BY_SENSORS = "run_outcomes"  # one row for every run, which is what a click is
 
 

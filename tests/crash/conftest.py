@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +11,7 @@ from leadfactory import embedded
 from sandbox.process import start
 from tests.crash.forks import Forks
 from tests.crash.matrix import Matrix, kill_everywhere
-from tests.crash.scene import CLOCK, Lane, Server
+from tests.crash.scene import CLOCK, Lane
 
 LANES = ("one", "two")
 # In the order of the nightly run and the mails after it.
@@ -25,24 +24,24 @@ STAGES = (
 @pytest.fixture(scope="session")
 def lanes(postgres: embedded.EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Lane]]:
     """Lanes that can begin at each stage of one campaign-day."""
-    server, folder = Server(postgres), tmp_path_factory.mktemp("crash")
+    folder = tmp_path_factory.mktemp("crash")
     with contextlib.ExitStack() as stack:
-        made = [_lane(name, server, folder, stack) for name in LANES]
-        first = made[0]
-        first.begin()
+
+        def lane(name: str, like: Lane | None = None) -> Lane:
+            sandbox, forks = stack.enter_context(start(clock=CLOCK)), stack.enter_context(Forks())
+            return Lane(name, postgres, sandbox, forks, folder, like=like)
+
+        first = lane(LANES[0])
         first.launch()
         first.run("export")  # before anything: the empty files that every table has in the lake are there
         for name in STAGES:
             first.keep(name)
             ended = first.run(name)
             assert ended.status == 0, ended.err
+        made = [first, *(lane(name, first) for name in LANES[1:])]
         yield made
-        for lane in made:
-            lane.end(STAGES)
-
-
-def _lane(name: str, server: Server, folder: Path, stack: contextlib.ExitStack) -> Lane:
-    return Lane(name, server, stack.enter_context(start(clock=CLOCK)), stack.enter_context(Forks()), folder)
+        for each in made:
+            each.end()
 
 
 @pytest.fixture(scope="session")

@@ -74,6 +74,8 @@ def _plain(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _serve() -> None:
     import openai  # noqa: F401 - what stages import when they run, imported once
+    import stripe as _stripe  # noqa: F401
+    import weasyprint  # noqa: F401
 
     from leadfactory import stage  # noqa: F401
     from leadfactory.d00_gateway import openai as _model  # noqa: F401
@@ -85,6 +87,8 @@ def _serve() -> None:
     from leadfactory.d03_assessment import auditing, insights  # noqa: F401
     from leadfactory.d04_enrichment import enriching  # noqa: F401
     from leadfactory.d05_scoring import scoring  # noqa: F401
+    from leadfactory.d06_reports import paid_work  # noqa: F401
+    from leadfactory.d07_storefront import checkout  # noqa: F401
     from leadfactory.d08_personalization import drafting  # noqa: F401
     from leadfactory.d09_delivery import sending  # noqa: F401
     from leadfactory.d10_analytics import export  # noqa: F401

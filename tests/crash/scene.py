@@ -8,16 +8,13 @@ import datetime as dt
 import hashlib
 import shutil
 import uuid
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
-import sqlalchemy as sa
-from psycopg import sql
 
-from leadfactory import embedded, embedded_cluster, stage
+from leadfactory import embedded, stage
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.gateway import Gateway
@@ -27,6 +24,7 @@ from leadfactory.settings import Settings
 from leadfactory.tables import metadata
 from sandbox.process import SandboxProcess
 from tests.crash.forks import Ended, Forks
+from tests.states import States, copy_database
 
 CLOCK = "2026-10-06T15:00:00+00:00"  # a Tuesday, 11:00 in New York: every send window is open
 UNIT = CampaignDay("restaurant-nyc", dt.date(2026, 10, 6))
@@ -39,6 +37,7 @@ _AN_HOUR_LATER = (
     "UPDATE vendor_calls SET started_at = started_at - interval '1 hour' WHERE status = 'started'",
     "UPDATE vendor_leases SET leased_at = leased_at - interval '1 hour', expires_at = expires_at - interval '1 hour'",
     "UPDATE email_sends SET claim_expires_at = claim_expires_at - interval '1 hour' WHERE state = 'claimed'",
+    "UPDATE report_deliveries SET claim_expires_at = claim_expires_at - interval '1 hour' WHERE state = 'claimed'",
 )
 
 
@@ -50,67 +49,43 @@ class Outside:
     requests: dict[str, int]
 
 
-class Server:
-    """The tests' Postgres as its superuser, who may copy databases."""
-
-    def __init__(self, server: embedded.EmbeddedServer) -> None:
-        self._server = server
-        password = embedded_cluster.superuser_password(embedded.folder(server.home))
-        self._admin_url = sa.engine.URL.create(
-            "postgresql", embedded_cluster.SUPERUSER, password, server.host, server.port, "postgres"
-        ).render_as_string(hide_password=False)
-
-    def copy(self, source: str, target: str) -> None:
-        """``target`` anew, as ``source`` stands; nobody may be connected to either."""
-        with psycopg.connect(self._admin_url, autocommit=True) as admin:
-            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(target)))
-            admin.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(target), sql.Identifier(source))
-            )
-
-    def drop(self, name: str) -> None:
-        """Removes a database, whoever is connected."""
-        with psycopg.connect(self._admin_url, autocommit=True) as admin:
-            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-
-    def url(self, name: str) -> str:
-        """Database ``name`` for the application's role."""
-        return self._server.url("app", name)
-
-
 class Lane:
     """One attempt at a time: a database, a home, a sandbox and a parent of processes of its own."""
 
-    def __init__(self, name: str, server: Server, sandbox: SandboxProcess, forks: Forks, folder: Path) -> None:
+    def __init__(
+        self, name: str, server: embedded.EmbeddedServer, sandbox: SandboxProcess, forks: Forks, folder: Path, *, like: Lane | None = None,
+    ) -> None:  # fmt: skip
         self._name, self._server, self._sandbox, self._forks = f"crash_{name}", server, sandbox, forks
         self.home = folder / name
         self.home.mkdir()
+        if like is not None:
+            like.leave()
+        copy_database(server, "leadfactory" if like is None else like._name, self._name)
+        self._states: States | None = None
         self._connection: psycopg.Connection[dict[str, Any]] | None = None
+        if like is None:
+            self._kept().empty()  # another suite may have left rows
         self._before = Outside([], {})
         self._vendors = httpx.Client(base_url=sandbox.base_url)
         self._vendors.post("/_admin/options", json={"sendgrid_per_minute": 10**6}).raise_for_status()
 
-    def begin(self, state: str | None = None) -> None:
-        """Everything as it was kept as ``state``, or as the migrations leave it; the vendors have seen nothing."""
-        self._leave()
-        self._server.copy("leadfactory" if state is None else f"crash_at_{state}", self._name)
+    def begin(self, state: str) -> None:
+        """Everything as it was kept as ``state``, nobody at work; the vendors have seen nothing."""
+        self._kept().end_sessions(*([] if self._connection is None else [self._connection.info.backend_pid]))
+        self._kept().restore(state)
         shutil.rmtree(self.home)
-        if state is None:
-            self.home.mkdir()
-        else:
-            shutil.copytree(self.home.parent / f"at_{state}", self.home)
+        shutil.copytree(self.home.parent / f"at_{state}", self.home)
         self._before = self._seen()
 
     def keep(self, state: str) -> None:
-        """Keeps how everything stands, to begin from it."""
-        self._leave()
-        self._server.copy(self._name, f"crash_at_{state}")
+        """Keeps how everything stands, to begin from it; a lane that is made like this one later has it too."""
+        self._kept().keep(state)
         shutil.rmtree(self.home.parent / f"at_{state}", ignore_errors=True)
         shutil.copytree(self.home, self.home.parent / f"at_{state}")
 
     def launch(self) -> None:
         """The campaign, as an operator would launch it."""
-        db, now = Database(self._server.url(self._name)), dt.datetime.fromisoformat(CLOCK)
+        db, now = Database(self._server.url("app", self._name)), dt.datetime.fromisoformat(CLOCK)
         with db.begin() as tx:
             campaigns.seed(tx, vertical="restaurant", places=[PLACE], quota=LEADS, name=UNIT.campaign, now=now)
             campaigns.configure(
@@ -134,7 +109,7 @@ class Lane:
             "LEADFACTORY_HOME": str(self.home),
             "LEADFACTORY_CLOCK": CLOCK,
             "LEADFACTORY_SANDBOX_URL": self._sandbox.base_url,
-            "LEADFACTORY_DATABASE_URL": self._server.url(self._name),
+            "LEADFACTORY_DATABASE_URL": self._server.url("app", self._name),
             "WEBSITE_CA_FILE": str(self._sandbox.ca_file),
             "WEBSITE_MOST_REQUESTS": str(REQUESTS_A_SITE),
         }
@@ -187,7 +162,7 @@ class Lane:
 
     def reap(self) -> None:
         """What the next process that opens the ledger does for those that died."""
-        db = Database(self._server.url(self._name))
+        db = Database(self._server.url("app", self._name))
 
         async def open_and_close() -> None:
             async with Gateway(db, clock=Clock.from_spec(CLOCK), settings=Settings()).running():
@@ -196,23 +171,28 @@ class Lane:
         asyncio.run(open_and_close())
         db.dispose()
 
-    def end(self, states: Sequence[str] = ()) -> None:
-        """Removes the lane's database and those of ``states``."""
-        self._leave()
+    def end(self) -> None:
+        """Leaves the database, which goes with its server."""
+        self.leave()
         self._vendors.close()
-        for name in (self._name, *(f"crash_at_{state}" for state in states)):
-            self._server.drop(name)
+
+    def leave(self) -> None:
+        """Closes this process's connections to the database."""
+        for open_one in (self._connection, self._states):
+            if open_one is not None:
+                open_one.close()
+        self._connection = self._states = None
+
+    def _kept(self) -> States:
+        if self._states is None:
+            self._states = States(self._server, self._name)
+        return self._states
 
     def _query(self, statement: str) -> list[dict[str, Any]]:
         if self._connection is None:
             self._connection = psycopg.connect(
-                self._server.url(self._name), autocommit=True, row_factory=psycopg.rows.dict_row,
+                self._server.url("app", self._name), autocommit=True, row_factory=psycopg.rows.dict_row,
                 options="-csearch_path=leadfactory -ctimezone=UTC",
             )  # fmt: skip
         cursor = self._connection.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []
-
-    def _leave(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,12 +10,16 @@ from urllib.parse import urlsplit
 import httpx
 import sqlalchemy as sa
 
+from leadfactory.d00_gateway.gateway import Gateway
+from leadfactory.d00_gateway.sendgrid import SendGridClient
+from leadfactory.d00_gateway.stripe import StripeClient
 from leadfactory.d03_assessment.tables import site_audits
+from leadfactory.d06_reports import paid_work
 from leadfactory.d07_storefront import folding
 from leadfactory.d07_storefront.tables import checkout_sessions, money_entries, purchases
 from leadfactory.tokens import Tokens
 from tests.edge.conftest import World
-from tests.leads import TUESDAY
+from tests.leads import TUESDAY, FakePagespeed, lighthouse
 
 KEY = {"Authorization": "Bearer sk_test_sandbox"}
 
@@ -24,6 +29,7 @@ class Shop:
 
     def __init__(self, world: World, vendor: httpx.Client) -> None:
         self.world, self.vendor, self.client = world, vendor, world.client
+        self.measured_at = TUESDAY
 
     def letter(self, number: int = 1, **changes: Any) -> uuid.UUID:
         """A letter that was sent to a business with a good audit."""
@@ -31,7 +37,7 @@ class Shop:
         unit = self.world.unit
         row = {"campaign": unit.campaign, "cohort_on": unit.day, "audit_id": uuid.uuid4(), "business_id": lead.business_id, "status": "ok",
                "performance": 32, "seo": 60, "accessibility": 75, "best_practices": 90, "lcp_ms": 6_100, "requested_url": f"https://{lead.host}/",
-               "site_host": lead.host, "fetched_at": TUESDAY, "expires_at": TUESDAY.replace(year=2027)}  # fmt: skip
+               "site_host": lead.host, "fetched_at": self.measured_at, "expires_at": TUESDAY.replace(year=2027)}  # fmt: skip
         if changes.get("step", 1) == 1:
             with self.world.db.begin() as tx:
                 tx.execute(sa.insert(site_audits).values(row))
@@ -99,3 +105,21 @@ class Shop:
         m = money_entries
         rows = self.world.rows(sa.select(m.c.account, sa.func.sum(m.c.amount_cents)).group_by(m.c.account))
         return {account: int(cents) for account, cents in rows if cents}
+
+    def work(self) -> dict[str, Any]:
+        """The run that follows a drain: refunds, reports, mails."""
+        return asyncio.run(self._work())
+
+    async def _work(self) -> dict[str, Any]:
+        config = self.world.settings
+        gateway = Gateway(self.world.db, clock=config.clock, settings=config)
+        figures, _ = await paid_work.work(
+            db=self.world.db, clock=config.clock, settings=config, stripe=StripeClient(gateway, config),
+            mailer=SendGridClient(gateway, config), pagespeed=FakePagespeed(config, lambda url: lighthouse()), website=None,
+        )  # fmt: skip
+        return figures
+
+    def mails(self) -> list[dict[str, Any]]:
+        """What the mailer really took."""
+        found: list[dict[str, Any]] = self.vendor.get("/_truth/sendgrid", params={"kind": "mail"}).json()
+        return found

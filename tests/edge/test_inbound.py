@@ -15,7 +15,7 @@ from leadfactory import mail_tokens
 from leadfactory.d09_delivery.tables import email_sends, sequence_stops, suppressions
 from leadfactory.inbox import retention
 from leadfactory.inbox.reply_rules import reply_rules
-from leadfactory.inbox.tables import audit_log, inbound_mails, webhook_refusals
+from leadfactory.inbox.tables import audit_log, inbound_mails, webhook_inbox, webhook_refusals
 from leadfactory.tokens import Tokens
 from sandbox.recipients import answers
 from sandbox.recipients.letter import letter_of
@@ -156,7 +156,7 @@ def test_a_second_try_of_the_vendor_is_taken_and_marked(world) -> None:
     assert world.all(inbound_mails)[0].stale
 
 
-@pytest.mark.parametrize("purpose", ["unsubscribe", "landing", "bounce"])
+@pytest.mark.parametrize("purpose", ["unsubscribe", "landing", "report"])
 def test_a_token_for_something_else_names_no_send(world, purpose: str) -> None:
     first, _ = world.send()
     token = Tokens(world.settings.signing_keys.get_secret_value()).sign(purpose, first)
@@ -202,12 +202,34 @@ def test_the_words_are_removed_after_thirty_days_and_the_rest_stays(world) -> No
     assert (row.body, row.subject, row.kind) == (None, None, "reply")
 
 
+def test_a_relays_bounce_travels_the_same_way_and_stops_the_address(world) -> None:
+    first, _ = world.send()
+    to = mail_tokens.address(Tokens(world.settings.signing_keys.get_secret_value()), "bounce", first, DOMAIN)
+    status = "Reporting-MTA: dns; mx.example\r\n\r\nFinal-Recipient: rfc822; info@shop1.example\r\nAction: failed\r\nStatus: 5.1.1\r\n"
+    head = '--xYzZY\r\nContent-Disposition: form-data; name="attachment1"; filename="report"\r\nContent-Type: message/delivery-status\r\n\r\n'
+    body = form(to, "It did not arrive.").removesuffix(b"--xYzZY--\r\n") + f"{head}{status}\r\n--xYzZY--\r\n".encode()
+    assert [post(world, body).json()["stored"] for _ in range(2)] == [1, 0]
+    assert [(row.source, row.kind, row.send_id) for row in world.all(webhook_inbox)] == [("smtp", "bounce", first)]
+    assert {row.reason for row in world.all(suppressions)} == {"hard_bounce"}
+    assert world.all(inbound_mails) == []
+
+
+def test_a_forged_bounce_address_bounces_nothing(world) -> None:
+    first, _ = world.send()
+    to = mail_tokens.address(Tokens("another-key"), "bounce", first, DOMAIN)
+    assert post(world, form(to)).json() == {"stored": 0}
+    assert refusals(world) == {"names_no_send": 1}
+
+
 def test_no_code_that_speaks_to_a_language_model_reads_answers() -> None:
     from leadfactory.settings import ROOT
 
-    readers = {path.relative_to(ROOT).as_posix() for folder in ("leadfactory", "leadfactory_assets", "cli", "edge") for path in (ROOT / folder).rglob("*.py")
-               if "inbound_mails" in path.read_text()}  # fmt: skip
-    assert readers <= {"leadfactory/inbox/replies.py", "leadfactory/inbox/retention.py", "leadfactory/inbox/tables.py"}
+    folders = ("leadfactory", "leadfactory_assets", "cli", "edge")
+    modules = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    texts = {path.relative_to(ROOT).as_posix(): path.read_text() for path in modules}
+    readers = {name: text for name, text in texts.items() if "inbound_mails" in text}
+    assert {name.rpartition("/")[0] for name in readers} <= {"leadfactory/inbox", "leadfactory/erasure"}
+    assert not [name for name, text in readers.items() if "openai" in text.lower()]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[2]
 COUNTS = (
     "sourced", "unique", "enriched", "audited", "scored", "qualified", "drafted", "sent", "delivered", "opened", "clicked", "bounced",
-    "complained", "unsubscribed", "replied",
+    "complained", "unsubscribed", "replied", "purchased", "refunded", "revenue_cents",
 )  # fmt: skip
 
 
@@ -55,6 +55,12 @@ def test_letters_arrive_are_read_and_are_refused(first: dict[str, object]) -> No
     assert first["delivered"] + first["bounced"] <= first["sent"]  # type: ignore[operator]
     assert first["bounced"] > 0
     assert first["unsubscribed"] > 0
+
+
+def test_at_least_two_buy_and_one_is_refunded(first: dict[str, object]) -> None:
+    assert first["purchased"] >= 2  # type: ignore[operator]
+    assert first["purchased"] > first["refunded"] >= 1  # type: ignore[operator]
+    assert first["revenue_cents"] > 0  # type: ignore[operator]
 
 
 def test_every_vendor_was_called_and_costs_are_counted(first: dict[str, object]) -> None:

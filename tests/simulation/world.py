@@ -17,31 +17,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg
-import sqlalchemy as sa
-
-from leadfactory import crash_points, embedded, embedded_cluster, flow, stage
+from leadfactory import crash_points, embedded, flow, stage
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway import gateway as gateways
 from leadfactory.d00_gateway.gateway import Gateway
 from leadfactory.d00_gateway.policies import Policies
 from leadfactory.d01_targeting import campaigns
-from leadfactory.database import SCHEMA, Database
+from leadfactory.database import Database
 from leadfactory.locks import campaign_day_lock
 from leadfactory.settings import Settings
 from leadfactory.stage_report import StageReport
-from leadfactory.tables import metadata
 from sandbox.clock import Clock as SandboxClock
 from sandbox.server import Server
 from sandbox.state import Sandbox
 from sandbox.world.seeded import SeededWorld
+from tests.states import States, copy_database
 
 START = dt.datetime(2026, 10, 6, 15, tzinfo=dt.UTC)  # a Tuesday, 11:00 in New York: every send window is open
 UNIT = CampaignDay("restaurant-nyc", START.date())
 LEADS = 2
 CHAIN = (*stage.NIGHT, "sending")
-TABLES = [table for table in metadata.sorted_tables if table.schema == SCHEMA]
 # An hour passes for the database's clock, which dates attempts, leases, claims and breakers.
 HOUR = """
     UPDATE vendor_calls SET started_at = started_at - interval '1 hour' WHERE status = 'started';
@@ -81,16 +77,8 @@ class World:
     def __init__(self, server: embedded.EmbeddedServer, name: str, folder: Path) -> None:
         self.name, self.home = f"simulation_{name}", folder / "home"
         folder.mkdir(exist_ok=True)
-        password = embedded_cluster.superuser_password(embedded.folder(server.home))
-        admin = sa.engine.URL.create(
-            "postgresql", embedded_cluster.SUPERUSER, password, server.host, server.port, "postgres"
-        )
-        with psycopg.connect(admin.render_as_string(hide_password=False), autocommit=True) as maker:
-            maker.execute(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
-            maker.execute(f"CREATE DATABASE {self.name} TEMPLATE leadfactory")
-        here = admin.set(database=self.name).render_as_string(hide_password=False)
-        self._admin = psycopg.connect(here, autocommit=True, options=f"-csearch_path={SCHEMA}")
-        self._admin.execute("SET session_replication_role = replica")  # rows are put back, not made
+        copy_database(server, "leadfactory", self.name)
+        self._states = States(server, self.name)
         self.url = server.url("app", self.name)
         self.db = Database(self.url)
         self.sandbox = Sandbox(SeededWorld("simulation"), clock=SandboxClock(START), seed="simulation")
@@ -99,10 +87,6 @@ class World:
         flow.in_turn(2)
         self._config: Settings | None = None
         self._policies = _soon(Policies.for_settings(self._settings()))
-        self._columns = self._written_columns()
-        self._sequences = [row[0] for row in self._admin.execute(
-            "SELECT quote_ident(schemaname) || '.' || quote_ident(sequencename) FROM pg_sequences WHERE schemaname = %s", [SCHEMA]
-        )]  # fmt: skip
         self._prepare()
 
     # -- states -------------------------------------------------------------------------------------------------------
@@ -131,27 +115,17 @@ class World:
         self._keep(len(CHAIN))
         gc.collect()
         gc.freeze()  # what is loaded by now stays: collecting after a death looks at that life only
+        gc.disable()  # rubbish goes after a death and between two histories, not a thousand times in the middle of one
 
     def _keep(self, number: int) -> None:
-        self._admin.execute(f"DROP SCHEMA IF EXISTS at_{number} CASCADE; CREATE SCHEMA at_{number}")
-        for table in TABLES:
-            self._admin.execute(f"CREATE TABLE at_{number}.{table.name} AS TABLE {SCHEMA}.{table.name}")
+        self._states.keep(str(number))
         shutil.copytree(self.home, self.home.parent / f"at_{number}", dirs_exist_ok=True)
-
-    def _written_columns(self) -> dict[str, str]:
-        return {
-            table.name: ", ".join(f'"{column.name}"' for column in table.columns if column.computed is None)
-            for table in TABLES
-        }
 
     def begin(self, number: int) -> None:
         """Everything as it stood before stage ``number`` of the chain; the vendors have seen nothing."""
-        back = "".join(f"DELETE FROM {SCHEMA}.{table.name};" for table in TABLES)
-        for table in TABLES:
-            columns = self._columns[table.name]
-            back += f"INSERT INTO {SCHEMA}.{table.name} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM at_{number}.{table.name};"
-        back += "".join(f"SELECT setval('{name}', 1000, false);" for name in self._sequences)
-        self._admin.execute(back)
+        self._states.restore(str(number))
+        gc.collect()
+        gc.freeze()
         shutil.rmtree(self.home)
         shutil.copytree(self.home.parent / f"at_{number}", self.home)
         self.sandbox.restart(self.sandbox.world, self.sandbox.seed)
@@ -165,11 +139,11 @@ class World:
 
     def an_hour(self) -> None:
         """The database's clock goes on: what a dead process held is over."""
-        self._admin.execute(HOUR)
+        self._states.admin.execute(HOUR)
 
     def rows(self, query: str) -> list[dict[str, Any]]:
         """What the superuser's connection reads."""
-        cursor = self._admin.execute(query)
+        cursor = self._states.admin.execute(query)
         names = [column.name for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor]
 

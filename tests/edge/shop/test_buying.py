@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -17,31 +16,8 @@ from leadfactory.d07_storefront.tables import checkout_sessions, money_entries, 
 from leadfactory.d09_delivery.tables import sequence_stops, suppressions
 from leadfactory.inbox.tables import webhook_inbox
 from leadfactory.quality.gx import judge
-from sandbox import process
-from tests.edge.shops import KEY, Shop
+from tests.edge.shops import KEY
 from tests.leads import TUESDAY, UNIT
-from tests.postgres import settings_for_tests
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[process.SandboxProcess]:
-    with process.start(clock=TUESDAY.isoformat()) as found:
-        yield found
-
-
-@pytest.fixture
-def config(tmp_path, signers, sandbox):
-    return settings_for_tests(
-        tmp_path, LEADFACTORY_CLOCK=TUESDAY.isoformat(), STRIPE_WEBHOOK_SECRET="whsec_new", LEADFACTORY_SANDBOX_URL=sandbox.base_url,
-        SENDGRID_WEBHOOK_PUBLIC_KEY=",".join(each.public for each in signers), LEADFACTORY_PUBLIC_URL="https://lf.example",
-    )  # fmt: skip
-
-
-@pytest.fixture
-def shop(world, sandbox) -> Iterator[Shop]:
-    with httpx.Client(base_url=sandbox.base_url, timeout=10) as vendor:
-        vendor.post("/_admin/reset").raise_for_status()
-        yield Shop(world, vendor)
 
 
 def truth(shop, kind):

@@ -1,0 +1,296 @@
+"""What was bought is sealed once, shown at once, mailed once, kept as it was, and closed when the money goes back."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+
+from leadfactory import blobs
+from leadfactory.d06_reports import delivering, links, remeasuring
+from leadfactory.d06_reports.tables import audit_reports, report_accesses, report_deliveries
+from leadfactory.d07_storefront import refunds
+from leadfactory.d07_storefront.tables import purchases, refund_requests
+from leadfactory.d09_delivery import suppression
+from leadfactory.d09_delivery.tables import suppressions
+from leadfactory.quality.gx import judge
+from leadfactory.tokens import Tokens
+from tests.leads import TUESDAY, UNIT
+
+PAYER = "owner@joes.example"
+
+
+def success(shop, session_id):
+    return shop.client.get("/success", params={"session_id": session_id})
+
+
+def urls(text):
+    return sorted(set(re.findall(r"https://lf\.example(/r/[\w-]+(?:\.pdf)?)", text)))
+
+
+def test_the_success_page_shows_the_report_before_any_webhook(shop):
+    session_id = shop.buy(shop.letter())
+    page = success(shop, session_id)
+    report, pdf = urls(page.text)
+    assert (page.status_code, pdf) == (200, f"{report}.pdf")
+    assert "shop1.example" in shop.client.get(report).text
+    assert shop.client.get(pdf).content.startswith(b"%PDF-")
+    assert [row.state for row in shop.purchases] == ["paid"]
+
+
+def test_loading_it_again_and_the_webhook_later_change_nothing(shop):
+    session_id = shop.buy(shop.letter())
+    first = success(shop, session_id).text
+    shop.tell()
+    assert success(shop, session_id).text == first
+    assert [len(shop.world.all(table)) for table in (purchases, audit_reports, report_deliveries)] == [1, 1, 1]
+    assert shop.book == {"stripe": 19_900, "sales": -19_900}
+
+
+def test_many_loads_and_posts_at_once_make_one_purchase_and_one_report(shop):
+    session_id = shop.buy(shop.letter())
+    events = shop.events()
+    with ThreadPoolExecutor(8) as pool:
+        jobs = [pool.submit(success, shop, session_id) for _ in range(6)]
+        jobs += [pool.submit(shop.tell, events) for _ in range(2)]
+        answers = [job.result() for job in jobs]
+    assert {answer.status_code for answer in answers if answer is not None} == {200}
+    assert [len(shop.world.all(table)) for table in (purchases, audit_reports)] == [1, 1]
+    assert shop.book["stripe"] == 19_900
+
+
+def test_the_session_of_somebody_else_and_nonsense_show_nothing(shop):
+    for session_id in ("", "cs_test_nope", "x" * 300):
+        assert success(shop, session_id).status_code == 404
+
+
+def test_an_unpaid_session_shows_nothing_and_makes_nothing(shop):
+    session_id = shop.open(shop.letter()).rsplit("/", 1)[1]
+    assert (success(shop, session_id).status_code, shop.purchases) == (404, [])
+
+
+def test_when_stripe_is_down_the_buyer_is_told_not_to_pay_again(shop):
+    session_id = shop.buy(shop.letter())
+    shop.vendor.post("/_admin/faults", json={"vendor": "stripe", "kind": "5xx", "rate": 1.0}).raise_for_status()
+    page = success(shop, session_id)
+    assert (page.status_code, "need not pay again" in page.text) == (503, True)
+
+
+def test_the_link_is_mailed_once_to_the_paying_address(shop):
+    shop.buy(shop.letter())
+    shop.tell()
+    shop.work()
+    shop.work()
+    (mail,) = shop.mails()
+    (row,) = shop.world.all(report_deliveries)
+    assert (row.state, mail["to"]) == ("accepted", [PAYER])
+    assert PAYER not in str([dict(each._mapping) for each in shop.world.all(report_deliveries)])
+
+
+def test_a_mail_whose_answer_is_lost_stays_unknown_until_an_event_tells(shop):
+    shop.buy(shop.letter())
+    shop.tell()
+    shop.vendor.post(
+        "/_admin/faults", json={"vendor": "sendgrid", "kind": "lost", "rate": 1.0, "count": 1}
+    ).raise_for_status()
+    shop.work()
+    (row,) = shop.world.all(report_deliveries)
+    assert row.state == "unknown"
+    shop.work()
+    assert len(shop.mails()) == 1
+    shop.world.post([shop.world.event("delivered", row.delivery_id)])
+    from leadfactory.d09_delivery import folding
+
+    folding.drain(db=shop.world.db, clock=shop.world.settings.clock)
+    shop.work()
+    (row,) = shop.world.all(report_deliveries)
+    assert (row.state, row.delivered_at) == ("accepted", TUESDAY)
+
+
+def test_a_mail_waits_while_stripe_cannot_tell_the_address(shop):
+    shop.buy(shop.letter())
+    shop.tell()
+    shop.vendor.post("/_admin/faults", json={"vendor": "stripe", "kind": "5xx", "rate": 1.0}).raise_for_status()
+    shop.work()
+    assert [row.state for row in shop.world.all(report_deliveries)] == ["planned"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "state"), [("unsubscribe", "accepted"), ("spamreport", "refused"), ("hard_bounce", "refused")]
+)
+def test_a_suppressed_payer_gets_the_mail_only_where_it_was_letters_that_were_stopped(shop, reason, state):
+    shop.buy(shop.letter())
+    shop.tell()
+    with shop.world.db.begin() as tx:
+        suppression.suppress(tx, shop.world.hashes, reason=reason, source="test", now=TUESDAY, address=PAYER)
+    shop.work()
+    assert [row.state for row in shop.world.all(report_deliveries)] == [state]
+
+
+def test_a_refund_closes_the_links_and_stops_the_mail(shop):
+    session_id = shop.buy(shop.letter())
+    report, pdf = urls(success(shop, session_id).text)
+    shop.refund(session_id)
+    shop.tell()
+    shop.work()
+    assert {shop.client.get(link).status_code for link in (report, pdf)} == {410}
+    assert success(shop, session_id).status_code == 410
+    assert (shop.mails(), [row.state for row in shop.world.all(report_deliveries)]) == ([], ["refused"])
+
+
+def test_a_part_of_the_money_back_leaves_the_report_open(shop):
+    session_id = shop.buy(shop.letter())
+    report, _ = urls(success(shop, session_id).text)
+    shop.refund(session_id, 5_000)
+    shop.tell()
+    assert shop.client.get(report).status_code == 200
+
+
+def test_a_dispute_closes_the_links(shop):
+    session_id = shop.buy(shop.letter(), card="4000000000000259")
+    report, _ = urls(success(shop, session_id).text)
+    shop.tell()
+    assert shop.client.get(report).status_code == 410
+
+
+def test_every_opening_is_counted(shop):
+    report, pdf = urls(success(shop, shop.buy(shop.letter())).text)
+    shop.client.get(report, headers={"user-agent": "Mozilla/5.0 (X11)"})
+    shop.client.get(pdf)
+    assert [(row.kind, row.given) for row in shop.world.all(report_accesses)] == [("html", True), ("pdf", True)]
+
+
+@pytest.mark.parametrize("purpose", ["landing", "unsubscribe"])
+def test_a_token_for_something_else_opens_no_report(shop, purpose):
+    success(shop, shop.buy(shop.letter()))
+    (row,) = shop.world.all(audit_reports)
+    assert shop.client.get(f"/r/{shop.token(purpose, row.report_id)}").status_code == 404
+
+
+def test_the_report_runs_no_script_and_shows_its_style(shop):
+    report, _ = urls(success(shop, shop.buy(shop.letter())).text)
+    policy = shop.client.get(report).headers["content-security-policy"]
+    assert ("script-src" in policy, "default-src 'none'" in policy, policy.count("sha256-")) == (False, True, 3)
+
+
+def test_what_was_sold_stays_what_it_was(shop, owner_database):
+    _, pdf = urls(success(shop, shop.buy(shop.letter())).text)
+    before = shop.client.get(pdf).content
+    (row,) = shop.world.all(audit_reports)
+    with pytest.raises(sa.exc.DBAPIError, match="immutable"), owner_database.begin() as tx:
+        tx.execute(sa.update(audit_reports).values(html_sha256="0"))
+    shop.work()
+    assert shop.client.get(pdf).content == before
+    assert row.report_on == TUESDAY.date()
+    kept = blobs.get(shop.world.settings.blobs, row.evidence_sha256)
+    assert b"shop1.example" in kept
+
+
+def test_old_measurements_are_made_again_and_the_new_version_is_mailed(shop):
+    shop.measured_at = TUESDAY - dt.timedelta(days=15)
+    session_id = shop.buy(shop.letter())
+    shop.tell()
+    with shop.world.db.begin() as tx:
+        assert remeasuring.due(tx) == []  # nothing was sealed yet
+    shop.work()
+    found = {row.version: row for row in shop.world.all(audit_reports)}
+    assert sorted(found) == [1, 2]
+    assert (found[1].measured_at, found[2].measured_at, found[2].report_on) == (
+        shop.measured_at,
+        TUESDAY,
+        TUESDAY.date(),
+    )
+    assert len(shop.mails()) == 2
+    assert len(urls(success(shop, session_id).text)) == 4
+    shop.work()
+    assert len(shop.world.all(audit_reports)) == 2
+
+
+def test_fresh_measurements_are_not_made_again(shop):
+    shop.measured_at = TUESDAY - dt.timedelta(days=13)
+    shop.buy(shop.letter())
+    shop.tell()
+    shop.work()
+    assert [row.version for row in shop.world.all(audit_reports)] == [1]
+
+
+def test_lost_links_go_to_the_paying_address_only_and_once_an_hour(shop):
+    success(shop, shop.buy(shop.letter()))
+    shop.work()
+    hashes = shop.world.hashes
+    with shop.world.db.begin() as tx:
+        asked = [delivering.plan_lost(tx, hashes.address(each), TUESDAY) for each in (PAYER, PAYER, "other@x.example")]
+    assert asked == [True, False, False]
+    shop.work()
+    assert len(shop.mails()) == 2
+
+
+def test_the_links_of_a_payer_are_those_that_are_open(shop):
+    for number in (1, 2):
+        success(shop, shop.buy(shop.letter(number)))
+    tokens = Tokens(shop.world.settings.signing_keys.get_secret_value())
+    shop.refund(shop.purchases[0].session_id)
+    shop.tell()
+    with shop.world.db.begin() as tx:
+        found = links.links_for_payer(tx, shop.world.hashes.address(PAYER), tokens, "https://lf.example")
+    assert [link.version for link in found] == [1]
+
+
+def test_not_my_website_gives_the_money_back_and_writes_no_more(shop):
+    send_id = shop.letter()
+    shop.buy(send_id)
+    shop.tell()
+    for _ in range(2):
+        with shop.world.db.begin() as tx:
+            refunds.refund_and_stop(tx, send_id, reason="not_my_website", now=TUESDAY)
+    shop.work()
+    shop.tell()
+    assert [row.state for row in shop.purchases] == ["refunded"]
+    assert [(row.state, row.amount_cents) for row in shop.world.all(refund_requests)] == [("accepted", 19_900)]
+    assert {row.kind for row in shop.world.all(suppressions)} >= {"address", "business"}
+    assert len(shop.vendor.get("/_truth/stripe", params={"kind": "refund"}).json()) == 1
+
+
+def test_a_refund_whose_answer_is_lost_is_repeated_under_its_key(shop):
+    shop.buy(shop.letter())
+    shop.tell()
+    with shop.world.db.begin() as tx:
+        refunds.plan(
+            tx,
+            shop.purchases[0].purchase_id,
+            reason="goodwill",
+            requested_by="operator",
+            now=TUESDAY,
+            amount_cents=5_000,
+        )
+    shop.vendor.post(
+        "/_admin/faults", json={"vendor": "stripe", "kind": "lost", "rate": 1.0, "count": 3}
+    ).raise_for_status()
+    assert shop.work()["refunds waiting"] == 1
+    shop.work()
+    shop.tell()
+    assert [(row.state, row.refunded_cents) for row in shop.purchases] == [("partially_refunded", 5_000)]
+    assert len(shop.vendor.get("/_truth/stripe", params={"kind": "refund"}).json()) == 1
+
+
+@pytest.mark.parametrize("cents", [0, -1, 19_901])
+def test_more_than_was_paid_is_not_given_back(shop, cents):
+    shop.buy(shop.letter())
+    shop.tell()
+    with pytest.raises(refunds.NotRefundable, match=f"amount={cents} cents"), shop.world.db.begin() as tx:
+        refunds.plan(
+            tx, shop.purchases[0].purchase_id, reason="x", requested_by="operator", now=TUESDAY, amount_cents=cents
+        )
+
+
+def test_the_set_rules_hold_and_miss_a_report_that_is_not_there(shop):
+    shop.buy(shop.letter())
+    shop.tell()
+    with shop.world.db.begin() as tx:
+        assert "every_purchase_has_its_report" in str(judge(tx, "audit_reports", UNIT).broken)
+    shop.work()
+    with shop.world.db.begin() as tx:
+        assert judge(tx, "audit_reports", UNIT).broken == ()
