@@ -180,3 +180,17 @@ def test_an_order_from_another_website_is_refused(world, mailed):
     order, foreign = {"immediate_delivery": "yes"}, {"sec-fetch-site": "cross-site"}
     assert world.client.post(f"{mailed[0]}/checkout", data=order, headers=foreign).status_code == 403
     assert world.all(checkout_sessions) == []
+
+
+def test_sample_pages_are_pictures_of_an_invented_business(world, mailed):
+    html = world.client.get(mailed[0]).text
+    pictures = re.findall(r'<img src="(/static/[^"]+)"', html)
+    assert len(pictures) == 3
+    answers = [world.client.get(each) for each in pictures]
+    assert {(answer.status_code, answer.headers["content-type"]) for answer in answers} == {(200, "image/png")}
+    assert all("immutable" in answer.headers["cache-control"] for answer in answers)
+
+
+@pytest.mark.parametrize("name", ["style.css", "..%2Fpages.py", "sample-cover", "x.png"])
+def test_nothing_else_is_served_as_a_picture(world, name):
+    assert world.client.get(f"/static/1/{name}").status_code == 404
