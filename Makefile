@@ -33,7 +33,7 @@ chromium:
 	    && { apt-get install -y -qq $(CHROMIUM) || { apt-get update -qq && apt-get install -y -qq $(CHROMIUM); }; } >/dev/null 2>&1; } \
 	  || echo "note: Chromium is not installed, so pages are not tested in a browser. For that: apt-get install $(CHROMIUM)"
 
-demo: $(READY) pango ## Run two campaigns from target to mart against the vendor sandbox (two to four minutes on two cores)
+demo: $(READY) pango ## Run two campaigns from target to mart against the vendor sandbox (three to five minutes on two cores)
 	@$(BIN)/leadfactory demo
 
 test: $(READY) pango chromium ## Run every test, and print how much of its written time budget each suite used

@@ -19,7 +19,7 @@ from cli.dagster_api import FINAL, DagsterApi
 from cli.output import CommandError, as_json, console, dollars
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.database import Database
-from leadfactory.settings import settings
+from leadfactory.settings import Settings, settings
 
 DEMO_CLOCK = "2026-10-06T15:00:00+00:00"  # a Tuesday, 11:00 in New York and 10:00 in Chicago: inside every send window
 RUN_WITHIN_S = 600
@@ -72,8 +72,8 @@ def run(*, json: bool) -> None:
             nights = {unit: api.launch("campaign_day", unit=unit) for unit in units}
             _watch(api, db, nights, silent=json)
             say("campaign-days run from target to draft")
-            demo_recipients.act(config)
-            _finish(api, "due_sends", config={"ops": {"send_all_due": {"config": {"dry_run": False}}}})
+            with demo_recipients.acting(config):
+                _finish(api, "due_sends", config={"ops": {"send_all_due": {"config": {"dry_run": False}}}})
             say("due sends handed to the sandbox's SendGrid (simulated recipients)")
             demo_recipients.follow(config, lambda: _waits(db), lambda: _finish(api, "drain_webhooks"))
             say("recipients opened, clicked, bought, unsubscribed and answered; what they did is folded")
@@ -82,13 +82,14 @@ def run(*, json: bool) -> None:
             say("lake exported, marts built, tested and published")
             figures = _figures(db, units, config.warehouse)
             _write_examples(db, units, config.home / "drafts")
+            pdf = _write_sold_pdf(db, units, config)
     figures["seconds"] = round(time.monotonic() - began, 1)
     target = config.home / "demo.json"
     target.write_text(jsonlib.dumps(figures, indent=2) + "\n")
     if json:
         as_json(figures)
     else:
-        _show(figures, units, target)
+        _show(figures, units, target, pdf)
 
 
 class _Closer:
@@ -215,7 +216,7 @@ def _figures(db: Database, units: list[CampaignDay], warehouse: Path) -> dict[st
     }
 
 
-def _show(figures: dict[str, Any], units: list[CampaignDay], target: Path) -> None:
+def _show(figures: dict[str, Any], units: list[CampaignDay], target: Path, pdf: Path | None) -> None:
     from leadfactory.d10_analytics import funnel, responses, sales
 
     _table("The funnel, from the published marts (equal to the ledgers)", funnel.FIELDS, figures, units)
@@ -227,6 +228,7 @@ def _show(figures: dict[str, Any], units: list[CampaignDay], target: Path) -> No
     home = settings().home
     console.print(
         f"draft mails:  table leadfactory.email_drafts; one of each campaign as {home / 'drafts'}/*.html\n"
+        f"a sold PDF:   {pdf or 'none: no PDF can be made without Pango (make pango), the HTML report was sold'}\n"
         f"marts:        {settings().warehouse} (DuckDB)\nfigures:      {target}\ntook:         {figures['seconds']} s\n"
     )
     console.print(
@@ -241,7 +243,7 @@ def _table(title: str, fields: Sequence[str], figures: dict[str, Any], units: li
     table.add_column("", no_wrap=True)
     for unit in units:
         table.add_column(f"{unit.campaign}\n{unit.day}", justify="right", no_wrap=True)
-    table.add_column("together", justify="right")
+    table.add_column("together", justify="right", no_wrap=True)
     table.add_column("", justify="left", no_wrap=True)
     widest = max(figures[field] for field in fields if not field.endswith("_cents")) or 1
     for field in fields:
@@ -251,9 +253,23 @@ def _table(title: str, fields: Sequence[str], figures: dict[str, Any], units: li
     console.print(table)
 
 
+def _write_sold_pdf(db: Database, units: list[CampaignDay], config: Settings) -> Path | None:
+    """One of the sold reports as a file, byte by byte what its buyer has."""
+    from leadfactory import blobs
+    from leadfactory.d10_analytics import sales
+
+    with db.begin() as tx:
+        digest = sales.sold_pdf(tx, units)
+    if digest is None:
+        return None
+    target = config.home / "sold-report.pdf"
+    target.write_bytes(blobs.get(config.blobs, digest))
+    return target
+
+
 def _bar(field: str, share: float) -> str:
     """A bar of counts; money is on no scale of letters."""
-    return "" if field.endswith("_cents") else "[blue]" + "█" * round(14 * share) + "[/]"
+    return "" if field.endswith("_cents") else "[blue]" + "█" * round(8 * share) + "[/]"
 
 
 def _write_examples(db: Database, units: list[CampaignDay], folder: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import httpx
 
@@ -19,10 +20,20 @@ WITHIN_S = 180
 ROUNDS = 4  # what people do brings mail, which people read
 
 
-def act(config: Settings) -> None:
-    """Has the sandbox's recipients act from the next letter on."""
-    answer = httpx.post(f"{config.sandbox_url}/_admin/recipients", json={"act": True, "rates": RATES}, timeout=10)
-    answer.raise_for_status()
+@contextlib.contextmanager
+def acting(config: Settings) -> Iterator[None]:
+    """Has the sandbox's recipients act from the next letter on; what SendGrid tells of them is held back until the block ends.
+
+    Otherwise a complaint that is folded while letters still go out would stop the sender half-way, now here and now there.
+    """
+    admin = f"{config.sandbox_url}/_admin"
+    httpx.post(f"{admin}/recipients", json={"act": True, "rates": RATES}, timeout=10).raise_for_status()
+    told_at = httpx.get(f"{admin}/options", timeout=10).raise_for_status().json()["sendgrid_webhook_url"]
+    httpx.post(f"{admin}/options", json={"sendgrid_webhook_url": None}, timeout=10).raise_for_status()
+    try:
+        yield
+    finally:
+        httpx.post(f"{admin}/options", json={"sendgrid_webhook_url": told_at}, timeout=10).raise_for_status()
 
 
 def follow(config: Settings, waits: Callable[[], bool], fold: Callable[[], None]) -> None:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from edge import forms
 from edge.pages import page
+from leadfactory.d07_storefront import refunds
 from leadfactory.d09_delivery import opt_outs, sequences
 from leadfactory.d09_delivery.opt_outs import Recipient
 from leadfactory.erasure import knowledge, requests
@@ -108,6 +109,8 @@ def _stop_business(desk: Desk, token: str, reason: str) -> Response:
     with desk.db.begin() as tx:
         new, ended = opt_outs.stop(tx, subjects, reason=reason, source="edge", now=now)
         ended += sequences.stop(tx, person.send_id, "not_me", now)
+        if reason == REASONS["not_mine"]:
+            refunds.refund_and_stop(tx, person.send_id, reason=reason, now=now)  # what was bought of it is paid back
         audit.note(
             tx, "recipient", reason, now, send_id=person.send_id, new_suppressions=new, planned_sends_ended=ended
         )

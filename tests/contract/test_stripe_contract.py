@@ -133,9 +133,14 @@ def test_every_object_in_an_event_satisfies_its_own_description(http, specs):
     for card in ("4242", "4000000000000259", "bank", "4000000000000002"):
         session = _open(http)
         http.post(f"/stripe/pay/{session}", data={"email": "o@x.example", "card": card})
+    http.post(f"/stripe/pay/{_open(http)}", data={"email": "o@x.example", "method": "bank", "account": "000111111116"})
+    dispute = http.get("/stripe/v1/disputes", headers=KEY).json()["data"][0]["id"]
+    assert http.post(f"/stripe/v1/disputes/{dispute}/close", headers=KEY).status_code == 200
     _refunded(http)
     events = http.get("/stripe/v1/events?limit=100", headers=KEY).json()["data"]
-    assert {event["type"] for event in events} >= TYPES | {"payment_intent.payment_failed", "charge.dispute.created"}
+    assert {event["type"] for event in events} >= TYPES | {
+        "payment_intent.payment_failed", "charge.dispute.created", "charge.dispute.closed", "checkout.session.async_payment_failed",
+    }  # fmt: skip
     for event in events:
         body = event["data"]["object"]
         assert spec.problems({"$ref": f"#/components/schemas/{body['object']}"}, body) == [], event["type"]

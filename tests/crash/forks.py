@@ -7,6 +7,7 @@ with exactly that environment, and answers with one line: ``status`` (negative: 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -75,7 +76,9 @@ def _plain(environment: Mapping[str, str]) -> dict[str, str]:
 def _serve() -> None:
     import openai  # noqa: F401 - what stages import when they run, imported once
     import stripe as _stripe  # noqa: F401
-    import weasyprint  # noqa: F401
+
+    with contextlib.suppress(OSError):  # without Pango reports are HTML only
+        import weasyprint  # noqa: F401
 
     from leadfactory import stage  # noqa: F401
     from leadfactory.d00_gateway import openai as _model  # noqa: F401

@@ -123,4 +123,6 @@ def test_what_recipients_do_is_what_the_ledgers_say(world, acted) -> None:
     assert "out_of_office" not in {told[row.send_id] for row in world.all(sequence_stops)}
     assert world.all(webhook_refusals) == []
     with world.db.begin() as tx:
-        assert sales(tx, [world.unit]) == {world.unit: Sales(purchased=5, refunded=1, revenue_cents=3 * 19_900)}
+        assert sales(tx, [world.unit]) == {
+            world.unit: Sales(purchased=5, refunded=1, revenue_cents=3 * 19_900, reports_delivered=0)
+        }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[2]
 COUNTS = (
     "sourced", "unique", "enriched", "audited", "scored", "qualified", "drafted", "sent", "delivered", "opened", "clicked", "bounced",
-    "complained", "unsubscribed", "replied", "purchased", "refunded", "revenue_cents",
+    "complained", "unsubscribed", "replied", "purchased", "refunded", "revenue_cents", "reports_delivered",
 )  # fmt: skip
 
 
@@ -28,6 +30,12 @@ def demo(home: Path) -> dict[str, object]:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:] + done.stdout[-2000:]
     return json.loads(done.stdout)
+
+
+def mails_of(home: Path) -> list[dict[str, Any]]:
+    """What the sandbox's SendGrid accepted, letters and mails about purchases."""
+    lines = [json.loads(line) for line in (home / "sandbox" / "truth.jsonl").read_text().splitlines()]
+    return [line for line in lines if (line["vendor"], line["kind"]) == ("sendgrid", "mail")]
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +71,13 @@ def test_at_least_two_buy_and_one_is_refunded(first: dict[str, object]) -> None:
     assert first["revenue_cents"] > 0  # type: ignore[operator]
 
 
+def test_reports_reach_their_buyers_and_one_pdf_is_left_to_be_read(first: dict[str, object], home: Path) -> None:
+    assert 1 <= first["reports_delivered"] <= first["purchased"]  # type: ignore[operator]
+    pdf = home / "sold-report.pdf"
+    assert pdf.is_file() == bool(ctypes.util.find_library("pango-1.0"))  # without Pango the HTML report is sold
+    assert not pdf.is_file() or pdf.read_bytes().startswith(b"%PDF-")
+
+
 def test_every_vendor_was_called_and_costs_are_counted(first: dict[str, object]) -> None:
     assert {"yelp", "places", "pagespeed", "openai", "sendgrid", "website"} <= set(first["vendor_calls"])  # type: ignore[call-overload]
     assert first["cost_usd"] > 0  # type: ignore[operator]
@@ -73,9 +88,11 @@ def test_the_figures_are_in_demo_json(first: dict[str, object], home: Path) -> N
 
 
 def test_the_truth_log_holds_each_mail_once(first: dict[str, object], home: Path) -> None:
-    lines = [json.loads(line) for line in (home / "sandbox" / "truth.jsonl").read_text().splitlines()]
-    mails = [line["custom_args"]["send_id"] for line in lines if (line["vendor"], line["kind"]) == ("sendgrid", "mail")]
-    assert len(mails) == len(set(mails)) == first["sent"]
+    mails = mails_of(home)
+    sends = [mail["custom_args"]["send_id"] for mail in mails]
+    assert len(sends) == len(set(sends))
+    assert sum("List-Unsubscribe" in mail["headers"] for mail in mails) == first["sent"]
+    assert len(mails) - first["sent"] >= first["reports_delivered"]  # type: ignore[operator]
 
 
 def test_no_address_or_name_is_in_dagsters_event_log(first: dict[str, object], home: Path) -> None:
@@ -102,11 +119,11 @@ def test_no_address_or_name_is_in_dagsters_event_log(first: dict[str, object], h
 
 
 def test_a_second_run_sends_nothing_and_changes_no_count(first: dict[str, object], home: Path) -> None:
+    mailed = len(mails_of(home))
     again = demo(home)
     assert {field: again[field] for field in COUNTS} == {field: first[field] for field in COUNTS}
     assert again["vendor_calls"] == first["vendor_calls"]
-    lines = (home / "sandbox" / "truth.jsonl").read_text().splitlines()
-    assert sum('"kind": "mail"' in line for line in lines) == first["sent"]
+    assert len(mails_of(home)) == mailed
 
 
 def test_the_demo_leaves_nothing_running(first: dict[str, object]) -> None:

@@ -294,3 +294,27 @@ def test_the_set_rules_hold_and_miss_a_report_that_is_not_there(shop):
     shop.work()
     with shop.world.db.begin() as tx:
         assert judge(tx, "audit_reports", UNIT).broken == ()
+
+
+def test_the_lost_page_says_the_same_to_all_and_mails_the_payer_only(shop):
+    success(shop, shop.buy(shop.letter()))
+    shop.work()
+    said = {shop.client.post("/reports/lost", data={"email": each}).text for each in (PAYER, "other@x.example")}
+    shop.work()
+    assert (len(said), [mail["to"] for mail in shop.mails()]) == (1, [[PAYER], [PAYER]])
+
+
+@pytest.mark.parametrize("email", ["", "nonsense", "a" * 300 + "@x.example"])
+def test_what_is_no_address_is_asked_for_again(shop, email):
+    assert shop.client.get("/reports/lost").status_code == 200
+    assert shop.client.post("/reports/lost", data={"email": email}).status_code == 400
+
+
+def test_the_page_not_my_website_pays_back_what_was_bought(shop):
+    send_id = shop.letter()
+    report, _ = urls(success(shop, shop.buy(send_id)).text)
+    link = f"/not-my-site/{shop.token('landing', send_id)}"
+    assert shop.client.post(link, data={"reason": "not_mine"}).status_code == 200
+    shop.work()
+    shop.tell()
+    assert ([row.state for row in shop.purchases], shop.client.get(report).status_code) == (["refunded"], 410)
