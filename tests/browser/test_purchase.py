@@ -28,19 +28,3 @@ def test_who_goes_back_finds_the_offer_again(at_the_till, letter):
     at_the_till.open(letter["cancel"])
     assert at_the_till.judge("cancelled") == []
     assert at_the_till.open(letter["landing"]) == 200
-
-
-def test_who_pays_reads_the_report_at_once(at_the_till, world):
-    tab = at_the_till.page
-    tab.get_by_label("Email").fill("owner@shop1.example")
-    tab.locator("#name").fill("Ana Owner")
-    tab.locator("#card").fill("4242 4242 4242 4242")
-    tab.locator("#expiry").fill("12/30")
-    tab.locator("#cvc").fill("123")
-    tab.get_by_role("button", name="Pay").click()
-    tab.wait_for_selector("text=Your report is ready")
-    assert at_the_till.judge("success") == []
-    tab.get_by_role("link", name="Read the report").click()
-    tab.wait_for_selector("text=Executive summary")
-    assert "/r/" in tab.url
-    assert at_the_till.complaints == []
