@@ -8,7 +8,20 @@ from typing import Annotated
 
 import typer
 
-from cli import bounces, db, db_care, exclusions, experiments, gateway, inbox, integrity, reports, scoring, targets
+from cli import (
+    bounces,
+    db,
+    db_care,
+    exclusions,
+    experiments,
+    gateway,
+    halts,
+    inbox,
+    integrity,
+    reports,
+    scoring,
+    targets,
+)
 from cli.erasing import register as register_erasing
 from cli.importing import register as register_importing
 from cli.output import CommandError, errors
@@ -26,6 +39,7 @@ app.add_typer(reports.app, name="report")
 app.add_typer(inbox.app, name="inbox")
 app.add_typer(purchases, name="purchases")
 app.add_typer(bounces.app, name="bounces")
+app.add_typer(halts.app, name="halts")
 experiments.register(app)
 gateway.register(app)
 db.register(app)

@@ -165,7 +165,7 @@ class Leads:
         row = {
             **cohort, "status": "ok", "place_match": "matched", "site_url": f"https://{host}/", "site_host": host,
             "site_domain_hmac": self.hashes.domain(host), "own_name": f"Shop {number}", "contact_email": address,
-            "contact_email_hmac": self.hashes.address(address) if address else None, "country": "US",
+            "contact_email_hmac": self.hashes.address(address) if address else None, "contact_email_check": "accepted", "country": "US",
             "timezone": "America/New_York", "page_facts": BAD_SITE, "fetched_at": TUESDAY,
         }  # fmt: skip
         with self.db.begin() as tx:

@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
-from leadfactory.d09_delivery import sequences, states
+from leadfactory.d09_delivery import halting, sequences, states
 from leadfactory.d09_delivery.mail_events import KINDS, MailEvent, Outcome, fold
 from leadfactory.d09_delivery.tables import email_events, email_sends, send_outcomes
 from leadfactory.database import Database
@@ -127,6 +127,11 @@ def fold_sends(tx: sa.Connection, send_ids: Collection[uuid.UUID], now: dt.datet
             results,
         )
     sequences.stop_each(tx, ends, now)
+    harmed = [send_id for send_id, reason in ends.items() if reason in ("complaint", "bounce")]
+    if harmed:
+        s = email_sends
+        hit = tx.execute(sa.select(s.c.sender_email, s.c.campaign).distinct().where(s.c.send_id.in_(harmed))).all()
+        halting.judge(tx, {row.sender_email for row in hit}, {row.campaign for row in hit}, now)
     latest: dict[CampaignDay, dt.datetime] = {}
     for row in (row for rows in by_send.values() for row in rows):
         unit = CampaignDay(row.campaign, row.cohort_on)

@@ -58,6 +58,10 @@ GATES: tuple[Gate, ...] = (
     Gate("audit_too_old", "refused", "a.status = 'ok' AND :now < a.expires_at"),
     Gate("draft_missing", "refused", "d.status = 'drafted'"),
     Gate("campaign_not_launched", "waits", "c.state = 'launched'"),
+    Gate("halted", "waits", """NOT EXISTS (SELECT 1 FROM halts x WHERE x.resumed_at IS NULL
+        AND (x.scope, x.subject) IN (('sender', s.sender_email), ('campaign', s.campaign)))"""),
+    Gate("address_refused", "refused", "e.contact_email_check IS DISTINCT FROM 'refused'"),
+    Gate("address_unverified", "waits", "e.contact_email_check IN ('accepted', 'weak')"),
     Gate("consent_basis", "waits", "c.mailer || ':' || c.consent_basis = ANY(:known_bases)"),
     Gate("risk_not_acknowledged", "waits", """c.mailer || ':' || c.consent_basis = ANY(:accepted_bases)
         OR (c.risk_acknowledged_for = c.mailer AND length(c.risk_acknowledged_by) > 0)"""),

@@ -80,6 +80,20 @@ class Expiry(_Strict):
         return dt.timedelta(hours=self.first_touch if step == 1 else self.follow_up)
 
 
+class AutoPause(_Strict):
+    """When a sender or a campaign is stopped; see ``halting.broken`` and config/delivery.yaml."""
+
+    complaints: pydantic.PositiveInt
+    complaints_of_last: pydantic.PositiveInt
+    complaints_of_first: pydantic.PositiveInt
+    first_delivered: pydantic.PositiveInt
+    bounces: pydantic.PositiveInt
+    bounce_share: pydantic.PositiveFloat
+    bounces_of_last: pydantic.PositiveInt
+    hour_share: pydantic.PositiveFloat
+    hour_at_least: pydantic.PositiveInt
+
+
 class DeliveryPolicy(_Strict):
     """config/delivery.yaml."""
 
@@ -90,6 +104,7 @@ class DeliveryPolicy(_Strict):
     window: Window
     expires_after_hours: Expiry
     follow_up_after_days: tuple[pydantic.PositiveInt, ...]
+    auto_pause: AutoPause
     sender_cap_per_day: pydantic.PositiveInt
     recontact_cooldown_days: pydantic.PositiveInt
     claim_lease_minutes: pydantic.PositiveInt

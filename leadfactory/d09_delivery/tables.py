@@ -49,6 +49,23 @@ send_transitions = sa.Table(
     sa.Column("happened_at", Moment, nullable=False),
     comment="Append-only: every change of a send's state.",
 )
+halts = sa.Table(
+    "halts",
+    metadata,
+    sa.Column("halt_id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("scope", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False, comment="a sender's own address, or a campaign"),
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False, comment="the figures that broke the rule"),
+    sa.Column("halted_at", Moment, nullable=False),
+    sa.Column("resumed_at", Moment, comment="NULL while nothing of the subject is sent"),
+    sa.Column("resumed_by", sa.Text, comment="the person who let it go on"),
+    sa.Column("resumed_why", sa.Text),
+    one_of("scope", "sender", "campaign"),
+    sa.CheckConstraint("(resumed_at IS NULL) = (resumed_by IS NULL)", name="resumed_by_a_person"),
+    sa.Index("uq_halts_open", "scope", "subject", "rule", unique=True, postgresql_where=sa.text("resumed_at IS NULL")),
+    comment="Senders and campaigns that complaints or bounces stopped; only a person lets one go on.",
+)
 sequence_stops = sa.Table(
     "sequence_stops",
     metadata,

@@ -55,6 +55,7 @@ KEPT = {
     "purchases": "the record of a sale, which the law asks for: Stripe's ids, amounts and a keyed hash of the payer",
     "suppressions": "a keyed hash, so that the person is never written to again",
     "campaigns.risk_acknowledged_by": "an operator, who answers for the campaign",
+    "halts.subject": "ours", "halts.resumed_by": "an operator, who let it go on", "halts.resumed_why": "an operator's own words",
     "campaigns.sender_name": "ours", "campaigns.sender_email": "ours", "campaigns.postal_address": "ours",
     "email_sends.sender_email": "ours",
     "exclusions.label": "a list of the operator's own, whose purpose is that somebody is left alone",
@@ -103,6 +104,7 @@ NOT_PERSONAL = {
     "send_outcomes": "campaign state delivery",
     "send_transitions": "from_state to_state reason",
     "sequence_stops": "campaign reason",
+    "halts": "scope rule detail",
     "site_audits": "campaign status reason strategy lighthouse_version pagespeed_reason crawl_reason desktop_reason desktop field_data "
     "unmeasured rules_version",
     "audit_findings": "campaign kind category unit source effort effort_who rules_version",

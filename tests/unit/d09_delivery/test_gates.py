@@ -23,6 +23,9 @@ CASES = {
     "audit_too_old": "UPDATE site_audits SET expires_at = '2026-10-06T15:00:00Z'",
     "draft_missing": "UPDATE email_drafts SET status = 'rejected'",
     "campaign_not_launched": "UPDATE campaigns SET state = 'paused'",
+    "halted": "INSERT INTO halts (scope, subject, rule, detail, halted_at) SELECT 'sender', sender_email, 'bounces', '', planned_at FROM email_sends",
+    "address_refused": "UPDATE enriched_businesses SET contact_email_check = 'refused'",
+    "address_unverified": "UPDATE enriched_businesses SET contact_email_check = NULL",
     "consent_basis": "UPDATE campaigns SET consent_basis = 'guessed'",
     "risk_not_acknowledged": "UPDATE campaigns SET consent_basis = 'cold'",
     "draft_verdict": "UPDATE quality_verdicts SET passed = FALSE WHERE asset = 'email_drafts'",
@@ -101,6 +104,16 @@ def test_a_tagged_address_is_stopped_by_the_suppression_of_the_plain_one(room):
     _, sendgrid = room.send()
     assert sendgrid.asked == []
     assert room.states == {"refused": 1}
+
+
+def test_an_address_whose_check_gave_no_answer_waits(planned):
+    planned.change("UPDATE enriched_businesses SET contact_email_check = 'unknown'")
+    stopped(planned, "address_unverified", "waits")
+
+
+def test_an_address_that_only_seems_to_take_mail_is_written_to(planned):
+    planned.change("UPDATE enriched_businesses SET contact_email_check = 'weak'")
+    assert len(planned.send()[1].asked) == 1
 
 
 def test_a_verdict_on_another_text_is_no_verdict(planned):
