@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -48,8 +48,35 @@ def campaign(tx: sa.Connection, unit: CampaignDay) -> Campaign:
 def leads(tx: sa.Connection, unit: CampaignDay, vertical: str) -> list[Lead]:
     """All unique businesses of ``unit``, each with what is stored of it or why there is nothing to score."""
     rows = tx.execute(_query(unit)).all()
-    found = _findings(tx, unit)
-    return [lead_of(row, unit, vertical, tuple(found.get(row.business_id, ()))) for row in rows]
+    found, shared = _findings(tx, unit), _sharing(tx, unit)
+    return [
+        lead_of(row, unit, vertical, tuple(found.get(row.business_id, ())), shared.get(row.business_id, ()))
+        for row in rows
+    ]
+
+
+def _sharing(tx: sa.Connection, unit: CampaignDay) -> dict[uuid.UUID, list[uuid.UUID]]:
+    """Business of the day → all businesses of the campaign up to that day that have its website, for those that are not alone there."""
+    u, e = unique_businesses, enriched_businesses
+    live = (
+        sa.select(e.c.business_id, e.c.site_domain_hmac, e.c.cohort_on)
+        .join(u, sa.and_(*(e.c[key] == u.c[key] for key in _KEYS)))
+        .where(
+            u.c.campaign == unit.campaign,
+            u.c.cohort_on <= unit.day,
+            u.c.duplicate_of.is_(None),
+            u.c.excluded_reason.is_(None),
+        )
+        .where(e.c.status == "ok", e.c.site_domain_hmac.is_not(None))
+        .subquery("live")
+    )
+    ids = sa.func.array_agg(sa.distinct(live.c.business_id))
+    groups = tx.execute(
+        sa.select(ids.label("ids"))
+        .group_by(live.c.site_domain_hmac)
+        .having(sa.func.count(sa.distinct(live.c.business_id)) > 1, sa.func.max(live.c.cohort_on) == unit.day)
+    )
+    return {business_id: sorted(group.ids) for group in groups for business_id in group.ids}
 
 
 def _query(unit: CampaignDay) -> sa.Select[Any]:
@@ -103,8 +130,10 @@ def _column(table: sa.Table, name: str) -> sa.ColumnElement[Any]:
     return _UNKNOWN if found is None else found
 
 
-def lead_of(row: Any, unit: CampaignDay, vertical: str, findings: tuple[Finding, ...]) -> Lead:
-    """One row of what the rooms have stored, with its findings, as a lead."""
+def lead_of(
+    row: Any, unit: CampaignDay, vertical: str, findings: tuple[Finding, ...], sharing: Sequence[uuid.UUID] = ()
+) -> Lead:
+    """One row of what the rooms have stored, with its findings and the businesses that share its website, as a lead."""
     excluded = "held by an earlier cohort" if row.duplicate_of is not None else row.excluded_reason
     lead = Lead(row.business_id, vertical, unit.day, excluded)
     if excluded is not None:
@@ -141,6 +170,8 @@ def lead_of(row: Any, unit: CampaignDay, vertical: str, findings: tuple[Finding,
         source=row.source,
         review_band=_band(row),
         chain=True if row.chain is not None else None if row.chain_hmac is None else False,
+        site_shared_by=max(0, len(sharing) - 1),
+        site_of=str(sharing[0]) if sharing else None,
         read_at={name: moment.isoformat() for name, moment in moments.items() if moment is not None},
     )
 

@@ -27,7 +27,8 @@ class Lead:
     """One unique business as the rooms before have stored it; None is unknown, never zero.
 
     ``email`` is none | free_mail | own_domain, ``email_evidence`` how the site shows it, ``mail_domain`` whether its domain takes
-    mail; ``unmeasured`` are finding kinds that could not be judged. ``excluded``, ``site_reason`` and
+    mail; ``unmeasured`` are finding kinds that could not be judged; ``site_shared_by`` is how many more businesses of the campaign
+    have the same website, and ``site_of`` the same id for all of them. ``excluded``, ``site_reason`` and
     ``audit_reason`` say why there is nothing to score. ``read_at`` is reading → ISO time.
     """
 
@@ -55,6 +56,8 @@ class Lead:
     source: str | None = None
     review_band: str | None = None
     chain: bool | None = None
+    site_shared_by: int | None = None
+    site_of: str | None = None
     read_at: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from leadfactory.d05_scoring.signals import FACTORS, Factor, Value
 from leadfactory.d05_scoring.versions import CODE
 
 __all__ = ["Contribution", "Finding", "Lead", "Score", "config", "judge", "score", "version"]
+SHARED_SITE = "shares its website with a better lead"
 _SAID = 3  # signals that the sentence names per factor
 _MUST = {
     "contact_email": lambda lead: lead.email not in (None, "none"),
@@ -116,7 +118,8 @@ def judge(
 
     The top share is of all businesses that may be written to at all (neither excluded nor held by an earlier cohort): those
     whose rank by score lies within it may qualify. Ties are ranked by id, so that nothing depends on chance. ``min_tier`` is
-    the campaign's own; without one the rule file's holds.
+    the campaign's own; without one the rule file's holds. Of businesses with one website the best-ranked that qualifies is the
+    lead: its letter holds the domain's contact slot, so that the others could not be written to.
     """
     rules = rules or config()
     scored = [score(lead, rules) for lead in leads]
@@ -124,17 +127,22 @@ def judge(
     rank = {s.lead.business_id: position for position, s in enumerate(order, 1)}
     within = math.ceil(round(top_share * sum(s.lead.excluded is None for s in scored), 6))
     lowest: Tier = min_tier or rules.gate.min_tier
-    judged = []
-    for each in scored:
-        place = rank.get(each.lead.business_id)
-        if place is None:
-            judged.append(each)
-            continue
+    reasons: dict[uuid.UUID, str | None] = {}
+    written_to: set[str] = set()
+    for each in order:
         reason = _gate(each, rules, lowest)
-        if reason is None and place > within:
+        if reason is None and rank[each.lead.business_id] > within:
             reason = "outside the campaign's top share"
-        judged.append(dataclasses.replace(each, qualified=reason is None, reason=reason, rank=place))
-    return judged
+        elif reason is None and each.lead.site_of is not None:
+            reason = SHARED_SITE if each.lead.site_of in written_to else None
+            written_to.add(each.lead.site_of)
+        reasons[each.lead.business_id] = reason
+    return [
+        dataclasses.replace(each, qualified=reasons[key] is None, reason=reasons[key], rank=rank[key])
+        if (key := each.lead.business_id) in rank
+        else each
+        for each in scored
+    ]
 
 
 def input_hash(scored: Score, rules: RuleFile | None = None) -> bytes:

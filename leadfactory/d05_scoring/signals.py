@@ -134,6 +134,7 @@ _ALL = (
     Signal("own_name", "reachability", "flag", _field("own_name"), "name on the own site", "no name on the own site"),
     Signal("match_score", "reachability", "number", _field("match_score"), "match with the place {value}"),
     Signal("chain", "reachability", "flag", _field("chain"), "branch of a chain", "independent", rising=False),
+    Signal("site_shared_by", "reachability", "number", _field("site_shared_by"), "businesses that share its website: {value}", rising=False),
 )  # fmt: skip
 SIGNALS: Mapping[str, Signal] = {each.name: each for each in _ALL}
 

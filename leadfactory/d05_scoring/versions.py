@@ -7,7 +7,7 @@ from pathlib import Path
 from leadfactory import yaml_config
 from leadfactory.settings import ROOT
 
-CODE = "2"  # of leadfactory/d05_scoring; a rule file has its own
+CODE = "3"  # of leadfactory/d05_scoring; a rule file has its own
 RULES = ROOT / "config" / "scoring.yaml"
 
 

@@ -48,6 +48,10 @@ PERSONAL = (
 
 KEPT = {
     "erasure_requests.proof": "counts by place, never a value",
+    **dict.fromkeys(
+        ("audit_reports.html_sha256", "audit_reports.pdf_sha256", "audit_reports.evidence_sha256"),
+        "what was sold, and so part of the record of the sale; a report that was not sold is not stored",
+    ),
     "purchases": "the record of a sale, which the law asks for: Stripe's ids, amounts and a keyed hash of the payer",
     "suppressions": "a keyed hash, so that the person is never written to again",
     "draft_reviews.reviewer": "an operator, who answers for the letter",
@@ -65,6 +69,7 @@ KEPT = {
 # Codes, versions, ids, keyed hashes, places, and sentences of ours without a word of the person's.
 NOT_PERSONAL = {
     "audit_log": "actor action",
+    "audit_reports": "campaign no_pdf template_version",
     "budgets": "scope key",
     "business_merges": "kind evidence",
     "businesses": "first_campaign yelp_ids",
@@ -96,6 +101,8 @@ NOT_PERSONAL = {
     "quality_verdicts": "asset campaign suite suite_version broken",
     "refund_requests": "reason idempotency_key state why stripe_id",
     "rejected_rows": "asset campaign row_key rule value",
+    "report_accesses": "kind",
+    "report_deliveries": "campaign kind state reason message_id",
     "run_outcomes": "run_id job partition_key status failed_steps",
     "send_outcomes": "campaign state delivery",
     "send_transitions": "from_state to_state reason",

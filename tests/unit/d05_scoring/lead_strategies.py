@@ -28,7 +28,7 @@ BAD = (
 LEAD = Lead(
     uuid.UUID(int=1), "restaurant", DAY, performance=30, seo=60, accessibility=65, best_practices=70, findings=BAD,
     hours_visible=False, email="own_domain", email_evidence="mailto", mail_domain="accepted", own_phone=True, own_name=True, match_score=0.9,
-    platform="wordpress",
+    platform="wordpress", site_shared_by=0,
 )  # fmt: skip
 
 scores = st.none() | st.integers(0, 100)

@@ -239,3 +239,23 @@ def test_a_trade_in_season_scores_no_less_than_out_of_it():
 )
 def test_tiers_begin_at_their_boundaries(total, tier):
     assert config().tier(total) == tier
+
+
+def test_of_businesses_that_share_a_website_the_best_one_is_the_lead_and_the_others_say_so():
+    site = str(uuid.UUID(int=1))
+    first, second, third = (
+        dataclasses.replace(LEAD, business_id=uuid.UUID(int=n), performance=speed, site_shared_by=2, site_of=site)
+        for n, speed in ((1, 80), (2, 20), (3, 50))
+    )
+    alone = dataclasses.replace(LEAD, business_id=uuid.UUID(int=4))
+    told = {each.lead.business_id.int: each for each in judge([first, second, third, alone], top_share=1.0)}
+    assert [told[n].qualified for n in (1, 2, 3, 4)] == [False, True, False, True]
+    assert told[1].reason == told[3].reason == "shares its website with a better lead"
+
+
+def test_a_better_branch_that_does_not_qualify_leaves_the_website_to_the_next():
+    site = str(uuid.UUID(int=1))
+    better = dataclasses.replace(LEAD, performance=10, site_shared_by=1, site_of=site, email="none")
+    other = dataclasses.replace(LEAD, business_id=uuid.UUID(int=2), performance=60, site_shared_by=1, site_of=site)
+    told = {each.lead.business_id.int: each for each in judge([better, other], top_share=1.0)}
+    assert (told[1].qualified, told[2].qualified) == (False, True)

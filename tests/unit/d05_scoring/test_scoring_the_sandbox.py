@@ -110,7 +110,9 @@ def test_the_best_tier_is_a_small_top_group(day):
 
 @pytest.mark.parametrize("signal", ["conversion_cost", "severe_findings", "performance"])
 def test_a_weighty_signal_of_need_spreads_the_leads_and_does_not_pile_them_up_at_an_end(day, signal):
-    points = [each["points"] for row in day.audited for each in row["contributions"] if each["signal"] == signal]
+    said = [each["points"] for row in day.audited for each in row["contributions"] if each["signal"] == signal]
+    points = [point for point in said if point is not None]  # a page that Lighthouse could not measure is unknown
+    assert len(points) >= 0.9 * len(day.audited)
     assert sum(point == 1 for point in points) <= 0.2 * len(points)
     assert statistics.pstdev(points) >= 0.15
 
