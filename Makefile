@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: help demo test test-fast dev lint format lock outdated bench doctor clean pango
+.PHONY: help demo test test-fast dev lint format lock outdated bench doctor clean pango chromium
 .DEFAULT_GOAL := help
 
 help: ## Show this help
@@ -26,10 +26,17 @@ pango:
 	    && { apt-get install -y -qq $(PANGO) || { apt-get update -qq && apt-get install -y -qq $(PANGO); }; } >/dev/null 2>&1; } \
 	  || echo "note: Pango is not installed, so reports are made as HTML only. For the PDF: apt-get install $(PANGO)"
 
+CHROMIUM := chromium
+chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
+	  || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "installing Chromium, in which the pages are tested ..." \
+	    && { apt-get install -y -qq $(CHROMIUM) || { apt-get update -qq && apt-get install -y -qq $(CHROMIUM); }; } >/dev/null 2>&1; } \
+	  || echo "note: Chromium is not installed, so pages are not tested in a browser. For that: apt-get install $(CHROMIUM)"
+
 demo: $(READY) pango ## Run two campaigns from target to mart against the vendor sandbox (three to five minutes on two cores)
 	@$(BIN)/leadfactory demo
 
-test: $(READY) pango ## Run every test, and print how much of its written time budget each suite used
+test: $(READY) pango chromium ## Run every test, and print how much of its written time budget each suite used
 	@$(BIN)/python -m tests.run
 
 SEEDS ?= 2000

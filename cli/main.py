@@ -12,6 +12,7 @@ from cli import (
     bounces,
     db,
     db_care,
+    drafts,
     exclusions,
     experiments,
     gateway,
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.add_typer(exclusions.app, name="exclusions")
 app.add_typer(targets.app, name="targets")
 app.add_typer(reports.app, name="report")
+app.add_typer(drafts.app, name="drafts")
 app.add_typer(inbox.app, name="inbox")
 app.add_typer(purchases, name="purchases")
 app.add_typer(bounces.app, name="bounces")
@@ -138,10 +140,15 @@ def configure_campaign(
         bool | None,
         typer.Option("--desktop/--no-desktop", help="Measure websites as a computer too, or as a phone only."),
     ] = None,
+    review: Annotated[
+        str | None,
+        typer.Option(help="Which letters wait for a person: auto (none), sample (10 %), all, or a percentage."),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Set what a campaign needs before it may be launched."""
+    """Set what a campaign needs before it may be launched, and how it is run."""
     from cli.campaigns import cents, configure
+    from leadfactory.d08_personalization.reviews import percent_of
 
     configure(
         campaign,
@@ -158,6 +165,7 @@ def configure_campaign(
         ends_on=None if ends_on is None else ends_on.date(),
         min_tier=min_tier,
         pagespeed_desktop=desktop,
+        review_percent=None if review is None else percent_of(review),
         json=json,
     )
 

@@ -12,7 +12,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from edge import checkout, forms, health, inbound, landing, lost, recipients, reports, success, unsubscribe, webhooks
+from edge import (
+    checkout,
+    forms,
+    health,
+    inbound,
+    landing,
+    lost,
+    recipients,
+    reports,
+    samples,
+    success,
+    unsubscribe,
+    webhooks,
+)
 from edge.headers import HOSTED_CHECKOUT, SecurityHeaders
 from edge.pages import page
 from leadfactory.clock import Clock
@@ -97,6 +110,7 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
             Route("/reports/lost", lost.act, methods=["POST"]),
             Route("/r/{token}.pdf", reports.pdf, methods=["GET"]),
             Route("/r/{token}", reports.html, methods=["GET"]),
+            Route("/static/{version}/{name}", samples.picture, methods=["GET"]),
             Route("/robots.txt", robots, methods=["GET"]),
         ],
         middleware=[Middleware(SecurityHeaders, checkout=_checkout(settings))],

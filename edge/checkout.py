@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from edge import forms
 from edge.pages import page
 from leadfactory.d00_gateway.errors import VendorError
 from leadfactory.d07_storefront.checkout import AlreadySold, NotForSale, open_checkout
@@ -22,8 +23,11 @@ log = logging.getLogger(__name__)
 async def start(request: Request) -> Response:
     """Opens the one checkout of the letter's business, or finds it open, and leads there."""
     desk: Desk = request.app.state.desk
+    fields = await forms.read(request, desk.public_url)
     try:
         send_id = desk.tokens.read("landing", request.path_params["token"])
+        if fields.get("immediate_delivery") != "yes":  # browsers ask for the tick; without it nothing is sold
+            return page("consent_missing", status=400, token=request.path_params["token"])
         url = await open_checkout(send_id, db=desk.db, stripe=desk.stripe, clock=desk.clock, settings=desk.settings)
     except (TokenError, NotForSale):
         return page("not_found", status=404)

@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from edge import samples
 from edge.pages import page
 from leadfactory.d07_storefront.offers import Closed, Offer, offer
 from leadfactory.d07_storefront.pages_config import config
@@ -35,6 +36,7 @@ def _show(desk: Desk, token: str) -> Response:
         teaser=found.teaser,
         token=token,
         rules=config().landing,
+        samples=samples,
         **_links(desk, token),
     )
 

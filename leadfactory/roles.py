@@ -28,6 +28,7 @@ WITHHELD = {
     "halts": "DELETE",  # who let what go on stays told
     "sequence_stops": "DELETE",  # a conversation that ended is not taken up again
     "audit_log": "UPDATE, DELETE",  # append-only
+    "draft_reviews": "UPDATE, DELETE",  # append-only
     "report_accesses": "UPDATE, DELETE",  # append-only
     "payment_events": "UPDATE, DELETE",  # append-only
     "money_entries": "UPDATE, DELETE",  # append-only

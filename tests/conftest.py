@@ -30,6 +30,7 @@ SLOW = (
     "simulation",
     "times",
     "reports",
+    "browser",
 )
 
 

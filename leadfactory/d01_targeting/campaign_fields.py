@@ -17,6 +17,11 @@ _CHOICES: dict[str, tuple[tuple[str | bool, ...], str]] = {
     "min_tier": (TIERS, "the lowest tier that is written to"),
     "mailer": (MAILERS, "the adapter that its letters leave by"),
 }
+_RANGES = {
+    "budget_cents": (1, MAX_BUDGET_CENTS, "is out of range: $0.01 to $1,000,000"),
+    "daily_quota": (1, MAX_QUOTA, f"is out of range: choose 1 to {MAX_QUOTA} businesses a day"),
+    "review_percent": (0, 100, "is out of range: 0 (no letter waits for a person) to 100 (every letter does)"),
+}
 _HEADER_BREAK = re.compile(r"[\x00-\x1f\x7f]")  # a line break in a sender's name would write mail headers of its own
 _ADDRESS = re.compile(r"[^@\s<>,;:\"]+@[^@\s<>,;:\"]+\.[^@\s<>,;:\".]{2,}")
 
@@ -42,10 +47,8 @@ def problem(field: str, value: Any, *, production: bool) -> str | None:
                 if ok
                 else "is not a postal address: CAN-SPAM asks for a street address, a PO box or a registered mailbox"
             )
-        case "budget_cents":
-            return _between(value, 1, MAX_BUDGET_CENTS, "is out of range: $0.01 to $1,000,000")
-        case "daily_quota":
-            return _between(value, 1, MAX_QUOTA, f"is out of range: choose 1 to {MAX_QUOTA} businesses a day")
+        case "budget_cents" | "daily_quota" | "review_percent":
+            return _between(value, *_RANGES[field])
         case "top_share":
             number = not isinstance(value, bool) and isinstance(value, (int, float))
             return None if number and 0 < value <= 1 else "is out of range: above 0, at most 1"

@@ -32,6 +32,14 @@ campaigns = sa.Table(
         server_default="skip",
         comment="what becomes of branches of chains, recognised or on the exclusion list",
     ),
+    sa.Column(
+        "review_percent",
+        sa.SmallInteger,
+        nullable=False,
+        server_default="0",
+        comment="share of the letters that wait for a person: 0 none, 100 all; always of the same businesses",
+    ),
+    sa.CheckConstraint("review_percent BETWEEN 0 AND 100", name="review_percent_range"),
     sa.Column("mailer", sa.Text, nullable=False, server_default="sendgrid", comment="the adapter its letters leave by"),
     sa.Column(
         "risk_acknowledged_by", sa.Text, comment="who takes the risk of mail that the mailer's terms do not accept"

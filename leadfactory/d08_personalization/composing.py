@@ -161,10 +161,10 @@ def render(
     return Mail(line, preview, html, text, facts, price.amount_cents, price.currency.upper())
 
 
-def own_words(text: str, report_url: str) -> str:
-    """Of a stored plain text what an operator may word otherwise: everything before the paragraph of the one call."""
+def own_words(text: str) -> str:
+    """Of a stored plain text what an operator may word otherwise: everything before the paragraph with the first link."""
     parts = text.strip().split("\n\n")
-    at = next((n for n, part in enumerate(parts) if report_url in part), len(parts))
+    at = next((n for n, part in enumerate(parts) if "\nhttp" in part), len(parts))
     return "\n\n".join(parts[:at])
 
 

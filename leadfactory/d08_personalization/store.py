@@ -21,6 +21,7 @@ from leadfactory.d03_assessment.tables import site_audits
 from leadfactory.d04_enrichment.tables import enriched_businesses
 from leadfactory.d05_scoring.scoring import newest
 from leadfactory.d07_storefront.price_book import Price, price_for
+from leadfactory.d08_personalization import reviews
 from leadfactory.d08_personalization.contents import Content, Sender, choose
 from leadfactory.d08_personalization.records import ROW_RULES
 from leadfactory.d08_personalization.tables import email_drafts
@@ -34,6 +35,7 @@ from leadfactory.quality.verdicts import Verdict
 
 ASSET = "email_drafts"
 FIRST_TOUCH = 1
+SENDER_CHANGED = "the campaign's sender changed after an operator worded the letter: approve it to frame it anew"
 NO_SENDER = "[sender name not set]"  # what a draft of an unfinished campaign shows; such a draft is never planned
 NO_ADDRESS = "[postal address not set]"
 
@@ -82,11 +84,12 @@ def seed_of(business_id: uuid.UUID) -> str:
 def waiting(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> tuple[int, list[Lead]]:
     """How many leads qualified, and those without a draft or with an unclaimed one that names another sender.
 
-    The price of each that will be written to is fixed here, if it was not before.
+    The price of each that will be written to is fixed here, if it was not before. What an operator worded is not written over:
+    when the sender changed it waits for review again; what an operator rejected stays rejected.
     """
     campaign = tx.execute(sa.select(campaigns).where(campaigns.c.campaign == unit.campaign)).one()
     sender = sender_of(campaign)
-    scores, drafts, a, e = newest(unit), newest_drafts(unit), site_audits, enriched_businesses
+    scores, drafts, a, e, said = newest(unit), newest_drafts(unit), site_audits, enriched_businesses, reviews.newest()
     claimed = sa.exists().where(
         email_sends.c.business_id == scores.c.business_id,
         email_sends.c.campaign == unit.campaign,
@@ -103,15 +106,25 @@ def waiting(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> tuple[int
             drafts.c.version,
             drafts.c.status,
             drafts.c.body_text,
+            drafts.c.draft_id,
+            drafts.c.step,
+            drafts.c.wording,
+            drafts.c.content_hash,
+            said.c.state.label("said"),
+            said.c.reason.label("said_why"),
             claimed.label("claimed"),
         )
         .join(e, _same(scores, e))
         .join(a, _same(scores, a))
         .outerjoin(drafts, sa.and_(drafts.c.business_id == scores.c.business_id, drafts.c.step == FIRST_TOUCH))
+        .outerjoin(said, said.c.draft_id == drafts.c.draft_id)
         .where(scores.c.qualified)
         .order_by(scores.c.rank)
     ).all()
-    wanted = [row for row in rows if row.version is None or (not row.claimed and _of_another(row, sender))]
+    stale = [row for row in rows if row.version is not None and not row.claimed and _of_another(row, sender)]
+    _wait_again(tx, unit, [row for row in stale if row.wording == "operator"], now)
+    redrafted = {row.business_id for row in stale if row.wording != "operator" and row.said != "rejected"}
+    wanted = [row for row in rows if row.version is None or row.business_id in redrafted]
     facts = facts_of(tx, unit) if wanted else {}
     arms = arms_of(tx, unit) if wanted else {}
     leads = [
@@ -132,6 +145,13 @@ def waiting(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> tuple[int
         for row in wanted
     ]
     return len(rows), [_priced(tx, unit, lead, now) for lead in leads]
+
+
+def _wait_again(tx: sa.Connection, unit: CampaignDay, rows: Sequence[Any], now: dt.datetime) -> None:
+    """Lets letters that an operator worded wait for review, because their sender is not the campaign's any more."""
+    fresh = [row for row in rows if row.said != "rejected" and row.said_why != SENDER_CHANGED]
+    cohort = {"campaign": unit.campaign, "cohort_on": unit.day}
+    reviews.say(tx, [dict(row._mapping) | cohort for row in fresh], "waiting", now, reason=SENDER_CHANGED)
 
 
 def _priced(tx: sa.Connection, unit: CampaignDay, lead: Lead, now: dt.datetime) -> Lead:
@@ -185,8 +205,10 @@ def write_in(
         for row, _ in done
     ]
     row_rules.store_refused(tx, ASSET, unit, refused, now)
-    tx.execute(insert(email_drafts).on_conflict_do_nothing(), rows)
+    statement = insert(email_drafts).on_conflict_do_nothing().returning(email_drafts.c.draft_id)
+    new = set(tx.scalars(statement, rows))
     verdicts.record(tx, [verdict for _, verdict in done if verdict is not None], now)
+    reviews.ask(tx, unit, [row for row in rows if row["draft_id"] in new], now)
     campaign_days.mark_dirty(tx, unit, ASSET)
 
 

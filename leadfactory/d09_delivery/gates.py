@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.d01_targeting import exclusions
+from leadfactory.d08_personalization import reviews
 from leadfactory.d09_delivery.policy import policy
 from leadfactory.d09_delivery.tables import email_sends
 
@@ -67,6 +68,7 @@ GATES: tuple[Gate, ...] = (
         OR (c.risk_acknowledged_for = c.mailer AND length(c.risk_acknowledged_by) > 0)"""),
     Gate("draft_verdict", "waits", """(SELECT v.passed FROM quality_verdicts v WHERE v.asset = 'email_drafts'
         AND v.subject_id = d.draft_id AND v.input_hash = d.content_hash ORDER BY v.judged_at DESC, v.verdict_id DESC LIMIT 1)"""),
+    Gate("draft_review", "waits", reviews.CLEARED),
     Gate("postal_address", "waits", "strpos(d.body_text, c.postal_address) > 0 AND length(c.postal_address) > 0"),
     Gate("true_sender", "waits", "c.sender_email = s.sender_email AND strpos(d.body_text, c.sender_name) > 0"),
     Gate("not_due", "waits", "s.due_at <= :now"),

@@ -17,6 +17,7 @@ from leadfactory.d01_targeting.tables import campaigns
 from leadfactory.d03_assessment.tables import site_audits
 from leadfactory.d04_enrichment.tables import enriched_businesses
 from leadfactory.d05_scoring.tables import lead_scores
+from leadfactory.d08_personalization import reviews
 from leadfactory.d08_personalization.store import newest_drafts
 from leadfactory.d09_delivery import sequences, states, suppression
 from leadfactory.d09_delivery.identity import send_id
@@ -103,6 +104,7 @@ def plannable(unit: CampaignDay | None, now: dt.datetime) -> sa.Select[Any]:
             d.c.step <= policy().last_step,
             sa.or_(d.c.step == sequences.FIRST, sa.and_(before.c.send_id.is_not(None), ~stopped)),
             d.c.status == "drafted",
+            reviews.cleared(d, c.c.review_percent),
             a.c.status == "ok",
             a.c.expires_at > now,
             c.c.state == "launched",

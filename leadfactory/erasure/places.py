@@ -48,8 +48,14 @@ PERSONAL = (
 
 KEPT = {
     "erasure_requests.proof": "counts by place, never a value",
+    **dict.fromkeys(
+        ("audit_reports.html_sha256", "audit_reports.pdf_sha256", "audit_reports.evidence_sha256"),
+        "what was sold, and so part of the record of the sale; a report that was not sold is not stored",
+    ),
     "purchases": "the record of a sale, which the law asks for: Stripe's ids, amounts and a keyed hash of the payer",
     "suppressions": "a keyed hash, so that the person is never written to again",
+    "draft_reviews.reviewer": "an operator, who answers for the letter",
+    "draft_reviews.reason": "an operator's word about a letter, without an address",
     "campaigns.risk_acknowledged_by": "an operator, who answers for the campaign",
     "halts.subject": "ours", "halts.resumed_by": "an operator, who let it go on", "halts.resumed_why": "an operator's own words",
     "campaigns.sender_name": "ours", "campaigns.sender_email": "ours", "campaigns.postal_address": "ours",
@@ -63,6 +69,7 @@ KEPT = {
 # Codes, versions, ids, keyed hashes, places, and sentences of ours without a word of the person's.
 NOT_PERSONAL = {
     "audit_log": "actor action",
+    "audit_reports": "campaign no_pdf template_version",
     "budgets": "scope key",
     "business_merges": "kind evidence",
     "businesses": "first_campaign yelp_ids",
@@ -71,6 +78,7 @@ NOT_PERSONAL = {
     "campaigns": "campaign vertical state min_tier consent_basis chain_policy mailer risk_acknowledged_for",
     "checkout_sessions": "campaign currency arm idempotency_key terms_version state reason stripe_id url",
     "contact_slots": "kind campaign",
+    "draft_reviews": "campaign state",
     "email_drafts": "campaign status reason currency facts arms wording template_version prompt_version model finding_ids",
     "email_events": "campaign event_id kind bounce_type bounce_classification message_id url_hash bot_reason",
     "email_sends": "campaign state reason timezone sendgrid_id",
@@ -93,6 +101,8 @@ NOT_PERSONAL = {
     "quality_verdicts": "asset campaign suite suite_version broken",
     "refund_requests": "reason idempotency_key state why stripe_id",
     "rejected_rows": "asset campaign row_key rule value",
+    "report_accesses": "kind",
+    "report_deliveries": "campaign kind state reason message_id",
     "run_outcomes": "run_id job partition_key status failed_steps",
     "send_outcomes": "campaign state delivery",
     "send_transitions": "from_state to_state reason",

@@ -48,7 +48,9 @@ class Shop:
 
     def ask(self, send_id: uuid.UUID) -> httpx.Response:
         """The click on "buy"."""
-        return self.client.post(f"/a/{self.token('landing', send_id)}/checkout", follow_redirects=False)
+        return self.client.post(
+            f"/a/{self.token('landing', send_id)}/checkout", data={"immediate_delivery": "yes"}, follow_redirects=False
+        )
 
     def open(self, send_id: uuid.UUID) -> str:
         """A checkout, opened; its page."""

@@ -14,7 +14,7 @@ from edge.app import create_app
 from leadfactory.d03_assessment import catalogue
 from leadfactory.d03_assessment.tables import audit_findings
 from leadfactory.d07_storefront.price_book import price_for
-from leadfactory.d07_storefront.tables import price_book
+from leadfactory.d07_storefront.tables import checkout_sessions, price_book
 from leadfactory.tables import metadata
 from leadfactory.tokens import Tokens
 from tests.edge.test_footer_pages import words
@@ -75,7 +75,7 @@ def test_of_the_others_the_page_holds_nothing_but_count_and_area(world, mailed):
     for kind in set(said) - shown:
         assert kind not in html
         assert said[kind][0] not in html
-    withheld = sum(int(number) for number in re.findall(r"<td>(\d+) more</td>", html))
+    withheld = sum(int(number) for number in re.findall(r"<td>(\d+) more<", html))
     assert withheld == len(found) - 3
     assert f"The other {withheld} findings" in words(html)
 
@@ -167,3 +167,30 @@ def test_its_links_work(world, mailed):
     links = set(re.findall(r'href="(/[^"#]+)"', html))
     assert {each.split("/")[1] for each in links} >= {"why", "u", "not-my-site", "terms", "refunds", "imprint"}
     assert {world.client.get(each).status_code for each in links} == {200}
+
+
+@pytest.mark.parametrize("data", [{}, {"immediate_delivery": ""}, {"immediate_delivery": "no"}])
+def test_without_the_consent_to_immediate_delivery_nothing_is_ordered(world, mailed, data):
+    answer = world.client.post(f"{mailed[0]}/checkout", data=data, follow_redirects=False)
+    assert answer.status_code == 400
+    assert world.all(checkout_sessions) == []
+
+
+def test_an_order_from_another_website_is_refused(world, mailed):
+    order, foreign = {"immediate_delivery": "yes"}, {"sec-fetch-site": "cross-site"}
+    assert world.client.post(f"{mailed[0]}/checkout", data=order, headers=foreign).status_code == 403
+    assert world.all(checkout_sessions) == []
+
+
+def test_sample_pages_are_pictures_of_an_invented_business(world, mailed):
+    html = world.client.get(mailed[0]).text
+    pictures = re.findall(r'<img src="(/static/[^"]+)"', html)
+    assert len(pictures) == 3
+    answers = [world.client.get(each) for each in pictures]
+    assert {(answer.status_code, answer.headers["content-type"]) for answer in answers} == {(200, "image/png")}
+    assert all("immutable" in answer.headers["cache-control"] for answer in answers)
+
+
+@pytest.mark.parametrize("name", ["style.css", "..%2Fpages.py", "sample-cover", "x.png"])
+def test_nothing_else_is_served_as_a_picture(world, name):
+    assert world.client.get(f"/static/1/{name}").status_code == 404

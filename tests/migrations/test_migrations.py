@@ -54,6 +54,9 @@ def empty(running: EmbeddedServer) -> EmbeddedServer:
             ).fetchall()
             for (name,) in names:
                 tx.execute(f"DROP {kind} IF EXISTS leadfactory.{name} CASCADE")
+        functions = "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'leadfactory'::regnamespace"
+        for (signature,) in tx.execute(functions).fetchall():
+            tx.execute(f"DROP FUNCTION IF EXISTS {signature} CASCADE")
     return running
 
 

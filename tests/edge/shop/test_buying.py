@@ -37,7 +37,9 @@ def test_a_click_opens_one_checkout_at_our_price(shop):
 def test_a_price_in_the_request_is_not_heard(shop):
     send_id = shop.letter()
     link = f"/a/{shop.token('landing', send_id)}/checkout?amount_cents=1"
-    shop.client.post(link, data={"amount": "1", "price": "1", "currency": "eur"}, follow_redirects=False)
+    shop.client.post(
+        link, data={"immediate_delivery": "yes", "amount": "1", "price": "1", "currency": "eur"}, follow_redirects=False
+    )
     assert [(each["amount_total"], each["currency"]) for each in truth(shop, "checkout_session")] == [(19_900, "usd")]
 
 

@@ -326,7 +326,7 @@ def test_the_hash_tells_any_two_mails_apart():
 
 
 def test_the_paragraphs_of_a_stored_text_can_be_read_and_rendered_again():
-    own = composing.own_words(GOOD.text, LINKS.report)
+    own = composing.own_words(GOOD.text)
     again = composing.render(GOOD.subject, GOOD.preview, composing.read_paragraphs(own), CONTENT, TERMS)
     assert (again.text, again.html) == (GOOD.text, GOOD.html)
 
