@@ -10,7 +10,7 @@ from typing import Any
 from cli.dagster_api import FINAL, DagsterApi
 from leadfactory.campaign_day import CampaignDay
 
-WITHIN_S = 180.0
+WITHIN_S = 400.0
 REPOSITORY = {"repositoryLocationName": "factory", "repositoryName": "__repository__"}
 RUNS = """query ($filter: RunsFilter!) { runsOrError(filter: $filter) { ... on Runs { results {
   runId status jobName startTime endTime tags { key value } assetSelection { path } } } } }"""

@@ -57,8 +57,8 @@ def mailed(world: World, instance: dg.DagsterInstance) -> World:
     with world.db.begin() as tx:
         campaigns.configure(tx, OLD.campaign, sender_name="Bea Ortiz")
     click(instance, "email_sends")
-    click(instance, "email_events")
-    click(instance, "experiment_readouts")
+    for name in ("email_events", "purchases", "audit_reports", "report_deliveries", "experiment_readouts"):
+        click(instance, name)
     click(instance, "lake_export")
     set_clock(NOW)
     with world.db.begin() as tx:
