@@ -71,6 +71,7 @@ def _a_page() -> str:
 
 
 AREA = Box(40.74, -74.01, 40.76, -73.98)
+SINCE = dt.datetime(2026, 10, 1, tzinfo=dt.UTC)
 
 
 class Verdict(BaseModel):
@@ -152,6 +153,11 @@ ENDPOINTS = {
     "stripe refund": Endpoint(
         "stripe", lambda c: c.refund(payment_intent=c.known["payment_intent"], amount_cents=500, idempotency_key="r-7"),
         "POST", "/v1/refunds", STRIPE,
+    ),
+    "stripe checkouts": Endpoint("stripe", lambda c: c.checkouts(since=SINCE), "GET", "/v1/checkout/sessions", STRIPE),
+    "stripe refunds": Endpoint("stripe", lambda c: c.refunds(since=SINCE), "GET", "/v1/refunds", STRIPE),
+    "stripe events": Endpoint(
+        "stripe", lambda c: c.events(since=SINCE, kinds=("checkout.session.completed", "charge.refunded")), "GET", "/v1/events", STRIPE
     ),
     "stripe balance": Endpoint("stripe", lambda c: c.balance(), "GET", "/v1/balance", STRIPE),
 }  # fmt: skip
@@ -408,7 +414,7 @@ LIVELY = {"breaker": None, "caches": False, "attempts": 1}
 @pytest.mark.parametrize("name", ENDPOINTS)
 async def test_what_a_client_sends_and_gets_is_what_the_vendor_describes(name, wire, client_of, database, specs):
     endpoint = ENDPOINTS[name]
-    client = client_of(endpoint.vendor)
+    client = client_of(endpoint.vendor, rates=BY_THE_DAY)
     prepared(client, endpoint, wire)
     assert await outcome(client, endpoint) == ("ok", "")
     assert [(row.status, row.http_status, row.reason) for row in ledger(database)] == [("ok", endpoint.done, None)]

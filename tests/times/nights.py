@@ -28,18 +28,22 @@ from tests.crash.matrix import LEDGERS, NOT_COMPARED, NOT_COMPARED_INSIDE
 
 @dataclasses.dataclass(frozen=True)
 class Turning(Clock):
-    """Stands still for its first ``readings`` readings, then at ``then``; counts them in ``read``."""
+    """Stands still until it was told to ``turn`` and read so often, then at ``then``; counts its readings in ``read``."""
 
     then: dt.datetime | None = None
-    readings: int = 10**9
     read: list[int] = dataclasses.field(default_factory=lambda: [0])
+    last: list[int] = dataclasses.field(default_factory=lambda: [10**9])
 
     def now(self) -> dt.datetime:
         """``start`` or ``then``."""
         self.read[0] += 1
-        before = self.start if self.read[0] <= self.readings else self.then
+        before = self.start if self.read[0] <= self.last[0] else self.then
         assert before is not None
         return before
+
+    def turn(self, readings: int) -> None:
+        """Goes over after so many more readings."""
+        self.last[0] = self.read[0] + readings
 
 
 WITH_MOMENTS = {"lake_manifest": {"sha256"}}  # of files in which moments stand

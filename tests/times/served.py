@@ -48,9 +48,14 @@ class Served:
         return frozenset().union(*self.strings.values())
 
 
-def by(sandbox: SandboxProcess) -> Served:
-    """What this sandbox served since it began."""
-    said = {"yelp": list(_listings(sandbox)), "places": list(_places(sandbox))}
+def so_far(sandbox: SandboxProcess) -> int:
+    """How many entries the truth log has: what other tests of the session asked for is not looked for."""
+    return sum(httpx.get(f"{sandbox.base_url}/_truth").raise_for_status().json().values())
+
+
+def by(sandbox: SandboxProcess, since: int = 0) -> Served:
+    """What this sandbox served since its truth log had ``since`` entries."""
+    said = {"yelp": list(_listings(sandbox, since)), "places": list(_places(sandbox, since))}
     hosts = {host for each in said["places"] if (host := _host(each.get("websiteUri")))}
     known = SeededWorld(SEED)
     pages = {host: "\n".join(_pages(known, host)) for host in sorted(hosts)}
@@ -74,9 +79,9 @@ def spellings(strings: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _listings(sandbox: SandboxProcess) -> Iterator[dict[str, Any]]:
+def _listings(sandbox: SandboxProcess, since: int) -> Iterator[dict[str, Any]]:
     headers, seen = {"Authorization": "Bearer sandbox-yelp-key"}, set[str]()
-    for query in _asked(sandbox, "yelp"):
+    for query in _asked(sandbox, "yelp", since):
         url = f"{sandbox.base_url}/yelp/v3/businesses/search?{query}"
         for each in httpx.get(url, headers=headers).raise_for_status().json()["businesses"]:
             if each["id"] not in seen:
@@ -84,11 +89,13 @@ def _listings(sandbox: SandboxProcess) -> Iterator[dict[str, Any]]:
                 yield each
 
 
-def _places(sandbox: SandboxProcess) -> Iterator[dict[str, Any]]:
+def _places(sandbox: SandboxProcess, since: int) -> Iterator[dict[str, Any]]:
     """Each place once, with all that any search or look-up, which have masks of their own, told of it."""
     known: dict[str, dict[str, Any]] = {}
-    searches = {json.dumps([e["mask"], e["body"]], sort_keys=True): e for e in _entries(sandbox, "places", "search")}
-    lookups = {(e["mask"], e["id"]) for e in _entries(sandbox, "places", "details")}
+    searches = {
+        json.dumps([e["mask"], e["body"]], sort_keys=True): e for e in _entries(sandbox, "places", "search", since)
+    }
+    lookups = {(e["mask"], e["id"]) for e in _entries(sandbox, "places", "details", since)}
     with httpx.Client(
         base_url=f"{sandbox.base_url}/places/v1", headers={"X-Goog-Api-Key": "sandbox-google-key"}
     ) as client:
@@ -104,12 +111,12 @@ def _places(sandbox: SandboxProcess) -> Iterator[dict[str, Any]]:
     yield from known.values()
 
 
-def _asked(sandbox: SandboxProcess, vendor: str) -> list[str]:
-    return list(dict.fromkeys(entry["id"] for entry in _entries(sandbox, vendor, "search")))
+def _asked(sandbox: SandboxProcess, vendor: str, since: int) -> list[str]:
+    return list(dict.fromkeys(entry["id"] for entry in _entries(sandbox, vendor, "search", since)))
 
 
-def _entries(sandbox: SandboxProcess, vendor: str, kind: str) -> list[dict[str, Any]]:
-    found = httpx.get(f"{sandbox.base_url}/_truth/{vendor}", params={"kind": kind})
+def _entries(sandbox: SandboxProcess, vendor: str, kind: str, since: int) -> list[dict[str, Any]]:
+    found = httpx.get(f"{sandbox.base_url}/_truth/{vendor}", params={"kind": kind, "since": since})
     return list(found.raise_for_status().json())
 
 

@@ -70,6 +70,7 @@ def mailed(world: World, instance: dg.DagsterInstance, postgres: embedded.Embedd
     from leadfactory_assets.definitions import defs
 
     stores, folder = Stores(postgres, settings()), tmp_path_factory.mktemp("scan") / "stores"
+    before = served.so_far(world.sandbox)
     world.campaign(UNIT.campaign, "restaurant", "Boston, MA", LEADS, since=MAILED_AT)
     instance.add_dynamic_partitions("campaign", [UNIT.campaign])
     set_clock(MAILED_AT)
@@ -81,7 +82,7 @@ def mailed(world: World, instance: dg.DagsterInstance, postgres: embedded.Embedd
     warehouse.build_marts(settings())
     with psycopg.connect(stores.admin_url("leadfactory"), autocommit=True) as admin:
         admin.execute("ANALYZE")  # as autovacuum does sooner or later
-    said = served.by(world.sandbox)
+    said = served.by(world.sandbox, before)
     strings = served.spellings(said.all)
     return Mailed(world, said, strings, found(strings, stores.written_out(folder)), lambda: stores.written_out(folder))
 
