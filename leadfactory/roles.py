@@ -15,6 +15,7 @@ from psycopg import sql
 from leadfactory.database import SCHEMA
 
 LOGINS = ("lf_owner", "lf_app", "lf_analyst", "lf_backup", "lf_dagster")
+CARE = ("pg_monitor", "pg_signal_backend")  # to see and end sessions
 DATABASES = {"leadfactory": "lf_owner", "dagster": "lf_dagster"}
 MART_SCHEMAS = (
     "marts",
@@ -42,7 +43,7 @@ def apply(admin_url: str, passwords: Mapping[str, str]) -> list[str]:
 
     Args:
         admin_url: on database ``postgres``, as a superuser or a role with CREATEROLE, CREATEDB and REPLICATION that may
-            grant pg_read_all_data, pg_monitor and pg_signal_backend.
+            grant pg_read_all_data; lf_owner gets the roles of CARE where this one may grant them.
         passwords: role → password; set at every call, so that a rotated one holds.
 
     Raises:
@@ -64,7 +65,10 @@ def apply(admin_url: str, passwords: Mapping[str, str]) -> list[str]:
                 created.append(f"role {name}")
         admin.execute("GRANT lf_owner, lf_dagster TO CURRENT_USER")  # an admin who is no superuser makes things theirs
         admin.execute("GRANT pg_read_all_data TO lf_backup")
-        admin.execute("GRANT pg_monitor, pg_signal_backend TO lf_owner")  # care for the server: see and end sessions
+        for care in CARE:  # without them other roles' sessions stay hidden from `leadfactory db activity`
+            may = admin.execute("SELECT pg_has_role(current_user, %s, 'MEMBER WITH ADMIN OPTION')", (care,)).fetchone()
+            if may and may[0]:
+                admin.execute(sql.SQL("GRANT {} TO lf_owner").format(sql.Identifier(care)))
         admin.execute("ALTER ROLE lf_analyst SET default_transaction_read_only = on")
         databases = {row[0] for row in admin.execute("SELECT datname FROM pg_database")}
         for name, owner in DATABASES.items():

@@ -1,4 +1,4 @@
-"""The typed form of config/pages.yaml: what the landing page shows, how long it holds, and limits of forms."""
+"""The typed form of config/pages.yaml: what the landing page shows, how long it holds, how large a form may be."""
 
 from __future__ import annotations
 
@@ -22,20 +22,12 @@ class Landing(_Strict):
     measured_again_after_days: pydantic.PositiveInt
 
 
-class Limit(_Strict):
-    """At most ``most`` in a window of ``minutes``."""
-
-    most: pydantic.PositiveInt
-    minutes: pydantic.PositiveInt
-
-
 class PagesConfig(_Strict):
     """config/pages.yaml."""
 
     as_of: dt.date
     landing: Landing
     form_bytes: pydantic.PositiveInt
-    limits: dict[str, Limit]
 
 
 @functools.lru_cache(maxsize=1)

@@ -13,7 +13,7 @@ from leadfactory.d00_gateway.policies import Policies, PoliciesError
 from leadfactory.settings import ROOT, Settings
 from leadfactory.vendor_terms import VendorTerms, VendorTermsError
 
-VENDORS = {"yelp", "pagespeed", "places", "openai", "sendgrid", "stripe", "website"}
+VENDORS = {"yelp", "pagespeed", "places", "openai", "sendgrid", "smtp", "stripe", "website"}
 SHIPPED = yaml.safe_load((ROOT / "config" / "vendors.yaml").read_text())
 
 
