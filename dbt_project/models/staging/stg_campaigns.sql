@@ -8,6 +8,7 @@ select
     ends_on,
     budget_cents,
     consent_basis,
+    mailer,
     created_at,
     launched_at,
     chain_policy

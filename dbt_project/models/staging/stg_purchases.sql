@@ -1,0 +1,21 @@
+select
+    campaign,
+    cohort_on,
+    purchase_id,
+    checkout_id,
+    send_id,
+    business_id,
+    state,
+    reason,
+    amount_cents,
+    tax_cents,
+    currency,
+    arm,
+    refunded_cents,
+    disputed_cents,
+    paid_at,
+    refunded_at,
+    disputed_at,
+    events,
+    last_event_at
+from {{ source('lake', 'purchases') }}
