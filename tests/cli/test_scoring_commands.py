@@ -48,7 +48,7 @@ def leadfactory(cli_env, cli_home, leads):
 def test_explain_tells_the_score_the_mail_and_the_first_gate(leadfactory):
     done = leadfactory("explain", "shop1.example")
     assert done.returncode == 0, done.stderr
-    assert "Tier A, " in done.stdout
+    assert "Tier B, " in done.stdout
     assert "first gate: sent, no send is planned yet" in done.stdout
     assert "an estimate" in done.stdout
 
@@ -75,12 +75,12 @@ def test_explain_of_an_unknown_business_is_one_line(leadfactory):
 
 def test_a_backtest_shows_moves_and_writes_nothing(leadfactory, leads, tmp_path):
     new = tmp_path / "rules.yaml"
-    new.write_text(RULES.read_text().replace("{A: 70, B: 55, C: 40}", "{A: 99, B: 98, C: 97}"))
+    new.write_text(RULES.read_text().replace("{A: 68, B: 44, C: 32}", "{A: 99, B: 98, C: 97}"))
     before = leads.rows(sa.select(lead_scores))
     done = leadfactory("scoring", "backtest", "--rules", str(new), "--since", "2026-10-01", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert (told["leads"], told["qualified"], told["tier_moves"]["A"]["D"]) == (2, {"before": 1, "after": 0}, 1)
+    assert (told["leads"], told["qualified"], told["tier_moves"]["B"]["D"]) == (2, {"before": 1, "after": 0}, 1)
     assert leads.rows(sa.select(lead_scores)) == before
 
 
