@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import uuid
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from cli.output import CommandError, as_json, console
+from cli.stores import database, reading
 
 app = typer.Typer(no_args_is_help=True, help="Webhook events: list, show, replay.")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 Since = Annotated[str | None, typer.Option(help="Received from here on, as 2026-10-06 or 2026-10-06T15:00+00:00.")]
 Before = Annotated[str | None, typer.Option(help="Received before this.")]
-Source = Annotated[str | None, typer.Option(help="sendgrid or stripe.")]
+Source = Annotated[str | None, typer.Option(help="sendgrid, smtp or stripe.")]
 Kind = Annotated[str | None, typer.Option("--type", help="The vendor's event type, for example delivered.")]
 State = Annotated[str | None, typer.Option(help="waiting, folded, unmatched, kept or quarantined.")]
 
@@ -36,7 +35,7 @@ def list_events(
     from leadfactory.inbox import browsing
 
     chosen = _filter(since, before, source, kind, state)
-    with _reading() as tx:
+    with reading() as tx:
         rows, by_state = browsing.found(tx, chosen, limit=limit), browsing.counts(tx, chosen)
     if json:
         as_json({"counts": by_state, "events": rows})
@@ -50,7 +49,7 @@ def show(inbox_id: Annotated[int, typer.Argument(help="The id that `inbox list` 
     """Show one event with its content; addresses are kept as hashes only."""
     from leadfactory.inbox import browsing
 
-    with _reading() as tx:
+    with reading() as tx:
         found = browsing.shown(tx, inbox_id)
     if json:
         as_json(found)
@@ -78,13 +77,13 @@ def replay(
     chosen = _filter(since, before, source, kind, state, inbox_id)
     if not chosen.where():
         raise CommandError("inbox replay without a filter is everything: name --since, --type, --state or --id")
-    with _reading() as tx:
+    with reading() as tx:
         count = browsing.replay(tx, chosen, settings().clock.now())
         tx.rollback()
     if not dry_run and count and not yes:
         typer.confirm(f"{count} events will wait again. Go on?", abort=True)
     if not dry_run and count:
-        with _database().begin() as tx:
+        with database().begin() as tx:
             count = browsing.replay(tx, chosen, settings().clock.now())
     if json:
         as_json({"events": count, "dry_run": dry_run})
@@ -96,7 +95,7 @@ def sends(*, state: str | None, why: str | None, limit: int, json: bool) -> None
     """Lists sends, or tells the story of one business."""
     from leadfactory.d09_delivery import explaining
 
-    with _reading() as tx:
+    with reading() as tx:
         if why is None:
             rows = explaining.listed(tx, state=state, limit=limit)
         else:
@@ -128,8 +127,8 @@ def _filter(
 ) -> Any:  # fmt: skip
     from leadfactory.inbox.browsing import Filter
 
-    if source not in (None, "sendgrid", "stripe"):
-        raise CommandError(f"--source={source!r} is unknown: choose sendgrid or stripe")
+    if source not in (None, "sendgrid", "smtp", "stripe"):
+        raise CommandError(f"--source={source!r} is unknown: choose sendgrid, smtp or stripe")
     return Filter(_moment("since", since), _moment("before", before), source, kind, state, inbox_id)
 
 
@@ -148,28 +147,6 @@ def _business(text: str) -> uuid.UUID:
         return uuid.UUID(text)
     except ValueError:
         raise CommandError(f"--why={text!r} is no business id: take it from `leadfactory sends`") from None
-
-
-def _database() -> Any:
-    from leadfactory import migrate
-    from leadfactory.database import Database
-    from leadfactory.settings import settings
-
-    migrate.upgrade(settings())
-    return Database.from_settings(settings())
-
-
-@contextlib.contextmanager
-def _reading() -> Iterator[Any]:
-    """A transaction that is rolled back at the end."""
-    database = _database()
-    try:
-        with database.engine.connect() as tx, tx.begin() as transaction:
-            yield tx
-            if transaction.is_active:
-                transaction.rollback()
-    finally:
-        database.dispose()
 
 
 def _table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:

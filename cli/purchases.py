@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import uuid
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from cli.output import CommandError, as_json, console
+from cli.stores import database, reading
 
 app = typer.Typer(
     no_args_is_help=True, help="Purchases: list, show, evidence for a dispute, refund, and the match with Stripe."
@@ -36,7 +35,7 @@ def list_purchases(
     """List purchases, the newest first, and the balance of each account of the book."""
     from leadfactory.d07_storefront import browsing, ledger
 
-    with _reading() as tx:
+    with reading() as tx:
         rows, book = browsing.listed(tx, state=state, limit=limit), ledger.balances(tx)
     if json:
         as_json({"purchases": rows, "book": book})
@@ -69,7 +68,7 @@ def show(purchase: Which, json: Json = False) -> None:
     """Tell one purchase's story: events, postings, reports, mails, openings, refunds. No address is shown."""
     from leadfactory.d07_storefront import browsing
 
-    with _reading() as tx:
+    with reading() as tx:
         found = browsing.story(tx, _id(purchase))
     if json:
         as_json(found)
@@ -90,7 +89,7 @@ def evidence(purchase: Which) -> None:
     from leadfactory.d07_storefront import browsing
     from leadfactory.settings import settings
 
-    with _reading() as tx:
+    with reading() as tx:
         as_json(browsing.evidence(tx, _id(purchase), settings().clock.now()))
 
 
@@ -123,7 +122,7 @@ def refund(
         "amount_cents": cents,
     }
     try:
-        with _reading() as tx:
+        with reading() as tx:
             planned = refunds.plan(tx, _id(purchase), **asked)
             tx.rollback()
         told = {
@@ -138,13 +137,13 @@ def refund(
             return
         if not yes:
             typer.confirm(f"Give back {planned.amount_cents / 100:,.2f} {planned.currency.upper()}?", abort=True)
-        database = _database()
-        with database.begin() as tx:
+        db = database()
+        with db.begin() as tx:
             refunds.plan(tx, _id(purchase), **asked)
     except (refunds.NotRefundable, LookupError) as error:
         raise CommandError(str(error)) from None
-    stripe = StripeClient(shared(settings(), database), settings())
-    done = asyncio.run(refunds.give_all(db=database, stripe=stripe, clock=settings().clock))
+    stripe = StripeClient(shared(settings(), db), settings())
+    done = asyncio.run(refunds.give_all(db=db, stripe=stripe, clock=settings().clock))
     if json:
         as_json(told | {"accepted": done.accepted, "rejected": done.rejected, "waiting": done.waiting})
     else:
@@ -159,11 +158,9 @@ def match(json: Json = False) -> None:
     from leadfactory.d07_storefront import reconciling
     from leadfactory.settings import settings
 
-    database = _database()
-    stripe = StripeClient(shared(settings(), database), settings())
-    found = asyncio.run(
-        reconciling.differences(db=database, clock=settings().clock, settings=settings(), stripe=stripe)
-    )
+    db = database()
+    stripe = StripeClient(shared(settings(), db), settings())
+    found = asyncio.run(reconciling.differences(db=db, clock=settings().clock, settings=settings(), stripe=stripe))
     if json:
         as_json({"difference": len(found), "named": [vars(each) for each in found]})
     else:
@@ -179,25 +176,3 @@ def _id(text: str) -> uuid.UUID:
         return uuid.UUID(text)
     except ValueError:
         raise CommandError(f"PURCHASE={text!r} is no purchase id: take it from `leadfactory purchases list`") from None
-
-
-def _database() -> Any:
-    from leadfactory import migrate
-    from leadfactory.database import Database
-    from leadfactory.settings import settings
-
-    migrate.upgrade(settings())
-    return Database.from_settings(settings())
-
-
-@contextlib.contextmanager
-def _reading() -> Iterator[Any]:
-    """A transaction that is rolled back at the end."""
-    database = _database()
-    try:
-        with database.engine.connect() as tx, tx.begin() as transaction:
-            yield tx
-            if transaction.is_active:
-                transaction.rollback()
-    finally:
-        database.dispose()

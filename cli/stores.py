@@ -1,0 +1,34 @@
+"""The migrated system of record for a command: to write in, or to read from in a transaction that is taken back."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+
+def database() -> Any:
+    """The system of record with its schema at head.
+
+    Raises:
+        DatabaseUnavailable: it does not answer, or may not be migrated.
+    """
+    from leadfactory import migrate
+    from leadfactory.database import Database
+    from leadfactory.settings import settings
+
+    migrate.upgrade(settings())
+    return Database.from_settings(settings())
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[Any]:
+    """A transaction that is rolled back at the end."""
+    found = database()
+    try:
+        with found.engine.connect() as tx, tx.begin() as transaction:
+            yield tx
+            if transaction.is_active:
+                transaction.rollback()
+    finally:
+        found.dispose()
