@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import sys
 
 import uvicorn
 
@@ -20,9 +22,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=PORT)
     chosen = parser.parse_args()
     guard_loggers()
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stdout
+    )
+    logging.getLogger("leadfactory.access").setLevel(logging.INFO)
     uvicorn.run(
         create_app(settings()), host=chosen.host, port=chosen.port, access_log=False, server_header=False, proxy_headers=False,
-        log_level="warning", timeout_graceful_shutdown=15, limit_concurrency=200,
+        log_level="warning", timeout_graceful_shutdown=15, limit_concurrency=1000,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import AsyncIterator
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,12 +16,14 @@ from starlette.routing import Route
 from edge import (
     auth,
     checkout,
+    errors,
     forms,
     health,
     inbound,
     landing,
     login,
     lost,
+    openapi,
     recipients,
     reports,
     samples,
@@ -28,7 +31,9 @@ from edge import (
     unsubscribe,
     webhooks,
 )
+from edge.gate import Gate
 from edge.headers import HOSTED_CHECKOUT, SecurityHeaders
+from edge.limits import Limits
 from edge.pages import page
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.gateway import Gateway
@@ -88,6 +93,7 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
         if own:
             database.dispose()
 
+    limits = Limits()
     app = Starlette(
         routes=[
             Route("/health", health.health, methods=["GET"]),
@@ -116,10 +122,15 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
             Route("/login", login.show, methods=["GET"]),
             Route("/login", login.act, methods=["POST"]),
             Route("/logout", login.leave, methods=["POST"]),
+            Route("/openapi.json", openapi.show, methods=["GET"]),
             Route("/robots.txt", robots, methods=["GET"]),
         ],
-        middleware=[Middleware(SecurityHeaders, checkout=_checkout(settings))],
+        middleware=[
+            Middleware(SecurityHeaders, checkout=_checkout(settings)),
+            Middleware(Gate, limits=limits, trusted_proxies=settings.trusted_proxies),
+        ],
         exception_handlers={
+            HTTPException: errors.refused,
             404: _not_found,
             DatabaseUnavailable: _unavailable,
             forms.FormRefused: _refused,
@@ -128,6 +139,7 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
         lifespan=lifespan,
     )
     app.state.desk = desk
+    app.state.limits = limits
     return app
 
 

@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 __all__ = ["SCOPES", "Operator", "Refused", "check_form", "cookie_name", "operator", "refused"]
 
 log = logging.getLogger("leadfactory.security")
-STATUS = {"no_credential": 401, "bad_key": 401, "bad_session": 401, "no_scope": 403, "bad_form": 403, "too_many": 429}
+STATUS = {
+    "no_credential": 401,
+    "bad_key": 401,
+    "bad_session": 401,
+    "no_scope": 403,
+    "bad_form": 403,
+    "too_many": 429,
+    "too_fast": 429,
+}
 SAID = {
     "no_credential": "sign in, or send an API key as Authorization: Bearer",
     "bad_key": "this API key is not known, or its time is over",
@@ -34,6 +42,7 @@ SAID = {
     "no_scope": "this API key may not see this",
     "bad_form": "the form was not shown in this session",
     "too_many": "too many attempts; wait five minutes",
+    "too_fast": "too many requests with this key; wait a little",
 }
 _LONGEST = 200
 
@@ -41,16 +50,16 @@ _LONGEST = 200
 class Refused(Exception):
     """The request is not let in; ``reason`` is one word, ``status`` the answer's."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, wait_s: int = 300) -> None:
         super().__init__(SAID[reason])
-        self.reason, self.status = reason, STATUS[reason]
+        self.reason, self.status, self.wait_s = reason, STATUS[reason], wait_s
 
 
 def operator(request: Request, scope: str) -> Operator:
     """Who asks, if he may: noted in the audit log. A scrape of the metrics from this very machine needs no key.
 
     Raises:
-        Refused: 401 without a good credential, 403 without the scope, 429 after too many guesses.
+        Refused: 401 without a good credential, 403 without the scope, 429 after too many guesses or requests.
     """
     if scope not in SCOPES:
         raise ValueError(f"scope={scope!r} is none of {', '.join(SCOPES)}")
@@ -61,8 +70,12 @@ def operator(request: Request, scope: str) -> Operator:
     who = client(request)
     with desk.db.begin() as tx:
         found = _credential(request, desk, tx, who)
-        if isinstance(found, Operator) and not found.may(scope):
-            found = "no_scope"
+        if isinstance(found, Operator):
+            request.state.actor = found.name
+            if not found.may(scope):
+                found = "no_scope"
+            elif found.key_id is not None and (wait_s := request.app.state.limits.key(found.key_id)):
+                raise Refused("too_fast", wait_s)
         if isinstance(found, str):
             auth_failures.note(tx, who, found, now)
         else:
@@ -142,7 +155,7 @@ def check_form(who: Operator, fields: Mapping[str, str]) -> None:
 async def refused(request: Request, error: Exception) -> Response:
     """The answer to who is not let in: a page for people, JSON for programs."""
     assert isinstance(error, Refused)
-    headers = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "300"}}.get(error.status, {})
+    headers = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": str(error.wait_s)}}.get(error.status, {})
     if "text/html" not in request.headers.get("accept", ""):
         return JSONResponse({"error": str(error)}, status_code=error.status, headers=headers)
     answer = page("denied", status=error.status, said=str(error), sign_in=f"/login?next={quote(request.url.path)}")
