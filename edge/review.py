@@ -49,7 +49,7 @@ class Said:
 async def show_list(request: Request) -> Response:
     """The newest version of each letter, those that wait first; by campaign and state."""
     try:
-        who = desk_access.visitor(request)
+        who = await run_in_threadpool(desk_access.visitor, request)
     except Stranger as stranger:
         return desk_access.refused(stranger)
     return await run_in_threadpool(_list, request.app.state.desk, who, dict(request.query_params))
@@ -58,7 +58,7 @@ async def show_list(request: Request) -> Response:
 async def show(request: Request) -> Response:
     """One letter."""
     try:
-        who = desk_access.visitor(request)
+        who = await run_in_threadpool(desk_access.visitor, request)
     except Stranger as stranger:
         return desk_access.refused(stranger)
     done = request.query_params.get("done", "")
@@ -68,7 +68,7 @@ async def show(request: Request) -> Response:
 async def letter(request: Request) -> Response:
     """The letter's own HTML, for the frame in which it is shown: its styles hold there, and nothing else of it acts."""
     try:
-        desk_access.visitor(request)
+        await run_in_threadpool(desk_access.visitor, request)
     except Stranger as stranger:
         return desk_access.refused(stranger)
     return await run_in_threadpool(_letter, request.app.state.desk, request.path_params["draft_id"])
@@ -77,12 +77,12 @@ async def letter(request: Request) -> Response:
 async def decide(request: Request) -> Response:
     """Approves, words otherwise or rejects; leads to the next letter that waits, or shows again what could not be done."""
     try:
-        who = desk_access.visitor(request)
+        who = await run_in_threadpool(desk_access.visitor, request)
     except Stranger as stranger:
         return desk_access.refused(stranger)
     desk: Desk = request.app.state.desk
     fields = await forms.read(request, desk.public_url, most=FORM_BYTES)
-    desk_access.check(request, fields.get("proof", ""))
+    desk_access.check(request, who, fields)
     action = request.url.path.rsplit("/", 1)[1]
     return await run_in_threadpool(_decide, desk, who, request.path_params["draft_id"], action, fields)
 

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from leadfactory import campaign_days
+from leadfactory import audit_log, campaign_days
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import where
 from leadfactory.d01_targeting.tables import campaigns
@@ -147,6 +147,7 @@ def approve(tx: sa.Connection, case: Case, reviewer: str, now: dt.datetime) -> u
     if case.row.wording == "operator" and not _names(case.row, case.terms.sender):
         return _store(tx, case, Edit(), "approved", reviewer, now)
     reviews.say(tx, [case.row._mapping], "approved", now, reviewer=reviewer)
+    _record(tx, case.row, "draft_approved", reviewer, now)
     return uuid.UUID(str(case.row.draft_id))
 
 
@@ -170,6 +171,7 @@ def reject(tx: sa.Connection, row: Any, reviewer: str, reason: str, now: dt.date
     why = dict.fromkeys(planned, f"draft rejected by {reviewer}: {said}")
     states.move(tx, why, "planned", "refused", now, settled_at=now)
     campaign_days.mark_dirty(tx, CampaignDay(row.campaign, row.cohort_on), "email_sends")
+    _record(tx, row, "draft_rejected", reviewer, now)
 
 
 def edit(tx: sa.Connection, case: Case, change: Edit, reviewer: str, now: dt.datetime) -> uuid.UUID:
@@ -211,8 +213,14 @@ def _store(tx: sa.Connection, case: Case, change: Edit, state: str, reviewer: st
     tx.execute(insert(email_drafts), [new])
     verdicts.record(tx, [verdict(unit, new, ())], now)
     reviews.say(tx, [new], state, now, reviewer=reviewer, edited_from=row.draft_id)
+    _record(tx, row, f"draft_{state}", reviewer, now, stored_as=str(new["draft_id"]))
     campaign_days.mark_dirty(tx, unit, store.ASSET)
     return uuid.UUID(str(new["draft_id"]))
+
+
+def _record(tx: sa.Connection, row: Any, action: str, reviewer: str, now: dt.datetime, **more: str) -> None:
+    detail = {"campaign": row.campaign, "step": row.step, "version": row.version, **more}
+    audit_log.record(tx, actor=f"operator {reviewer}", action=action, subject=str(row.draft_id), detail=detail, now=now)
 
 
 def settled(tx: sa.Connection, row: Any) -> str | None:

@@ -12,6 +12,8 @@ import pytest
 import sqlalchemy as sa
 
 from edge import desk_access
+from leadfactory import api_keys
+from leadfactory.audit_log import audit_log
 from leadfactory.d01_targeting.tables import campaigns
 from leadfactory.d03_assessment.insights import facts_of
 from leadfactory.d08_personalization.tables import draft_reviews, email_drafts
@@ -139,6 +141,43 @@ def test_approving_is_stored_with_the_name_and_leads_to_the_next_that_waits(desk
     assert (answer.status_code, answer.headers["location"]) == (303, f"/review/{other.draft_id}?done=approved#main")
     newest = desk.said[-1]
     assert (newest.draft_id, newest.state, newest.reviewer) == (one.draft_id, "approved", "Ana Ruiz")
+
+
+def test_what_is_said_is_in_the_audit_log(desk):
+    one, other = desk.drafts
+    desk.post(one.draft_id, "approve")
+    desk.post(other.draft_id, "reject", reason="they closed")
+    rows = [(row.actor, row.action, row.subject) for row in desk.world.all(audit_log)]
+    assert rows == [
+        ("operator Ana Ruiz", "draft_approved", str(one.draft_id)),
+        ("operator Ana Ruiz", "draft_rejected", str(other.draft_id)),
+    ]
+
+
+def key(review, *scopes):
+    with review.world.db.begin() as tx:
+        return api_keys.create(tx, "ben", scopes, TUESDAY + dt.timedelta(days=9), TUESDAY)
+
+
+def test_a_key_that_may_review_opens_the_pages_and_needs_no_proof(review):
+    bearer = {"Authorization": f"Bearer {key(review, 'review')}"}
+    draft = review.drafts[0].draft_id
+    assert review.client.get(f"/review/{draft}", headers=bearer).status_code == 200
+    assert review.client.post(f"/review/{draft}/approve", headers=bearer, follow_redirects=False).status_code == 303
+    assert review.said[-1].reviewer == "ben"
+
+
+def test_a_key_for_something_else_opens_nothing(review):
+    answer = review.client.get("/review", headers={"Authorization": f"Bearer {key(review, 'dashboards')}"})
+    assert answer.status_code == 403
+
+
+def test_a_session_of_a_key_approves_with_its_proof_and_not_without(review):
+    review.client.post("/login", data={"key": key(review, "review"), "next": "/review"})
+    draft = review.drafts[0].draft_id
+    assert review.client.post(f"/review/{draft}/approve", follow_redirects=False).status_code == 403
+    assert review.post(draft, "approve").status_code == 303
+    assert review.said[-1].reviewer == "ben"
 
 
 def test_after_the_last_letter_the_list_says_so(desk):
