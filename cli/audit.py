@@ -17,7 +17,13 @@ Actor = Annotated[
     str | None, typer.Option(help="Only actors whose name begins so: recipient, operator, 'operator ana'.")
 ]
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most this many rows, the newest.")]
-Verify = Annotated[bool, typer.Option("--verify", help="Compute the whole chain again; exit code 1 when it is broken.")]
+Verify = Annotated[
+    bool,
+    typer.Option(
+        "--verify",
+        help="Compute the whole chain again and hold it against the signed digests; exit code 1 when it is broken.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 
 
@@ -36,8 +42,11 @@ def audit_log(since: Since = None, actor: Actor = None, limit: Limit = 100, veri
     from leadfactory.settings import settings
 
     if verify:
+        from leadfactory import audit_digests
+
         with reading() as tx:
-            found = log.verify(tx)
+            keys = settings().signing_keys.get_secret_value()
+            found = audit_digests.check(tx, keys, audit_digests.path(settings().home))
         _tell(found, json)
         return
     start = None if since is None else _moment(since, settings().clock.now())

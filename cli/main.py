@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
 from typing import Annotated
 
 import typer
@@ -27,7 +26,6 @@ from cli import (
 )
 from cli.erasing import register as register_erasing
 from cli.importing import register as register_importing
-from cli.output import CommandError, errors
 from cli.purchases import app as purchases
 
 app = typer.Typer(
@@ -269,29 +267,10 @@ def sends(
 
 
 def main() -> None:
-    """The console script: expected errors are one line on standard error and exit code 1."""
-    from leadfactory.database import DatabaseUnavailable
-    from leadfactory.embedded_files import EmbeddedPostgresError
-    from leadfactory.locks import CampaignDayBusy
-    from leadfactory.settings import SettingsError
+    """The console script."""
+    from cli.running import run
 
-    try:
-        app()
-    except (
-        CommandError, DatabaseUnavailable, EmbeddedPostgresError, CampaignDayBusy, SettingsError, ValueError, LookupError
-    ) as error:  # fmt: skip
-        errors.print(f"[bold red]error:[/] {_plain(error)}", soft_wrap=True, markup=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        errors.print("stopped")
-        sys.exit(130)
-
-
-def _plain(error: BaseException) -> str:
-    from rich.markup import escape
-
-    text = error.args[0] if isinstance(error, LookupError) and error.args else str(error)
-    return escape(str(text))
+    run(app)
 
 
 if __name__ == "__main__":

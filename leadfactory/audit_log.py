@@ -39,6 +39,7 @@ audit_chain = sa.Table(
     sa.Column("hash", sa.LargeBinary, nullable=False, comment="SHA-256 over the hash before and the row's fields"),
     comment="One row per row of audit_log, in the order of commits, written by a trigger: what was changed or removed breaks it.",
 )
+_noted = 0  # rows of operators that this process added
 _ROWS = sa.text(
     """SELECT c.link, c.audit_id, c.hash, a.audit_id IS NOT NULL AS present,
               ARRAY[a.audit_id::text, to_char(a.happened_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), a.actor, a.action,
@@ -75,11 +76,18 @@ def record(
     send_id: uuid.UUID | None = None,
 ) -> None:
     """Appends a row in the caller's transaction. ``subject`` and ``detail`` hold ids, slugs and counts, never an address or a key."""
+    global _noted
+    _noted += actor.startswith("operator")
     tx.execute(
         sa.insert(audit_log).values(
             happened_at=now, actor=actor, action=action, send_id=send_id, subject=subject, detail=detail
         )
     )
+
+
+def noted() -> int:
+    """How many rows of operators this process has added: commands ask, to note what did not note itself."""
+    return _noted
 
 
 def rows(
@@ -124,5 +132,5 @@ def chained(before: bytes, fields: list[str]) -> bytes:
 
 
 def _stream(tx: sa.Connection) -> Iterator[sa.Row[Any]]:
-    with tx.execution_options(yield_per=1000).execute(_ROWS) as found:
+    with tx.execute(_ROWS.execution_options(yield_per=1000)) as found:
         yield from found

@@ -30,6 +30,7 @@ WITHHELD = {
     "sequence_stops": "DELETE",  # a conversation that ended is not taken up again
     "audit_log": "UPDATE, DELETE",  # append-only
     "audit_chain": "INSERT, UPDATE, DELETE",  # a trigger alone writes it
+    "audit_digests": "UPDATE, DELETE",  # append-only
     "api_keys": "DELETE",  # who could do what stays told
     "draft_reviews": "UPDATE, DELETE",  # append-only
     "report_accesses": "UPDATE, DELETE",  # append-only

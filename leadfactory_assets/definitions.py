@@ -19,7 +19,7 @@ from leadfactory_assets import (
 )
 from leadfactory_assets.d09_delivery import due_sends
 from leadfactory_assets.jobs import JOBS
-from leadfactory_assets.upkeep import vendor_terms
+from leadfactory_assets.upkeep import audit_digest, vendor_terms
 from resources.clock import ClockResource
 from resources.database import DatabaseResource
 from resources.mailer import MailerResource
@@ -31,7 +31,13 @@ from resources.website import WebsiteResource
 from resources.yelp import YelpResource
 from schedules.daily_campaigns import daily_campaigns
 from schedules.due_sends import due_sends_every_quarter
-from schedules.upkeep import lake_nightly, payments_nightly, standing_hourly, vendor_terms_hourly
+from schedules.upkeep import (
+    audit_digest_daily,
+    lake_nightly,
+    payments_nightly,
+    standing_hourly,
+    vendor_terms_hourly,
+)
 from sensors.campaign_registry import campaign_registry
 from sensors.run_outcomes import run_cancellations, run_failures, run_successes
 from sensors.webhook_inbox import webhook_inbox
@@ -67,7 +73,7 @@ def build_defs(overrides: Mapping[str, object] | None = None) -> dg.Definitions:
     return dg.Definitions(
         assets=dg.load_assets_from_modules(ROOMS),
         asset_checks=dg.load_asset_checks_from_modules(ROOMS),
-        jobs=[*JOBS, due_sends, vendor_terms],
+        jobs=[*JOBS, due_sends, vendor_terms, audit_digest],
         schedules=[
             daily_campaigns,
             due_sends_every_quarter,
@@ -75,6 +81,7 @@ def build_defs(overrides: Mapping[str, object] | None = None) -> dg.Definitions:
             standing_hourly,
             payments_nightly,
             vendor_terms_hourly,
+            audit_digest_daily,
         ],
         sensors=[campaign_registry, run_successes, run_cancellations, run_failures, webhook_inbox],
         resources=RESOURCES | dict(overrides or {}),

@@ -4,7 +4,7 @@ import dagster as dg
 
 from leadfactory_assets.jobs import lake, reconcile_payments, standing_checks
 from leadfactory_assets.partitions import TIMEZONE
-from leadfactory_assets.upkeep import vendor_terms
+from leadfactory_assets.upkeep import audit_digest, vendor_terms
 from schedules.status import ON_IN_PRODUCTION
 
 lake_nightly = dg.ScheduleDefinition(
@@ -18,4 +18,7 @@ vendor_terms_hourly = dg.ScheduleDefinition(
 )
 payments_nightly = dg.ScheduleDefinition(
     job=reconcile_payments, cron_schedule="40 4 * * *", execution_timezone=TIMEZONE, default_status=ON_IN_PRODUCTION
+)
+audit_digest_daily = dg.ScheduleDefinition(
+    job=audit_digest, cron_schedule="20 0 * * *", execution_timezone=TIMEZONE, default_status=ON_IN_PRODUCTION
 )

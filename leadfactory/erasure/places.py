@@ -72,6 +72,7 @@ NOT_PERSONAL = {
     "api_keys": "scopes",
     "audit_log": "actor action subject",
     "audit_reports": "campaign no_pdf template_version",
+    "audit_digests": "problems",
     "auth_failures": "reason",
     "budgets": "scope key",
     "business_merges": "kind evidence",
