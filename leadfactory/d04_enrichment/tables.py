@@ -52,7 +52,7 @@ enriched_businesses = sa.Table(
     sa.Column("state", sa.Text),
     sa.Column("timezone", sa.Text, comment="IANA name, from the target's place"),
     sa.Column(
-        "page_facts", Json, comment="what the visit noted beside the fields: see leadfactory.d04_enrichment.page"
+        "page_facts", Json, comment="what our own parser measured on the pages: see leadfactory.d04_enrichment.page"
     ),
     sa.Column("fetched_at", Moment, nullable=False),
     sa.Column("expires_at", Moment, comment="when the row is worth refreshing"),
