@@ -15,8 +15,9 @@ from edge.auth import SCOPES
 from edge.errors import SAID
 
 VERSION = "1.0"
-_PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
+_PARAMETER = re.compile(r"{(\w+)(?::(\w+))?}")
 _FORM = "application/x-www-form-urlencoded"
+_FORMATS = {"uuid": {"format": "uuid"}}
 # Beside their path: what routes read of a query, and which fields their forms carry.
 QUERIES = {"/success": ("session_id",), "/login": ("next",)}
 FORMS: dict[str, tuple[str, ...]] = {
@@ -67,9 +68,9 @@ def _operation(route: Route, method: str) -> dict[str, Any]:
     text = inspect.getdoc(route.endpoint) or route.name
     summary = text.split("\n\n")[0].replace("\n", " ")
     in_path = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in _PARAMETER.findall(route.path)
-    ]  # the groups are the names, without a convertor
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"} | _FORMATS.get(kind, {})}
+        for name, kind in _PARAMETER.findall(route.path)
+    ]
     in_query = [
         {"name": name, "in": "query", "schema": {"type": "string"}}
         for name in (QUERIES.get(route.path, ()) if method == "GET" else ())
