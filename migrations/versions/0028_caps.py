@@ -1,7 +1,7 @@
 """Sends know the mail provider of their recipient, and are counted by the day they were claimed on: caps by recipient domain, warm-up.
 
-Revision ID: 0027_caps
-Revises: 0026_draft_reviews
+Revision ID: 0028_caps
+Revises: 0027_operators
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0027_caps"
-down_revision = "0026_draft_reviews"
+revision = "0028_caps"
+down_revision = "0027_operators"
 branch_labels = None
 depends_on = None
 
