@@ -78,12 +78,13 @@ def judge(tx: sa.Connection, senders: Iterable[str], campaigns: Iterable[str], n
     return new
 
 
-def judge_lists(tx: sa.Connection, now: dt.datetime) -> int:
+def judge_lists(tx: sa.Connection, env: str, now: dt.datetime) -> int:
     """Halts SendGrid when its suppression lists were not read for too long; how many halts are new.
 
     A push that was lost is known by the lists only: without them mail would go on to people who said no.
     """
-    why = list_age.stale(tx, now, dt.timedelta(hours=policy().suppression_lists_stale_after_hours))
+    after = dt.timedelta(hours=policy().suppression_lists_stale_after_hours)
+    why = list_age.stale(tx, now, after, policy().simulated_bases(env))
     return 0 if why is None else halt(tx, "mailer", SENDGRID, "stale_suppressions", why, now)
 
 

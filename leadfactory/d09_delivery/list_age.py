@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 
 import sqlalchemy as sa
 
@@ -17,8 +18,11 @@ def last_whole(tx: sa.Connection) -> dt.datetime | None:
     return tx.scalar(sa.select(sa.func.max(p.c.began_at)).where(p.c.mailer == SENDGRID, p.c.whole))
 
 
-def stale(tx: sa.Connection, now: dt.datetime, after: dt.timedelta) -> str | None:
-    """Why SendGrid's lists are stale: it took mail longer than ``after`` ago and no whole poll is younger; None when they are not."""
+def stale(tx: sa.Connection, now: dt.datetime, after: dt.timedelta, simulated: Collection[str] = ()) -> str | None:
+    """Why SendGrid's lists are stale: it took mail longer than ``after`` ago and no whole poll is younger; None when they are not.
+
+    Mail of the consent bases ``simulated`` went to nobody who could say no, and does not count.
+    """
     last = last_whole(tx)
     if last is not None and now - last <= after:
         return None
@@ -26,7 +30,12 @@ def stale(tx: sa.Connection, now: dt.datetime, after: dt.timedelta) -> str | Non
     sent = (
         sa.select(sa.literal(1))
         .join_from(s, c, c.c.campaign == s.c.campaign)
-        .where(c.c.mailer == SENDGRID, s.c.state == "accepted", s.c.claimed_at < now - after)
+        .where(
+            c.c.mailer == SENDGRID,
+            c.c.consent_basis.not_in(simulated),
+            s.c.state == "accepted",
+            s.c.claimed_at < now - after,
+        )
     )
     if tx.scalar(sent.limit(1)) is None:
         return None

@@ -179,7 +179,7 @@ def test_lists_are_stale_when_mail_left_and_no_whole_poll_is_young_enough(post, 
         post.poll(clock_at(TUESDAY - polled_ago))
     with post.world.db.begin() as tx:
         assert (list_age.stale(tx, TUESDAY, HOURS) is not None) is is_stale
-        assert halting.judge_lists(tx, TUESDAY) == is_stale
+        assert halting.judge_lists(tx, "production", TUESDAY) == is_stale
         assert [row["scope"] for row in halting.listed(tx)] == ["mailer"] * is_stale
 
 
@@ -187,7 +187,7 @@ def test_a_poll_that_is_not_whole_makes_nothing_fresh(post):
     post.world.send(1, claimed_at=TUESDAY - HOURS * 2)
     with post.world.db.begin() as tx:
         tx.execute(sa.insert(suppression_polls).values(mailer="sendgrid", began_at=TUESDAY, ended_at=TUESDAY, whole=False))  # fmt: skip
-        assert halting.judge_lists(tx, TUESDAY) == 1
+        assert halting.judge_lists(tx, "production", TUESDAY) == 1
 
 
 def test_the_asset_takes_over_what_was_lost_and_its_check_names_what_differs(post, monkeypatch):

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from leadfactory.clock import Clock
 from leadfactory.d09_delivery.sending import send_due
-from leadfactory.d09_delivery.tables import email_sends, send_transitions, suppression_polls
+from leadfactory.d09_delivery.tables import email_sends, send_transitions
 from leadfactory.database import Database
 from leadfactory.settings import Settings
 from leadfactory.stage_report import StageReport
@@ -32,11 +32,7 @@ class Mailroom(Leads):
         return len(self.rows(sa.text("SELECT 1 FROM email_drafts WHERE status = 'drafted'")))
 
     async def send_async(self, answer: Callable[[Any], str] = lambda mail: f"id-{mail.send_id}", *, clock: Clock = CLOCK, **options: Any) -> tuple[StageReport, FakeSendGrid]:  # fmt: skip
-        """One run of the sender, for real unless told otherwise; SendGrid's suppression lists were read just before."""
-        if options.pop("lists_read", True):
-            read = {"mailer": "sendgrid", "began_at": clock.now(), "ended_at": clock.now(), "whole": True}
-            with self.db.begin() as tx:
-                tx.execute(sa.insert(suppression_polls).values(read))
+        """One run of the sender, for real unless told otherwise."""
         sendgrid = FakeSendGrid(self.settings, answer)
         options.setdefault("dry_run", False)
         report = await send_due(UNIT, db=self.db, clock=clock, settings=self.settings, mailer=sendgrid, **options)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from leadfactory.d09_delivery import folding, halting
 from leadfactory.d09_delivery.halting import Mailed
 from leadfactory.d09_delivery.policy import policy
-from leadfactory.d09_delivery.tables import email_events, email_sends, halts
+from leadfactory.d09_delivery.tables import email_events, email_sends, halts, suppression_polls
 from tests.leads import TUESDAY, UNIT, clock_at
 
 LONG_AGO = TUESDAY - dt.timedelta(days=9)
@@ -153,15 +153,32 @@ def test_a_halt_of_somebody_else_stops_nobody(room):
     assert len(room.send()[1].asked) == 1
 
 
+def lists_were_read(room, at: dt.datetime) -> None:
+    with room.db.begin() as tx:
+        tx.execute(sa.insert(suppression_polls).values(mailer="sendgrid", began_at=at, ended_at=at, whole=True))
+
+
 def test_mail_stops_when_the_suppression_lists_were_not_read_for_too_long(room):
+    room.change("UPDATE campaigns SET consent_basis = 'consented'")
     room.drafted(2)
     room.send(limit=1)
     late = clock_at(TUESDAY + dt.timedelta(hours=27))
-    report, sent = room.send(clock=late, lists_read=False)
+    report, sent = room.send(clock=late)
     assert (sent.asked, report.counts["stopped by halted"]) == ([], 1)
     (row,) = room.rows(sa.select(halts))
     assert (row.scope, row.subject, row.rule) == ("mailer", "sendgrid", "stale_suppressions")
+    lists_were_read(room, late.now())
     assert room.send(clock=late)[1].asked == []  # read again, and still a person has to look
     with room.db.begin() as tx:
         halting.resume(tx, row.halt_id, by="Ana Ruiz", why="the key was wrong, lists are read again", now=late.now())
     assert len(room.send(clock=late)[1].asked) == 1
+
+
+def test_lists_that_are_read_stop_nothing_and_neither_does_mail_to_nobody(room):
+    room.drafted(3)
+    room.send(limit=1)
+    late = clock_at(TUESDAY + dt.timedelta(hours=27))
+    assert len(room.send(limit=1, clock=late)[1].asked) == 1
+    room.change("UPDATE campaigns SET consent_basis = 'consented'")
+    lists_were_read(room, late.now())
+    assert len(room.send(limit=1, clock=late)[1].asked) == 1
