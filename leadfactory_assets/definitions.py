@@ -36,6 +36,7 @@ from schedules.upkeep import (
     lake_nightly,
     payments_nightly,
     standing_hourly,
+    suppressions_polled,
     vendor_terms_hourly,
 )
 from sensors.campaign_registry import campaign_registry
@@ -80,6 +81,7 @@ def build_defs(overrides: Mapping[str, object] | None = None) -> dg.Definitions:
             lake_nightly,
             standing_hourly,
             payments_nightly,
+            suppressions_polled,
             vendor_terms_hourly,
             audit_digest_daily,
         ],

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from leadfactory_assets.jobs import lake, reconcile_payments, standing_checks
+from leadfactory_assets.jobs import lake, poll_suppressions, reconcile_payments, standing_checks
 from leadfactory_assets.partitions import TIMEZONE
 from leadfactory_assets.upkeep import audit_digest, vendor_terms
 from schedules.status import ON_IN_PRODUCTION
@@ -21,4 +21,7 @@ payments_nightly = dg.ScheduleDefinition(
 )
 audit_digest_daily = dg.ScheduleDefinition(
     job=audit_digest, cron_schedule="20 0 * * *", execution_timezone=TIMEZONE, default_status=ON_IN_PRODUCTION
+)
+suppressions_polled = dg.ScheduleDefinition(
+    job=poll_suppressions, cron_schedule="50 */4 * * *", execution_timezone=TIMEZONE, default_status=ON_IN_PRODUCTION
 )

@@ -1,7 +1,7 @@
 """Signed digests of the audit log.
 
-Revision ID: 0030_audit_digests
-Revises: 0029_paused_arms
+Revision ID: 0031_audit_digests
+Revises: 0030_suppression_polls
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0030_audit_digests"
-down_revision = "0029_paused_arms"
+revision = "0031_audit_digests"
+down_revision = "0030_suppression_polls"
 branch_labels = None
 depends_on = None
 
