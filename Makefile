@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: help demo test test-fast dev lint format lock outdated bench doctor clean pango chromium
+.PHONY: help demo test test-fast dev lint format lock security outdated bench doctor clean pango chromium
 .DEFAULT_GOAL := help
 
 help: ## Show this help
@@ -61,6 +61,9 @@ format: $(READY) ## Format the code
 lock: $(READY) ## Resolve requirements.in into the hash-locked requirements.lock
 	@$(BIN)/uv pip compile requirements.in --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --no-strip-extras --no-emit-index-url --no-emit-find-links -o requirements.lock
+
+security: $(READY) ## Look for dangers in code, files and dependencies; writes security_report.json and sbom.json (OFFLINE=1: advisories may be out of reach)
+	@$(BIN)/python -m ci.security $(if $(OFFLINE),--offline-ok)
 
 outdated: $(READY) ## List newer versions than the lock's
 	@$(BIN)/uv pip list --outdated --python $(BIN)/python
