@@ -13,5 +13,6 @@ select
     planned_at,
     claimed_at,
     settled_at,
-    sendgrid_id
+    sendgrid_id,
+    sender_domain
 from {{ source('lake', 'email_sends') }}
