@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from leadfactory import campaign_days
+from leadfactory.audit_log import audit_log
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.tables import vendor_calls
@@ -23,7 +24,6 @@ from leadfactory.d07_storefront.tables import money_entries, purchases
 from leadfactory.d08_personalization.tables import email_drafts
 from leadfactory.d09_delivery.tables import SEND_STATES, email_events, email_sends, send_outcomes
 from leadfactory.database import Database
-from leadfactory.inbox.tables import audit_log
 from tests.dbt.answers import answered
 
 NOON = dt.datetime(2026, 10, 6, 12, 0, tzinfo=dt.UTC)
