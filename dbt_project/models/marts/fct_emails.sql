@@ -32,7 +32,7 @@ select
     sends.state,
     sends.reason,
     sends.sender_domain,
-    contacts.mail_domain as recipient_domain,
+    coalesce(sends.mail_provider, contacts.mail_domain) as recipient_domain,
     contacts.contact_email_kind as recipient_kind,
     drafts.wording,
     drafts.template_version,

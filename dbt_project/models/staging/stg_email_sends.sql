@@ -14,5 +14,6 @@ select
     claimed_at,
     settled_at,
     sendgrid_id,
+    mail_provider,
     sender_domain
 from {{ source('lake', 'email_sends') }}
