@@ -1,7 +1,7 @@
 """How long each step of a run took and which checks did not pass, for processes that do not know Dagster.
 
-Revision ID: 0030_run_facts
-Revises: 0029_paused_arms
+Revision ID: 0031_run_facts
+Revises: 0030_suppression_polls
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0030_run_facts"
-down_revision = "0029_paused_arms"
+revision = "0031_run_facts"
+down_revision = "0030_suppression_polls"
 branch_labels = None
 depends_on = None
 
