@@ -23,6 +23,7 @@ from edge import (
     landing,
     login,
     lost,
+    metrics,
     openapi,
     recipients,
     reports,
@@ -90,6 +91,7 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
         hashes = KeyedHashes(settings.suppression_key.get_secret_value())
         with database.begin() as tx:  # an address hashed with another key would be suppressed in vain
             suppression.establish_key(tx, hashes, clock.now())
+        await app.state.readiness.prime()
         yield
         if own:
             database.dispose()
@@ -98,6 +100,9 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
     app = Starlette(
         routes=[
             Route("/health", health.health, methods=["GET"]),
+            Route("/health/live", health.live, methods=["GET"]),
+            Route("/health/ready", health.health, methods=["GET"]),
+            Route("/metrics", metrics.metrics, methods=["GET"]),
             Route("/webhooks/sendgrid", webhooks.sendgrid, methods=["POST"]),
             Route("/webhooks/stripe", webhooks.stripe, methods=["POST"]),
             Route("/webhooks/inbound", inbound.Inbound().take, methods=["POST"]),
@@ -128,6 +133,7 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
             Route("/robots.txt", robots, methods=["GET"]),
         ],
         middleware=[
+            Middleware(metrics.Measured),
             Middleware(SecurityHeaders, checkout=_checkout(settings)),
             Middleware(Gate, limits=limits, trusted_proxies=settings.trusted_proxies),
         ],
@@ -142,6 +148,7 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
     )
     app.state.desk = desk
     app.state.limits = limits
+    app.state.readiness = health.Readiness(database, settings.home)
     return app
 
 

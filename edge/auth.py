@@ -6,7 +6,6 @@ A handler asks ``operator(request, scope)`` in its thread; a form that changes s
 from __future__ import annotations
 
 import hmac
-import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -17,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from edge import clients
 from edge.pages import page
-from leadfactory import api_keys, audit_log, auth_failures
+from leadfactory import api_keys, audit_log, auth_failures, logs
 from leadfactory.api_keys import SCOPES, Operator
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SCOPES", "Operator", "Refused", "check_form", "cookie_name", "operator", "refused"]
 
-log = logging.getLogger("leadfactory.security")
 STATUS = {
     "no_credential": 401,
     "bad_key": 401,
@@ -148,7 +146,7 @@ def check_form(who: Operator, fields: Mapping[str, str]) -> None:
         Refused: another page made this form.
     """
     if who.via == "session" and not hmac.compare_digest(who.proof.encode(), fields.get("proof", "").encode()):
-        log.warning("AUTH_FAILED bad_form actor=%s", who.name)
+        logs.security("AUTH_FAILED", reason="bad_form", actor=who.name)
         raise Refused("bad_form")
 
 
@@ -184,7 +182,7 @@ def where(request: Request) -> str:
 def tell(request: Request, reason: str) -> None:
     """One line in the security log. No credential, no path of a request."""
     who = clients.address(request, request.app.state.desk.settings.trusted_proxies)
-    log.warning("AUTH_FAILED %s client=%s at=%s", reason, who, where(request))
+    logs.security("AUTH_FAILED", reason=reason, client=who, at=where(request))
 
 
 def _credential(request: Request, desk: Desk, tx: sa.Connection, who: bytes) -> Operator | str:

@@ -112,9 +112,7 @@ class Gate:
             "client": client, "method": _method(scope), "route": _route(scope), "status": told.status or 499,
             "bytes": told.bytes, "ms": milliseconds, "actor": scope["state"].get("actor", "-"),
         }  # fmt: skip
-        access.info(
-            "%(client)s %(method)s %(route)s %(status)d %(bytes)d bytes %(ms)d ms %(actor)s", fields, extra={"access": fields}
-        )  # fmt: skip
+        access.info("%s %s %d", fields["method"], fields["route"], fields["status"], extra={"facts": fields})
 
 
 class _Told:

@@ -1,7 +1,7 @@
 """Signed digests of the audit log.
 
-Revision ID: 0031_audit_digests
-Revises: 0030_suppression_polls
+Revision ID: 0032_audit_digests
+Revises: 0031_run_facts
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0031_audit_digests"
-down_revision = "0030_suppression_polls"
+revision = "0032_audit_digests"
+down_revision = "0031_run_facts"
 branch_labels = None
 depends_on = None
 
