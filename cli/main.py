@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cli import (
+    backup,
     bounces,
     db,
     db_care,
@@ -47,6 +48,7 @@ gateway.register(app)
 db.register(app)
 db_care.register(app)
 integrity.register(app)
+backup.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")
 

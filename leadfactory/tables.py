@@ -1,6 +1,7 @@
 """Every table of the system of record, for migrations and for tests; importing this fills ``database.metadata``."""
 
-from leadfactory import campaign_days
+from leadfactory import campaign_days, fence
+from leadfactory.backup import tables as backup
 from leadfactory.d00_gateway import tables as d00
 from leadfactory.d01_targeting import tables as d01
 from leadfactory.d02_sourcing import tables as d02
@@ -19,6 +20,7 @@ from leadfactory.inbox import tables as inbox
 from leadfactory.quality import tables as quality
 
 __all__ = [
+    "backup",
     "campaign_days",
     "d00",
     "d01",
@@ -33,6 +35,7 @@ __all__ = [
     "d10",
     "d11",
     "erasure",
+    "fence",
     "inbox",
     "metadata",
     "quality",
