@@ -1,6 +1,6 @@
 """Every table of the system of record, for migrations and for tests; importing this fills ``database.metadata``."""
 
-from leadfactory import campaign_days, fence
+from leadfactory import api_keys, audit_log, auth_failures, campaign_days, fence
 from leadfactory.backup import tables as backup
 from leadfactory.d00_gateway import tables as d00
 from leadfactory.d01_targeting import tables as d01
@@ -20,6 +20,9 @@ from leadfactory.inbox import tables as inbox
 from leadfactory.quality import tables as quality
 
 __all__ = [
+    "api_keys",
+    "audit_log",
+    "auth_failures",
     "backup",
     "campaign_days",
     "d00",

@@ -67,12 +67,15 @@ KEPT = {
     "import_files.imported_by": "an operator", "import_files.file_name": "an operator's file",
     "experiments.accepted_weak_by": "an operator", "refund_requests.requested_by": "recipient or operator, never a name",
     "audit_log.detail": "ids and counts only; append-only",
+    "api_keys.name": "an operator or a program of ours",
 }  # fmt: skip
 
 # Codes, versions, ids, keyed hashes, places, and sentences of ours without a word of the person's.
 NOT_PERSONAL = {
-    "audit_log": "actor action",
+    "api_keys": "scopes",
+    "audit_log": "actor action subject",
     "audit_reports": "campaign no_pdf template_version",
+    "auth_failures": "reason",
     "budgets": "scope key",
     "business_merges": "kind evidence",
     "businesses": "first_campaign yelp_ids",

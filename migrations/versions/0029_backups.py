@@ -1,7 +1,7 @@
 """Backups, restore drills, and the fence that keeps a restored database from mailing again.
 
-Revision ID: 0027_backups
-Revises: 0026_draft_reviews
+Revision ID: 0029_backups
+Revises: 0028_caps
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0027_backups"
-down_revision = "0026_draft_reviews"
+revision = "0029_backups"
+down_revision = "0028_caps"
 branch_labels = None
 depends_on = None
 
