@@ -87,7 +87,7 @@ NOT_PERSONAL = {
     "draft_reviews": "campaign state",
     "email_drafts": "campaign status reason currency facts arms wording template_version prompt_version model finding_ids",
     "email_events": "campaign event_id kind bounce_type bounce_classification message_id url_hash bot_reason",
-    "email_sends": "campaign state reason timezone sendgrid_id",
+    "email_sends": "campaign state reason timezone sendgrid_id mail_provider",
     "enriched_businesses": "campaign status reason place_id place_match match_evidence rejected_candidate site_source contact_email_how "
     "contact_email_kind contact_email_check contact_email_check_reason platform site_language country state timezone",
     "erasure_requests": "source",

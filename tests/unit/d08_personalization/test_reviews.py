@@ -48,8 +48,7 @@ class Office(Leads):
 
     def claimed(self):
         """Plans and claims; the ids of the drafts that would leave."""
-        tokens = Tokens(self.settings.signing_keys.get_secret_value())
-        office = Desk(self.hashes, tokens, self.settings.env, self.settings.public_url)
+        office = Desk.of(self.settings)
         with self.db.begin() as tx:
             planning.plan_sends(tx, UNIT, LATER, self.hashes)
             letters = claiming.claim(tx, office, UNIT, LATER, most=100).letters
