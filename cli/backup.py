@@ -47,7 +47,7 @@ def backup(
     if dry_run:
         _rehearse(json=json)
         return
-    with _recording() as db, _progress(json=json) as told, _plain_errors():
+    with _recording() as db, progress(json=json) as told, _plain_errors():
         made = making.make(config, db=db, told=told)
     _say(made, json=json)
 
@@ -57,7 +57,7 @@ def emergency_backup(json: Json = False) -> None:
     from leadfactory.backup import making
     from leadfactory.settings import settings
 
-    with _recording(may_fail=True) as db, _progress(json=json) as told, _plain_errors():
+    with _recording(may_fail=True) as db, progress(json=json) as told, _plain_errors():
         made = making.make_emergency(settings(), db=db, told=told)
     _say(made, json=json)
 
@@ -71,7 +71,7 @@ def verify_backup(which: Which = "latest", json: Json = False) -> None:
     config = settings()
     store = Store(config.backups)
     found = catalogue.find(store, which)
-    with _progress(json=json) as told:
+    with progress(json=json) as told:
         verdict = verifying.verify(config, store, found, told=told)
     with _recording(may_fail=True) as db:
         records.verified(db, found, verdict.problems, verdict.at)
@@ -184,7 +184,7 @@ def _recording(*, may_fail: bool = False) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _progress(*, json: bool) -> Iterator[Callable[[str, int, int], None]]:
+def progress(*, json: bool) -> Iterator[Callable[[str, int, int], None]]:
     from rich.progress import Progress
 
     with Progress(console=console, disable=json or not console.is_terminal, transient=True) as bar:

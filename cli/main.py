@@ -23,6 +23,7 @@ from cli import (
     inbox,
     integrity,
     reports,
+    restoring,
     scoring,
     targets,
 )
@@ -53,6 +54,7 @@ db.register(app)
 db_care.register(app)
 integrity.register(app)
 backup.register(app)
+restoring.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from leadfactory.database import Moment, metadata
+from leadfactory.database import Moment, cohort, metadata
 
 send_fences = sa.Table(
     "send_fences",
@@ -24,6 +24,16 @@ send_fences = sa.Table(
     sa.Column("lifted_why", sa.Text),
     sa.CheckConstraint("(lifted_at IS NULL) = (lifted_by IS NULL)", name="lifted_by_somebody"),
     comment="Fences around the mailer; while one stands, no mail is claimed.",
+)
+replayed_sends = sa.Table(
+    "replayed_sends",
+    metadata,
+    *cohort(),
+    sa.Column("send_id", sa.Uuid, primary_key=True, comment="of a letter, or the delivery_id of a sold report's mail"),
+    sa.Column("address_hmac", sa.LargeBinary, nullable=False, index=True),
+    sa.Column("claimed_at", Moment, nullable=False),
+    sa.Column("replayed_at", Moment, nullable=False),
+    comment="Mails that the send journal knew and a restored database did not: they are taken for sent.",
 )
 STANDS = "EXISTS (SELECT 1 FROM leadfactory.send_fences f WHERE f.lifted_at IS NULL)"  # SQL, for gates
 

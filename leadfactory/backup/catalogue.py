@@ -35,6 +35,7 @@ class Backup:
     parts: dict[str, Part]
     added: int
     cold: bool = False
+    segment_bytes: int = 16 * 2**20
 
     @property
     def bytes(self) -> int:

@@ -20,7 +20,7 @@ from typing import IO, Any, cast
 
 import sqlalchemy as sa
 
-from leadfactory.backup import catalogue, facts, files, physical, programs, records, source
+from leadfactory.backup import catalogue, facts, files, physical, programs, records, source, wal
 from leadfactory.backup.catalogue import Backup
 from leadfactory.backup.keys import Keys
 from leadfactory.backup.retention import backup_days
@@ -128,7 +128,7 @@ class _Making:
             path.unlink()
         return self._finish(
             judged_by, held, major=server.major, system=taken.system, timeline=taken.timeline, wal_from=taken.wal_from,
-            wal_to=taken.wal_to, cold=False,
+            wal_to=taken.wal_to, cold=False, segment_bytes=server.segment_bytes,
         )  # fmt: skip
 
     def _server(self) -> source.Source | None:
@@ -246,6 +246,7 @@ def remove_old(settings: Settings, store: Store, now: dt.datetime, *, dry_run: b
     for path in store.sizes(files.OBJECTS):
         if path not in needed:
             store.remove(path)
+    wal.remove_old(store, min(catalogue.every(store), key=lambda one: one.id, default=None))
     return [one.id for one in over]
 
 

@@ -17,6 +17,7 @@ class Source:
     url: str = dataclasses.field(repr=False)
     dagster_url: str = dataclasses.field(repr=False)
     major: int
+    segment_bytes: int = 16 * 2**20
 
 
 def of(settings: Settings) -> Source:
@@ -44,14 +45,17 @@ def of(settings: Settings) -> Source:
         server = ensure_running(settings.home)
         url = server.url("backup")
         dagster = dagster or server.url("backup", "dagster")
-    return Source(url, dagster, _major(url))
+    return Source(url, dagster, *_about(url))
 
 
-def _major(url: str) -> int:
+def _about(url: str) -> tuple[int, int]:
     at, _ = programs.conninfo(url)
     try:
         with psycopg.connect(programs.libpq(url), connect_timeout=5) as connection:
-            return connection.info.server_version // 10000
+            row = connection.execute(
+                "SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size'"
+            ).fetchone()
+            return connection.info.server_version // 10000, int(row[0]) if row else 16 * 2**20
     except psycopg.OperationalError as error:
         raise SettingsError(
             f"the server to back up does not let us in ({at}): {str(error).strip().splitlines()[0]}"

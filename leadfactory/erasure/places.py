@@ -59,6 +59,7 @@ KEPT = {
     "campaigns.risk_acknowledged_by": "an operator, who answers for the campaign",
     "backups": "about the store of backups: ids, sizes, and our own words about what failed",
     "restore_drills": "the same about rehearsals",
+    "replayed_sends": "a keyed hash, so that nobody is written to twice after a restore",
     "send_fences": "our own words, and an operator who answers for lifting one",
     "halts.subject": "ours", "halts.resumed_by": "an operator, who let it go on", "halts.resumed_why": "an operator's own words",
     "campaigns.sender_name": "ours", "campaigns.sender_email": "ours", "campaigns.postal_address": "ours",
