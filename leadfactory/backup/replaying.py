@@ -166,12 +166,3 @@ def _record(tx: sa.Connection, entries: list[Entry], now: dt.datetime) -> None:
         for each in entries
     ]  # fmt: skip
     tx.execute(insert(replayed_sends).values(rows).on_conflict_do_nothing())
-
-
-def units(tx: sa.Connection) -> list[CampaignDay]:
-    """Campaign-days of which something was replayed."""
-    r = replayed_sends
-    return [
-        CampaignDay(*row)
-        for row in tx.execute(sa.select(r.c.campaign, r.c.cohort_on).distinct().order_by(r.c.cohort_on))
-    ]

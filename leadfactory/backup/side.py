@@ -83,7 +83,7 @@ def unpack(store: Store, backup: Backup, keys: Keys, into: Path) -> Path:
         if name not in ("base.tar.gz", physical.WAL, "cold.tar.gz"):
             raise RestoreFailed(f"backup {backup.id} has a tablespace ({name}), which LeadFactory does not make")
         target.mkdir(exist_ok=True, mode=0o700)
-        with gzip.open(packed) as content, tarfile.open(fileobj=content, mode="r|") as archive:  # type: ignore[call-overload]
+        with gzip.open(packed) as content, tarfile.open(fileobj=content, mode="r|") as archive:
             archive.extractall(target, filter=_ours)
         packed.unlink()
     data.chmod(0o700)

@@ -40,7 +40,8 @@ async def replay(db: Database, settings: Settings, since: dt.datetime, *, ask: b
     from leadfactory.d07_storefront import reconciling, reporting
     from leadfactory.d09_delivery import event_reports
 
-    clock, figures = settings.clock, {}
+    clock = settings.clock
+    figures: dict[str, Any] = {}
     try:
         with db.begin() as tx:
             figures["journal"] = dataclasses.asdict(replaying.replay(tx, settings.journal, clock.now()))

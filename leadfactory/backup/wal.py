@@ -12,7 +12,9 @@ import datetime as dt
 import gzip
 import io
 import json
+import logging
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -29,8 +31,9 @@ from leadfactory.backup.keys import Keys
 from leadfactory.backup.store import Damaged, Store
 from leadfactory.settings import Settings
 
+log = logging.getLogger(__name__)
 FOLDER, STATE, SLOT = "wal", "wal/state.json", "leadfactory_archive"
-EVERY_S = 5.0
+EVERY_S, TOLD_EVERY_S = 5.0, 30.0
 SEGMENT = re.compile(r"[0-9A-F]{24}")
 WANTED = re.compile(r"([0-9A-F]{24}(\.partial)?|[0-9A-F]{8}\.history)")
 RESTART_S = 5.0
@@ -77,10 +80,9 @@ def ship(settings: Settings, store: Store, keys: Keys) -> Shipped:
 
 def caught_up(url: str) -> bool:
     """Whether a receiver has on disk all that the server has on disk."""
-    query = """SELECT coalesce(max(flush_lsn) >= pg_current_wal_flush_lsn(), false) FROM pg_stat_replication
-               WHERE application_name = 'pg_receivewal'"""
+    query = "SELECT active AND restart_lsn >= pg_current_wal_flush_lsn() FROM pg_replication_slots WHERE slot_name = %s"
     with psycopg.connect(programs.libpq(url), connect_timeout=5) as connection:
-        row = connection.execute(query).fetchone()
+        row = connection.execute(query, (SLOT,)).fetchone()
     return bool(row and row[0])
 
 
@@ -145,7 +147,7 @@ class Archiver:
         self._settings, self._store, self._keys = settings, Store(settings.backups), Keys.of(settings)
         self._server = source.of(settings)
         self._receiver: subprocess.Popen[bytes] | None = None
-        self._started = 0.0
+        self._started = self._told = -TOLD_EVERY_S
 
     def run(self, stopped: threading.Event, *, every_s: float = EVERY_S) -> None:
         """Receives and ships until ``stopped``; a receiver that ended is started again.
@@ -170,12 +172,21 @@ class Archiver:
         with contextlib.suppress(psycopg.OperationalError):
             complete = caught_up(self._server.url)
             done = ship(self._settings, self._store, self._keys)
-            if complete:
+            if complete and (done.segments or time.monotonic() - self._told > TOLD_EVERY_S):
+                self._told = time.monotonic()
                 self._store.put_plain(STATE, json.dumps({"complete_at": began.isoformat()}).encode())
             return done
         return ship(self._settings, self._store, self._keys)
 
     def _slot(self) -> None:
+        """Makes the slot; one that the server gave up, because nobody received for too long, is begun anew with the next backup."""
+        if slot_status(self._server.url) == "lost":
+            log.warning(
+                "the server gave the WAL archive's slot up: until the next backup not every moment can be restored"
+            )
+            forget_slot(self._settings)
+            shutil.rmtree(spool(self._settings), ignore_errors=True)
+            spool(self._settings).mkdir(mode=0o700)
         programs.run(
             self._server.major,
             "pg_receivewal",
@@ -255,10 +266,9 @@ def forget_slot(settings: Settings) -> None:
     programs.run(server.major, "pg_receivewal", f"--slot={SLOT}", "--drop-slot", url=server.url)
 
 
-def slot_exists(url: str) -> bool:
-    """Whether an archiver was ever set up on the server."""
+def slot_status(url: str) -> str | None:
+    """What the server says of the slot: reserved, extended, unreserved or lost; None when there is none."""
+    query = "SELECT wal_status FROM pg_replication_slots WHERE slot_name = %s"
     with psycopg.connect(programs.libpq(url), connect_timeout=5) as connection:
-        row = connection.execute(
-            "SELECT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = %s)", (SLOT,)
-        ).fetchone()
-    return bool(row and row[0])
+        row = connection.execute(query, (SLOT,)).fetchone()
+    return None if row is None else str(row[0])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
-import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -17,15 +18,13 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from leadfactory import embedded, fence, migrate
+from leadfactory import embedded, migrate
 from leadfactory.backup import catalogue, facts, making, replaying, restoring, side, wal
 from leadfactory.backup.side import Target
 from leadfactory.backup.store import Store
-from leadfactory.d09_delivery import journal
-from leadfactory.d09_delivery.tables import contact_slots, email_sends
 from leadfactory.database import Database
-from leadfactory.settings import Settings
-from tests.backup.conftest import SALE, SECRET_WORDS, fill, settings_of
+from leadfactory.settings import ROOT, Settings
+from tests.backup.conftest import SALE, SECRET_WORDS, settings_of
 from tests.leads import CLOCK
 from tests.unit.d09_delivery.conftest import Mailroom
 
@@ -55,6 +54,26 @@ def own(home: Path, tmp_path: Path) -> Settings:
     return config
 
 
+def ran(config: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """One command on that home."""
+    env = {name: value for name, value in os.environ.items() if not name.endswith("DATABASE_URL")}
+    env |= {
+        "LEADFACTORY_ENV": "test",
+        "LEADFACTORY_HOME": str(config.home),
+        "LEADFACTORY_BACKUP_URL": config.backups,
+        "COLUMNS": "300",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "cli.main", *arguments],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+
+
 def opened(config: Settings) -> Database:
     return Database(embedded.ensure_running(config.home).url("app"), pool_size=1)
 
@@ -74,7 +93,9 @@ def sales(config: Settings) -> int:
     return found
 
 
-def test_a_rehearsal_proves_the_backup_and_leaves_nothing_behind(made: making.Made, filled: Settings, store: Store) -> None:
+def test_a_rehearsal_proves_the_backup_and_leaves_nothing_behind(
+    made: making.Made, filled: Settings, store: Store
+) -> None:
     done = restoring.rehearse(filled, store, made.backup, Target())
     assert all(each.ok for each in done.checks)
     assert {"schema revision", "rows of money_entries", "checksums of all pages"} <= {each.name for each in done.checks}
@@ -86,14 +107,18 @@ def test_a_restored_database_has_no_vendor_content_not_even_in_a_file(
 ) -> None:
     aside = tmp_path / "aside"
     aside.mkdir()
-    with side.recovered(store, made.backup, making.Keys.of(filled), aside, Target()) as server:
-        with psycopg.connect(server.url("lf_backup")) as tx:
-            assert tx.execute("SELECT count(*) FROM leadfactory.vendor_content").fetchone() == (0,)
+    with (
+        side.recovered(store, made.backup, making.Keys.of(filled), aside, Target()) as server,
+        psycopg.connect(server.url("lf_backup")) as tx,
+    ):
+        assert tx.execute("SELECT count(*) FROM leadfactory.vendor_content").fetchone() == (0,)
     words = SECRET_WORDS.encode()
     assert [path for path in aside.rglob("*") if path.is_file() and words in path.read_bytes()] == []
 
 
-def test_a_backup_that_lost_a_sale_is_refused(made: making.Made, filled: Settings, store: Store, database: Database) -> None:
+def test_a_backup_that_lost_a_sale_is_refused(
+    made: making.Made, filled: Settings, store: Store, database: Database
+) -> None:
     with database.begin() as tx:
         held = facts.collect(tx, CLOCK.now())
         held["rows"]["money_entries"] += 1
@@ -101,19 +126,29 @@ def test_a_backup_that_lost_a_sale_is_refused(made: making.Made, filled: Setting
     assert [each.name for each in wrong] == ["rows of money_entries"]
 
 
-def test_a_restore_brings_back_what_was_there_and_keeps_what_it_replaced(own: Settings) -> None:
+def test_the_command_brings_back_what_was_there_and_keeps_what_it_replaced(own: Settings) -> None:
     sell(own)
     backup = making.make(own, db=None).backup
     sell(own)
     assert sales(own) == 2
-    done = restoring.restore(own, Store(own.backups), backup, Target())
+    told = json.loads(ran(own, "restore-database", "--backup=latest", "--json").stdout)
+    assert (told["backup"], all(each["ok"] for each in told["checks"])) == (backup.id, True)
     assert sales(own) == 1
-    assert done.kept is not None
-    assert (done.kept / "PG_VERSION").is_file()
-    db = opened(own)
-    with db.begin() as tx:
-        assert fence.is_fenced(tx) == restoring.FENCED
-    db.dispose()
+    assert (Path(told["kept"]) / "PG_VERSION").is_file()
+    assert "journal is gone" in told["fenced"]  # nothing was ever mailed here, so there is none, and who knows why
+    assert ran(own, "fence", "status").returncode == 1
+    lifted = ran(own, "fence", "lift", "--by=Ana Ruiz", "--reason=no mail was ever sent from here")
+    assert (lifted.returncode, ran(own, "fence", "status").returncode) == (0, 0)
+
+
+def test_a_restore_says_what_it_would_do_and_does_nothing(own: Settings) -> None:
+    sell(own)
+    backup = making.make(own, db=None).backup
+    sell(own)
+    told = json.loads(ran(own, "restore-database", "--verify", "--dry-run", "--json").stdout)
+    assert (told["backup"], sales(own)) == (backup.id, 2)
+    assert "is no moment" in ran(own, "restore-database", "--timestamp=yesterday").stderr
+    assert "before every backup" in ran(own, "restore-database", "--timestamp=2020-01-01 00:00:00", "--dry-run").stderr
 
 
 def test_a_damaged_backup_leaves_the_living_database_alone(own: Settings) -> None:
