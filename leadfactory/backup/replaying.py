@@ -15,7 +15,6 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from leadfactory import campaign_days, fence
-from leadfactory.campaign_day import CampaignDay
 from leadfactory.d06_reports.tables import report_deliveries
 from leadfactory.d09_delivery import journal, states
 from leadfactory.d09_delivery.journal import Entry

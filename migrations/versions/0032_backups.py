@@ -1,7 +1,7 @@
 """Backups, restore drills, and the fence that keeps a restored database from mailing again.
 
-Revision ID: 0029_backups
-Revises: 0028_caps
+Revision ID: 0032_backups
+Revises: 0031_run_facts
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0029_backups"
-down_revision = "0028_caps"
+revision = "0032_backups"
+down_revision = "0031_run_facts"
 branch_labels = None
 depends_on = None
 
@@ -69,8 +69,23 @@ def upgrade() -> None:
         schema=SCHEMA,
         comment="Fences around the mailer; while one stands, no mail is claimed.",
     )
+    op.create_table(
+        "replayed_sends",
+        sa.Column("campaign", sa.Text(), nullable=False),
+        sa.Column("cohort_on", sa.Date(), nullable=False),
+        sa.Column(
+            "send_id", sa.Uuid(), nullable=False, comment="of a letter, or the delivery_id of a sold report's mail"
+        ),
+        sa.Column("address_hmac", sa.LargeBinary(), nullable=False),
+        sa.Column("claimed_at", MOMENT, nullable=False),
+        sa.Column("replayed_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("send_id", name=op.f("pk_replayed_sends")),
+        schema=SCHEMA,
+        comment="Mails that the send journal knew and a restored database did not: they are taken for sent.",
+    )
+    op.create_index(op.f("ix_replayed_sends_address_hmac"), "replayed_sends", ["address_hmac"], schema=SCHEMA)
 
 
 def downgrade() -> None:
-    for table in ("send_fences", "restore_drills", "backups"):
+    for table in ("replayed_sends", "send_fences", "restore_drills", "backups"):
         op.drop_table(table, schema=SCHEMA)
