@@ -1,7 +1,7 @@
 """Signed digests of the audit log.
 
-Revision ID: 0032_audit_digests
-Revises: 0031_run_facts
+Revision ID: 0033_audit_digests
+Revises: 0032_backups
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0032_audit_digests"
-down_revision = "0031_run_facts"
+revision = "0033_audit_digests"
+down_revision = "0032_backups"
 branch_labels = None
 depends_on = None
 
