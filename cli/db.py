@@ -138,11 +138,12 @@ def db_setup(
 
 
 def _url(role: str) -> str:
+    from leadfactory.database import secured
     from leadfactory.settings import settings
 
     config = settings()
     if config.database_url is not None:
-        return config.database_url.get_secret_value()
+        return secured(config.database_url.get_secret_value()).render_as_string(hide_password=False)
     from leadfactory.embedded import ensure_running
 
     try:

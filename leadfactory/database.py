@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,15 +46,50 @@ class DatabaseUnavailable(RuntimeError):
 EXTERNAL = "start it, or unset LEADFACTORY_DATABASE_URL to use the embedded one"
 EMBEDDED = "it was stopped or killed; the next `leadfactory` command starts it again, with all that was committed"
 DISK_FULL = "53100"  # SQLSTATE
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+ENCRYPTED = ("require", "verify-ca", "verify-full")
+WRONG_PASSWORD = "password authentication failed"
+ROTATION_S = 3.0  # how long a password that is being rotated may be in one place and not yet in the other
+
+
+def secured(url: str | sa.URL) -> sa.URL:
+    """The URL with TLS asked for where it leaves this machine; as it is on loopback and on a socket.
+
+    Raises:
+        ValueError: it leaves this machine and says that TLS is not needed.
+    """
+    made = sa.engine.make_url(url)
+    asked = made.query.get("host", made.host or "")
+    hosts = [asked] if isinstance(asked, str) else list(asked)
+    if all(host == "" or host.startswith("/") or host in LOOPBACK for part in hosts for host in part.split(",")):
+        return made
+    mode = made.query.get("sslmode")
+    if mode is None:
+        return made.update_query_dict({"sslmode": "require"})
+    if mode not in ENCRYPTED:
+        raise ValueError(
+            f"the database's URL says sslmode={mode!r}, but {made.host} is another machine: write one of {', '.join(ENCRYPTED)}, "
+            "or leave it out, which asks for TLS"
+        )
+    return made
 
 
 class Database:
     """One engine over the system of record. Rooms take it and open one transaction per thing that must be whole."""
 
-    def __init__(self, url: str, *, pool_size: int = 4, embedded_in: Path | None = None) -> None:
-        """``embedded_in``: LEADFACTORY_HOME, when ``url`` is that home's embedded server, which may move to another port."""
-        self.url = sa.engine.make_url(url).set(drivername="postgresql+psycopg")
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 4,
+        embedded_in: Path | None = None,
+        read_again: Callable[[], str] | None = None,
+    ) -> None:
+        """``embedded_in``: LEADFACTORY_HOME, when ``url`` is that home's embedded server, which may move to another port.
+        ``read_again``: the URL as it stands now, whose password may have been rotated since."""
+        self.url = secured(url).set(drivername="postgresql+psycopg")
         self._home = embedded_in
+        self._read_again = read_again
         self.engine = sa.create_engine(
             self.url,
             pool_size=pool_size,
@@ -61,14 +97,16 @@ class Database:
             pool_pre_ping=True,
             connect_args={"options": f"-csearch_path={SCHEMA} -ctimezone=UTC", "connect_timeout": 5},
         )
-        if embedded_in is not None:
+        if embedded_in is not None or read_again is not None:
             sa.event.listen(self.engine, "do_connect", self._connect)
 
     @classmethod
     def from_settings(cls, settings: Settings, *, role: str = "app") -> Database:
         """The configured server, or the embedded one (found or started) when no URL is set."""
         if settings.database_url is not None:
-            return cls(settings.database_url.get_secret_value())
+            return cls(
+                settings.database_url.get_secret_value(), read_again=settings.mounted("LEADFACTORY_DATABASE_URL")
+            )
         from leadfactory.embedded import ensure_running
 
         return cls(ensure_running(settings.home).url(role=role), embedded_in=settings.home)
@@ -116,18 +154,29 @@ class Database:
         return EXTERNAL if self._home is None else EMBEDDED
 
     def _connect(self, dialect: sa.Dialect, record: object, args: Any, parameters: dict[str, Any]) -> Any:
-        """Connects; an embedded server that another process has started on another port since is found again."""
-        try:
-            return dialect.connect(*args, **{**parameters, "port": self.url.port})
-        except dialect.loaded_dbapi.OperationalError:
-            from leadfactory.embedded import find
+        """Connects; where the server moved to another port or the password was rotated since, as it stands now."""
+        until = time.monotonic() + ROTATION_S
+        while True:
+            try:
+                return dialect.connect(*args, **{**parameters, "port": self.url.port, "password": self.url.password})
+            except dialect.loaded_dbapi.OperationalError as error:
+                rotating = WRONG_PASSWORD in str(error)
+                now = self._as_it_stands()
+                if now is not None and (now.port, now.password) != (self.url.port, self.url.password):
+                    self.url = self.url.set(port=now.port, password=now.password)
+                elif not rotating or time.monotonic() > until:
+                    raise
+                else:
+                    time.sleep(0.05)
 
-            assert self._home is not None
-            moved = find(self._home)
-            if moved is None or moved.port == self.url.port:
-                raise
-            self.url = self.url.set(port=moved.port)
-            return dialect.connect(*args, **{**parameters, "port": moved.port})
+    def _as_it_stands(self) -> sa.URL | None:
+        if self._read_again is not None:
+            return sa.engine.make_url(self._read_again())
+        from leadfactory.embedded import known
+
+        assert self._home is not None
+        server = known(self._home)
+        return None if server is None else sa.engine.make_url(server.url(str(self.url.username).removeprefix("lf_")))
 
 
 def _said(error: sa.exc.DBAPIError) -> str:

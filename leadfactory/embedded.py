@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import secrets
 import time
 from pathlib import Path
 
@@ -98,6 +99,26 @@ def find(home: Path) -> EmbeddedServer | None:
     return (
         server if files.is_served(folder(home)) else None
     )  # a copy of this home may have its port, and the same passwords
+
+
+def known(home: Path) -> EmbeddedServer | None:
+    """The server of ``home`` as its credentials stand, whether or not it answers."""
+    try:
+        return _load(home)
+    except (OSError, EmbeddedPostgresError):
+        return None
+
+
+def rotate_passwords(home: Path) -> list[str]:
+    """New passwords for all roles: kept first, then set, so that whatever ends in between is mended by the next start. Running
+    processes read them again when the old one is refused; the roles' names."""
+    root = folder(home)
+    with files.only_one_starter(root):
+        server = _load(home)
+        passwords = {name: secrets.token_urlsafe(24) for name in roles.LOGINS}
+        cluster.keep(root, server.port, passwords, whole=cluster.is_whole(root))
+        roles.apply(server._url(cluster.SUPERUSER, cluster.superuser_password(root), "postgres"), passwords)
+    return list(passwords)
 
 
 def is_running(home: Path) -> bool:

@@ -8,14 +8,14 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from leadfactory.database import SCHEMA, DatabaseUnavailable
+from leadfactory.database import SCHEMA, DatabaseUnavailable, secured
 from leadfactory.settings import ROOT, Settings
 
 
 def owner_url(settings: Settings) -> str:
     """The URL that may change the schema: LEADFACTORY_DATABASE_URL, or the embedded server's owner."""
     if settings.database_url is not None:
-        return settings.database_url.get_secret_value()
+        return secured(settings.database_url.get_secret_value()).render_as_string(hide_password=False)
     from leadfactory.embedded import ensure_running
 
     return ensure_running(settings.home).url("owner")

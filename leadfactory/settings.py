@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -214,6 +215,13 @@ class Settings(BaseSettings):
         problems += [f"{type(self).model_fields[n].validation_alias} points at this machine" for n in local]
         if problems:
             raise SettingsError("production cannot start: " + "; ".join(problems))
+
+    def mounted(self, variable: str) -> Callable[[], str] | None:
+        """Reads the mounted file of ``variable`` again; None where the value does not come from one."""
+        path = os.environ.get(f"{variable}_FILE")
+        if not path or os.environ.get(variable):
+            return None
+        return lambda: Path(path).read_text().strip()
 
     @property
     def clock(self) -> Clock:

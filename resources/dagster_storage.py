@@ -25,6 +25,8 @@ from dagster_postgres.run_storage import PostgresRunStorage
 from dagster_postgres.schedule_storage import PostgresScheduleStorage
 from dagster_postgres.storage import DagsterPostgresStorage
 
+from leadfactory.database import secured
+
 PLANNED = DagsterEventType.ASSET_MATERIALIZATION_PLANNED
 POOL_SIZE, MAX_OVERFLOW, RECYCLE_S = 4, 12, 1800
 STOCK = (PostgresRunStorage, PostgresEventLogStorage, PostgresScheduleStorage)
@@ -53,7 +55,9 @@ def storage_url(*, start: bool = True) -> str:
 
     config = settings()
     if config.dagster_database_url is not None:
-        url = config.dagster_database_url.get_secret_value()
+        again = config.mounted("DAGSTER_DATABASE_URL")  # its password may have been rotated since the start
+        given = again() if again is not None else config.dagster_database_url.get_secret_value()
+        url = secured(given).render_as_string(hide_password=False)
     else:
         server = embedded.ensure_running(config.home) if start else embedded.find(config.home)
         if server is None:
