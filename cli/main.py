@@ -11,18 +11,21 @@ import typer
 from cli import (
     api_key,
     audit,
+    backup,
     bounces,
     db,
     db_care,
     drafts,
     exclusions,
     experiments,
+    fence,
     gateway,
     halts,
     inbox,
     integrity,
     logs,
     reports,
+    restoring,
     scoring,
     suppressions,
     targets,
@@ -55,6 +58,8 @@ db_care.register(app)
 integrity.register(app)
 suppressions.register(app)
 logs.register(app)
+for group in (audit, experiments, gateway, db, db_care, integrity, backup, restoring, fence, suppressions):
+    group.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")
 
