@@ -1,7 +1,7 @@
 """Which alerts fired, and which nights were told of.
 
-Revision ID: 0032_alerts
-Revises: 0031_run_facts
+Revision ID: 0033_alerts
+Revises: 0032_backups
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0032_alerts"
-down_revision = "0031_run_facts"
+revision = "0033_alerts"
+down_revision = "0032_backups"
 branch_labels = None
 depends_on = None
 
