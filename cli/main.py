@@ -50,15 +50,7 @@ app.add_typer(purchases, name="purchases")
 app.add_typer(bounces.app, name="bounces")
 app.add_typer(halts.app, name="halts")
 app.add_typer(api_key.app, name="api-key")
-audit.register(app)
-experiments.register(app)
-gateway.register(app)
-db.register(app)
-db_care.register(app)
-integrity.register(app)
-suppressions.register(app)
-logs.register(app)
-for group in (audit, experiments, gateway, db, db_care, integrity, backup, restoring, fence, suppressions):
+for group in (audit, experiments, gateway, db, db_care, integrity, backup, restoring, fence, logs, suppressions):
     group.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")
