@@ -58,6 +58,8 @@ class Faults:
                                          window_started_at=really_ago(hours=1), resets_at=really_ago(hours=-9)),
             "SpendAtCap": lambda: put(self.db, "budgets", scope="campaign", key=UNIT.campaign, cap_microusd=100, spent_microusd=96,
                                       reserved_microusd=0),
+            "BackupTooOld": lambda: None,  # there is none
+            "RestoreDrillFailed": lambda: put(self.db, "restore_drills", ok=False, checks=[]),
             "MartsStale": self.old_marts,
             "RunFailed": lambda: put(self.db, "run_outcomes", run_id="r-1", job="campaign_day", partition_key=UNIT.key,
                                      status="FAILURE", ended_at=really_ago(minutes=1)),
