@@ -47,10 +47,10 @@ def figures(tx: sa.Connection, scene: Scene) -> Iterator[Figure]:
         )  # fmt: skip
     if exists(tx, "leadfactory.restore_drills"):
         drills = rows(tx, DRILL)
-        if drills:
-            drill = one(tx, DRILL)
-            yield Figure.one("restore_drill_ok", "1 when the newest restore drill passed.", float(bool(drill.ok)))
-            yield Figure.one("restore_drill_age_seconds", "Its age.", seconds_since(drill.finished_at, now))
+        passed = tuple(({}, float(bool(drill.ok))) for drill in drills)
+        ages_of_it = tuple(({}, seconds_since(drill.finished_at, now)) for drill in drills)
+        yield Figure("restore_drill_ok", "1 when the newest restore drill passed; absent before the first.", passed)
+        yield Figure("restore_drill_age_seconds", "Age of the newest restore drill.", ages_of_it)
     if exists(tx, "leadfactory.pauses"):
         kinds = dict.fromkeys(("all", "campaign", "sender", "vendor"), 0.0)
         yield Figure.of("pauses", "What an operator has paused.", "kind", kinds | {r.kind: r.n for r in rows(tx, PAUSES)})  # fmt: skip

@@ -146,12 +146,12 @@ class Faults:
             )
 
     def slow_pages(self) -> None:
-        """Thirty people wait behind a lock for three seconds."""
+        """Thirty people wait behind a lock for six seconds."""
         link = Tokens(self.settings.signing_keys.get_secret_value()).sign("unsubscribe", uuid.uuid4())
         with self.owner.begin() as tx, ThreadPoolExecutor(30) as people:
             tx.execute(sa.text("LOCK TABLE email_sends IN ACCESS EXCLUSIVE MODE"))
             asked = [people.submit(httpx.get, f"{self.edge}/u/{link}", timeout=30) for _ in range(30)]
-            time.sleep(3)
+            time.sleep(6)
             tx.rollback()
             for each in asked:
                 each.result()
