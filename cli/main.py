@@ -22,6 +22,8 @@ from cli import (
     halts,
     inbox,
     integrity,
+    logs,
+    night,
     reports,
     restoring,
     rotating,
@@ -48,7 +50,21 @@ app.add_typer(purchases, name="purchases")
 app.add_typer(bounces.app, name="bounces")
 app.add_typer(halts.app, name="halts")
 app.add_typer(api_key.app, name="api-key")
-for group in (audit, rotating, experiments, gateway, db, db_care, integrity, backup, restoring, fence, suppressions):
+for group in (
+    audit,
+    rotating,
+    experiments,
+    gateway,
+    db,
+    db_care,
+    integrity,
+    backup,
+    restoring,
+    fence,
+    logs,
+    night,
+    suppressions,
+):
     group.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")

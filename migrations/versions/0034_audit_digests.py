@@ -1,7 +1,7 @@
 """Signed digests of the audit log.
 
-Revision ID: 0033_audit_digests
-Revises: 0032_backups
+Revision ID: 0034_audit_digests
+Revises: 0033_alerts
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0033_audit_digests"
-down_revision = "0032_backups"
+revision = "0034_audit_digests"
+down_revision = "0033_alerts"
 branch_labels = None
 depends_on = None
 
