@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
     from edge.app import Desk
 
 log = logging.getLogger(__name__)
+_SESSION = re.compile(r"cs_[A-Za-z0-9_]{1,197}")
 
 
 async def show(request: Request) -> Response:
     """The links of what this session paid for; loading it again shows the same."""
     desk: Desk = request.app.state.desk
     session_id = request.query_params.get("session_id", "")
-    if not session_id.startswith("cs_") or len(session_id) > 200:
+    if not _SESSION.fullmatch(session_id):  # nobody has us ask Stripe for nonsense
         return page("not_found", status=404)
     try:
         bought = await fulfil(session_id, db=desk.db, stripe=desk.stripe, clock=desk.clock, settings=desk.settings)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import threading
 
 from leadfactory import crash_points
 from leadfactory.d10_analytics.lake_files import folder, sync_folder
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class BlobDamaged(OSError):
@@ -67,4 +70,6 @@ def get(root: str, digest: str) -> bytes:
 
 
 def _path(digest: str) -> str:
+    if not _DIGEST.fullmatch(digest):
+        raise ValueError(f"{digest[:80]!r} is no SHA-256 in hex: no blob has that name")
     return f"{digest[:2]}/{digest}"
