@@ -19,6 +19,7 @@ from cli import (
     halts,
     inbox,
     integrity,
+    pausing,
     reports,
     scoring,
     targets,
@@ -47,6 +48,7 @@ gateway.register(app)
 db.register(app)
 db_care.register(app)
 integrity.register(app)
+pausing.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")
 

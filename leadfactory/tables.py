@@ -1,6 +1,6 @@
 """Every table of the system of record, for migrations and for tests; importing this fills ``database.metadata``."""
 
-from leadfactory import campaign_days
+from leadfactory import campaign_days, pauses
 from leadfactory.d00_gateway import tables as d00
 from leadfactory.d01_targeting import tables as d01
 from leadfactory.d02_sourcing import tables as d02
@@ -35,5 +35,6 @@ __all__ = [
     "erasure",
     "inbox",
     "metadata",
+    "pauses",
     "quality",
 ]

@@ -72,7 +72,7 @@ class Writer:
         """Waits for leave to make an attempt; when it returns a permit, its ledger row and reservation are committed.
 
         Raises:
-            VendorUnavailable: ``daily_limit``, ``rate_limited``, ``budget`` or ``breaker_open``; nothing was sent.
+            VendorUnavailable: ``daily_limit``, ``rate_limited``, ``budget``, ``breaker_open`` or ``paused``; nothing was sent.
             VendorRejected: the call takes more units than a limit has.
             DatabaseUnavailable: the ledger cannot be written; nothing was sent.
         """
