@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from cli import (
+    api_key,
+    audit,
     bounces,
     db,
     db_care,
@@ -43,6 +45,8 @@ app.add_typer(inbox.app, name="inbox")
 app.add_typer(purchases, name="purchases")
 app.add_typer(bounces.app, name="bounces")
 app.add_typer(halts.app, name="halts")
+app.add_typer(api_key.app, name="api-key")
+audit.register(app)
 experiments.register(app)
 gateway.register(app)
 db.register(app)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import getpass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -83,10 +82,11 @@ def _speak(
     word: Any, action: str, what: str, which: str | None, *, reason: str, by: str | None, dry_run: bool, json: bool
 ) -> None:
     from cli.campaigns import system_of_record
-    from leadfactory.inbox import audit
+    from cli.stores import actor
+    from leadfactory import audit_log
     from leadfactory.settings import settings
 
-    now, who = settings().clock.now(), by or getpass.getuser()
+    now, who = settings().clock.now(), by or actor().removeprefix("operator ")
     with system_of_record() as db, db.begin() as tx:
         kind, key = _subject(tx, what, which)
         held: pauses.Pause = word(tx, kind, key, reason=reason, by=who, now=now)
@@ -94,7 +94,12 @@ def _speak(
         if dry_run:
             tx.rollback()
         else:
-            audit.note(tx, f"operator {who}", action, now, kind=kind, key=key, reason=reason.strip())
+            subject = (
+                f"sender of pause {held.pause_id}" if kind == "sender" else held.what
+            )  # an address is never logged
+            audit_log.record(
+                tx, actor=f"operator {who}", action=action, subject=subject, detail={"reason": reason.strip()}, now=now
+            )
     if json:
         as_json(figures)
         return

@@ -19,6 +19,7 @@ email_sends = sa.Table(
     sa.Column("address_hmac", sa.LargeBinary, nullable=False, index=True),
     sa.Column("address_plus_hmac", sa.LargeBinary, nullable=False, comment="of the address without its +tag"),
     sa.Column("domain_hmac", sa.LargeBinary, comment="of the registrable domain; NULL for free mail"),
+    sa.Column("mail_provider", sa.Text, comment="the provider's domain where the address is free mail, else NULL"),
     sa.Column("sender_email", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False, server_default="planned"),
     sa.Column("reason", sa.Text),
@@ -35,6 +36,7 @@ email_sends = sa.Table(
     sa.UniqueConstraint("business_id", "campaign", "step"),
     sa.Index(None, "campaign", "cohort_on"),
     sa.Index("ix_email_sends_due", "due_at", postgresql_where=sa.text("state = 'planned'")),
+    sa.Index("ix_email_sends_claimed", "claimed_at", "sender_email"),
     one_of("state", *SEND_STATES),
     comment="One row per business, campaign and step. claimed is written before the vendor is called; unknown is settled by evidence only.",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from leadfactory import pauses
-from leadfactory.inbox.tables import audit_log
+from leadfactory.audit_log import audit_log
 
 
 def test_a_word_is_written_told_and_taken_back(here, database):
@@ -21,8 +21,13 @@ def test_both_words_are_in_the_audit_log(here, database):
     here("pause", "vendor", "yelp", "--reason=the bill", "--by=ana")
     here("resume", "vendor", "yelp", "--reason=paid", "--by=ben")
     with database.begin() as tx:
-        rows = tx.execute(sa.select(audit_log.c.actor, audit_log.c.action).order_by(audit_log.c.happened_at)).all()
-    assert sorted(map(tuple, rows)) == [("operator ana", "pause"), ("operator ben", "resume")]
+        rows = tx.execute(
+            sa.select(audit_log.c.actor, audit_log.c.action, audit_log.c.subject).order_by(audit_log.c.happened_at)
+        ).all()
+    assert sorted(map(tuple, rows)) == [
+        ("operator ana", "pause", "vendor yelp"),
+        ("operator ben", "resume", "vendor yelp"),
+    ]
 
 
 def test_a_dry_run_writes_nothing(here, database):

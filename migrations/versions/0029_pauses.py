@@ -1,7 +1,7 @@
 """What an operator holds back.
 
-Revision ID: 0027_pauses
-Revises: 0026_draft_reviews
+Revision ID: 0029_pauses
+Revises: 0028_caps
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0027_pauses"
-down_revision = "0026_draft_reviews"
+revision = "0029_pauses"
+down_revision = "0028_caps"
 branch_labels = None
 depends_on = None
 
