@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,8 +23,13 @@ from cli import (
     inbox,
     integrity,
     pausing,
+    performance,
+    pools,
+    reloading,
     reports,
     scoring,
+    services,
+    system_check,
     targets,
 )
 from cli.erasing import register as register_erasing
@@ -53,6 +59,11 @@ db.register(app)
 db_care.register(app)
 integrity.register(app)
 pausing.register(app)
+performance.register(app)
+reloading.register(app)
+services.register(app)
+system_check.register(app)
+app.add_typer(pools.app, name="pools")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")
 
@@ -73,12 +84,19 @@ def dev() -> None:
     run()
 
 
-@app.command(epilog="Example: leadfactory doctor --json")
-def doctor(json: Json = False) -> None:
-    """Check every dependency, one line each, with the remedy for what is missing."""
+@app.command(
+    epilog="Examples: leadfactory doctor   ·   leadfactory doctor --json   ·   leadfactory doctor --env-file .env.production"
+)
+def doctor(
+    env_file: Annotated[
+        Path | None, typer.Option(help="Judge this file of variables for production instead; prints no value.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Check every dependency, what health-check, system-check and verify-integrations see, and say each remedy."""
     from cli.doctor import run
 
-    run(json=json)
+    run(json=json, env_file=env_file)
 
 
 @app.command("health-check", epilog="Examples: leadfactory health-check   ·   leadfactory health-check --json")

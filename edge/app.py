@@ -31,6 +31,7 @@ from edge import (
 )
 from edge.headers import HOSTED_CHECKOUT, SecurityHeaders
 from edge.pages import page
+from leadfactory import reloading
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.gateway import Gateway
 from leadfactory.d00_gateway.stripe import StripeClient
@@ -85,7 +86,8 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
         hashes = KeyedHashes(settings.suppression_key.get_secret_value())
         with database.begin() as tx:  # an address hashed with another key would be suppressed in vain
             suppression.establish_key(tx, hashes, clock.now())
-        yield
+        async with reloading.following(database):
+            yield
         if own:
             database.dispose()
 

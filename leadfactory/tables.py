@@ -1,6 +1,6 @@
 """Every table of the system of record, for migrations and for tests; importing this fills ``database.metadata``."""
 
-from leadfactory import api_keys, audit_log, auth_failures, campaign_days, pauses
+from leadfactory import api_keys, audit_log, auth_failures, campaign_days, pauses, reloading
 from leadfactory.d00_gateway import tables as d00
 from leadfactory.d01_targeting import tables as d01
 from leadfactory.d02_sourcing import tables as d02
@@ -40,4 +40,5 @@ __all__ = [
     "metadata",
     "pauses",
     "quality",
+    "reloading",
 ]

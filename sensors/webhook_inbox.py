@@ -4,7 +4,7 @@ import datetime as dt
 
 import dagster as dg
 
-from leadfactory import pauses
+from leadfactory import pauses, reloading
 from leadfactory.database import Database
 from leadfactory_assets.jobs import drain_webhooks
 
@@ -26,6 +26,7 @@ def webhook_inbox(
     from leadfactory.inbox import waiting  # the location loads without the room
     from leadfactory.inbox.rules import rules
 
+    reloading.look(db)  # the code server's beat: its schedules and sensors go by the newest configuration
     with db.begin() as tx:
         word = pauses.is_paused(tx, "all")
         found = waiting.look(tx)

@@ -16,7 +16,7 @@ from typing import LiteralString
 import psycopg
 from psycopg.types.json import Jsonb
 
-from leadfactory import pauses
+from leadfactory import pauses, reloading
 from leadfactory.d00_gateway import breaker, budget, cache, granting, ledger, limiter, quotas
 from leadfactory.d00_gateway.breaker import Breaker
 from leadfactory.d00_gateway.budget import Budget
@@ -43,6 +43,7 @@ class Batch:
         self.budgets: dict[BudgetKey, Budget] = {}
         self.breakers: dict[str, Breaker] = dict(held.breakers)
         self.pauses: list[pauses.Pause] = held.pauses
+        self.reload_id = held.reload_id
         self.sent: dict[str, int] = {}
         self.taken: dict[uuid.UUID, int] = defaultdict(int)
         self.new_leases: list[Lease] = []
@@ -83,6 +84,7 @@ class Batch:
         look = self.read_breakers and self.starts
         breakers = await conn.execute(breaker.READ) if look else None
         paused = await conn.execute(pauses.READ) if look else None
+        reload = await conn.execute(reloading.READ) if look else None
         counts = await quotas.lock(conn, self)
         budgets = await self._lock_budgets(conn)
         if taken_off is not None:  # held even if this transaction is rolled back: the lock is the session's
@@ -91,6 +93,8 @@ class Batch:
             self.breakers = {row[0]: Breaker(*row) for row in await breakers.fetchall()}
         if paused is not None:
             self.pauses = [pauses.Pause(*row) for row in await paused.fetchall()]
+        if reload is not None:
+            (self.reload_id,) = await reload.fetchone() or (0,)
         if counts is not None:
             await quotas.take_in(self, counts)
         if budgets is not None:
@@ -245,7 +249,7 @@ class Batch:
     def apply(self) -> list[tuple[Start, Permit]]:
         """Takes what was committed into memory and answers the callers; returns permits whose callers are gone."""
         held = self.held
-        held.breakers, held.pauses = self.breakers, self.pauses
+        held.breakers, held.pauses, held.reload_id = self.breakers, self.pauses, self.reload_id
         if self.read_breakers and self.starts:
             held.breakers_read_at = self.began
         held.counted |= self.sent

@@ -46,6 +46,7 @@ class Held:
     leases: dict[str, list[Lease]] = dataclasses.field(default_factory=lambda: defaultdict(list))
     breakers: dict[str, Breaker] = dataclasses.field(default_factory=dict)
     pauses: list[Pause] = dataclasses.field(default_factory=list)  # read with the breakers
+    reload_id: int = 0  # of the configuration, read with the breakers
     breakers_read_at: float = -math.inf
     counted: dict[str, int] = dataclasses.field(default_factory=dict)  # units of the vendor's day known to be sent
     budgets: set[BudgetKey] = dataclasses.field(default_factory=set)

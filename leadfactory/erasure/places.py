@@ -57,6 +57,7 @@ KEPT = {
     "draft_reviews.reviewer": "an operator, who answers for the letter",
     "draft_reviews.reason": "an operator's word about a letter, without an address",
     "campaigns.risk_acknowledged_by": "an operator, who answers for the campaign",
+    "config_reloads.reloaded_by": "an operator",
     "pauses.key": "ours", "pauses.reason": "an operator's own words", "pauses.paused_by": "an operator",
     "pauses.resumed_by": "an operator", "pauses.resumed_why": "an operator's own words",
     "halts.subject": "ours", "halts.resumed_by": "an operator, who let it go on", "halts.resumed_why": "an operator's own words",
@@ -114,6 +115,7 @@ NOT_PERSONAL = {
     "sequence_stops": "campaign reason",
     "halts": "scope rule detail",
     "pauses": "kind",
+    "config_reloads": "files",
     "site_audits": "campaign status reason strategy lighthouse_version pagespeed_reason crawl_reason desktop_reason desktop field_data "
     "unmeasured rules_version",
     "audit_findings": "campaign kind category unit source effort effort_who rules_version",
