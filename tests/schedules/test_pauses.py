@@ -67,7 +67,7 @@ def test_every_schedule_stands_still_or_is_named_here(database: Database, name: 
 def test_a_paused_campaign_is_left_out_and_the_tick_says_why(database: Database) -> None:
     seeded(database, "one", "two")
     paused(database, "campaign", "one")
-    with dg.DagsterInstance.ephemeral() as instance:
+    with dg.instance_for_test() as instance:
         instance.add_dynamic_partitions("campaign", ["one", "two"])
         context = dg.build_schedule_context(instance=instance, scheduled_execution_time=TICK)
         (request,) = daily_campaigns(context, db=database, clock=Clock())  # type: ignore[misc]

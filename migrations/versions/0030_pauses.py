@@ -1,7 +1,7 @@
 """What an operator holds back.
 
-Revision ID: 0029_pauses
-Revises: 0028_caps
+Revision ID: 0030_pauses
+Revises: 0029_paused_arms
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0029_pauses"
-down_revision = "0028_caps"
+revision = "0030_pauses"
+down_revision = "0029_paused_arms"
 branch_labels = None
 depends_on = None
 
