@@ -20,7 +20,7 @@ NOW = dt.datetime(2026, 10, 6, 15, tzinfo=dt.UTC)
 
 
 async def test_a_lower_quota_is_taken_over_by_a_gateway_that_runs(database, vendor, tmp_path, monkeypatch):
-    loaded = [policies_of(rates={"day": 100, "source": "test", "as_of": "2026-10-01"})]
+    loaded = [policies_of(rates={"day": 100})]
     monkeypatch.setattr(policies, "_loaded", lambda: loaded[0])
     monkeypatch.setattr(reloading, "_known", 0)
     gateway = Gateway(database, clock=Clock(NOW), settings=settings_for_tests(tmp_path, YELP_API_KEY="k"))
@@ -31,7 +31,7 @@ async def test_a_lower_quota_is_taken_over_by_a_gateway_that_runs(database, vend
 
     async with gateway.running():
         assert [await call() for _ in range(3)] == [200] * 3
-        loaded[0] = policies_of(rates={"day": 3, "source": "test", "as_of": "2026-10-01"})
+        loaded[0] = policies_of(rates={"day": 3})
         with database.begin() as tx:
             reloading.announce(tx, reloading.Checked({}, ()), by="ana", now=NOW)
         await asyncio.sleep(1.1)
