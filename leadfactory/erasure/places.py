@@ -122,6 +122,7 @@ NOT_PERSONAL = {
     "site_insights": "campaign status reason source model prompt_version finding_ids",
     "sourced_businesses": "campaign source yelp_id review_band excluded_reason",
     "target_parts": "yelp_categories price split_by deferred_reason",
+    "suppression_polls": "mailer reason",
     "targets": "campaign vertical kind place",
     "unique_businesses": "campaign excluded_reason evidence merged_sourced_ids",
     "vendor_breakers": "vendor state forced reason",

@@ -1,7 +1,7 @@
 """What an operator holds back.
 
-Revision ID: 0030_pauses
-Revises: 0029_paused_arms
+Revision ID: 0031_pauses
+Revises: 0030_suppression_polls
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0030_pauses"
-down_revision = "0029_paused_arms"
+revision = "0031_pauses"
+down_revision = "0030_suppression_polls"
 branch_labels = None
 depends_on = None
 
