@@ -28,12 +28,9 @@ from cli import (
     reloading,
     reports,
     scoring,
-<<<<<<< HEAD
     services,
-    system_check,
-=======
     suppressions,
->>>>>>> main
+    system_check,
     targets,
 )
 from cli.erasing import register as register_erasing
@@ -62,16 +59,13 @@ gateway.register(app)
 db.register(app)
 db_care.register(app)
 integrity.register(app)
-<<<<<<< HEAD
 pausing.register(app)
 performance.register(app)
 reloading.register(app)
 services.register(app)
 system_check.register(app)
 app.add_typer(pools.app, name="pools")
-=======
 suppressions.register(app)
->>>>>>> main
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")
 

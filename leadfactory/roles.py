@@ -26,12 +26,9 @@ WITHHELD = {
     "send_transitions": "UPDATE, DELETE",  # append-only
     "business_merges": "UPDATE, DELETE",  # append-only
     "suppressions": "DELETE",  # nobody is un-suppressed by a bug
-<<<<<<< HEAD
     "config_reloads": "UPDATE, DELETE",  # append-only
     "pauses": "DELETE",  # who held what back, and who let it go on, stays told
-=======
     "suppression_polls": "UPDATE, DELETE",  # append-only
->>>>>>> main
     "halts": "DELETE",  # who let what go on stays told
     "sequence_stops": "DELETE",  # a conversation that ended is not taken up again
     "audit_log": "UPDATE, DELETE",  # append-only

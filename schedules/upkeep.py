@@ -16,6 +16,4 @@ vendor_terms_hourly = (
         job=vendor_terms, cron_schedule="35 * * * *", execution_timezone=TIMEZONE, default_status=ON_IN_PRODUCTION
     )
 )
-suppressions_polled = dg.ScheduleDefinition(
-    job=poll_suppressions, cron_schedule="50 */4 * * *", execution_timezone=TIMEZONE, default_status=ON_IN_PRODUCTION
-)
+suppressions_polled = at("50 */4 * * *", poll_suppressions)
