@@ -63,17 +63,18 @@ SERIES = {
     "vendor faults": "SELECT occurred_on, count(*) FROM vendor_calls WHERE status IN ('unavailable', 'unknown') AND occurred_on BETWEEN :since AND :until GROUP BY 1",
 }  # fmt: skip
 _VENDORS = """
-SELECT vendor, count(*) FILTER (WHERE NOT cache_hit), count(*) FILTER (WHERE status IN ('unavailable', 'unknown') AND http_status IS DISTINCT FROM 429),
-       count(*) FILTER (WHERE http_status = 429),
-       (percentile_cont(0.5) WITHIN GROUP (ORDER BY latency_ms) FILTER (WHERE NOT cache_hit))::int,
-       (percentile_cont(0.95) WITHIN GROUP (ORDER BY latency_ms) FILTER (WHERE NOT cache_hit))::int,
-       count(*) FILTER (WHERE cache_hit), coalesce(sum(cost_microusd), 0)::bigint
+SELECT vendor, count(*) FILTER (WHERE NOT cache_hit) AS calls,
+       count(*) FILTER (WHERE status IN ('unavailable', 'unknown') AND http_status IS DISTINCT FROM 429) AS faults,
+       count(*) FILTER (WHERE http_status = 429) AS limited,
+       (percentile_cont(0.5) WITHIN GROUP (ORDER BY latency_ms) FILTER (WHERE NOT cache_hit))::int AS p50_ms,
+       (percentile_cont(0.95) WITHIN GROUP (ORDER BY latency_ms) FILTER (WHERE NOT cache_hit))::int AS p95_ms,
+       count(*) FILTER (WHERE cache_hit) AS hits, coalesce(sum(cost_microusd), 0)::bigint AS spend_microusd
 FROM vendor_calls WHERE occurred_on BETWEEN :since AND :until GROUP BY 1 ORDER BY 1
 """
 _JOBS = """
-SELECT job, count(*), count(*) FILTER (WHERE status = 'FAILURE'),
-       percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM ended_at - started_at)),
-       max(extract(epoch FROM ended_at - started_at))::float8
+SELECT job, count(*) AS runs, count(*) FILTER (WHERE status = 'FAILURE') AS failed,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM ended_at - started_at)) AS p50_s,
+       max(extract(epoch FROM ended_at - started_at))::float8 AS longest_s
 FROM run_outcomes WHERE ended_at >= :begin AND ended_at < :end GROUP BY 1 ORDER BY 1
 """
 
@@ -90,8 +91,8 @@ def measure(tx: sa.Connection, today: dt.date, days: int) -> Performance:
         daily[name] = tuple(found.get(day, 0.0) for day in every)
     return Performance(
         since, today, every, daily,
-        tuple(Vendor(*tuple(row)) for row in tx.execute(sa.text(_VENDORS), span)),
-        tuple(Job(*tuple(row)) for row in tx.execute(sa.text(_JOBS), span)),
+        tuple(Vendor(**row) for row in tx.execute(sa.text(_VENDORS), span).mappings()),
+        tuple(Job(**row) for row in tx.execute(sa.text(_JOBS), span).mappings()),
     )  # fmt: skip
 
 
