@@ -1,7 +1,7 @@
 """What an operator holds back.
 
-Revision ID: 0031_pauses
-Revises: 0030_suppression_polls
+Revision ID: 0032_pauses
+Revises: 0031_run_facts
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0031_pauses"
-down_revision = "0030_suppression_polls"
+revision = "0032_pauses"
+down_revision = "0031_run_facts"
 branch_labels = None
 depends_on = None
 
