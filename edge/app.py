@@ -87,13 +87,9 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
         hashes = KeyedHashes(settings.suppression_key.get_secret_value())
         with database.begin() as tx:  # an address hashed with another key would be suppressed in vain
             suppression.establish_key(tx, hashes, clock.now())
-<<<<<<< HEAD
+        await app.state.readiness.prime()
         async with reloading.following(database):
             yield
-=======
-        await app.state.readiness.prime()
-        yield
->>>>>>> main
         if own:
             database.dispose()
 
