@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,15 +21,10 @@ from cli import (
     halts,
     inbox,
     integrity,
-    pausing,
-    performance,
-    pools,
-    reloading,
+    operations,
     reports,
     scoring,
-    services,
     suppressions,
-    system_check,
     targets,
 )
 from cli.erasing import register as register_erasing
@@ -59,12 +53,7 @@ gateway.register(app)
 db.register(app)
 db_care.register(app)
 integrity.register(app)
-pausing.register(app)
-performance.register(app)
-reloading.register(app)
-services.register(app)
-system_check.register(app)
-app.add_typer(pools.app, name="pools")
+operations.register(app)
 suppressions.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")
@@ -84,29 +73,6 @@ def dev() -> None:
     from cli.dev import run
 
     run()
-
-
-@app.command(
-    epilog="Examples: leadfactory doctor   ·   leadfactory doctor --json   ·   leadfactory doctor --env-file .env.production"
-)
-def doctor(
-    env_file: Annotated[
-        Path | None, typer.Option(help="Judge this file of variables for production instead; prints no value.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Check every dependency, what health-check, system-check and verify-integrations see, and say each remedy."""
-    from cli.doctor import run
-
-    run(json=json, env_file=env_file)
-
-
-@app.command("health-check", epilog="Examples: leadfactory health-check   ·   leadfactory health-check --json")
-def health_check(json: Json = False) -> None:
-    """Ask every process and store whether it answers; exit code 1 when one does not. Takes less than five seconds."""
-    from cli.health import run
-
-    run(json=json)
 
 
 @app.command(
@@ -242,14 +208,6 @@ def test_pipeline(
     from cli.campaigns import test_pipeline as run
 
     run(limit=limit, campaign=campaign, dry_run=dry_run, json=json)
-
-
-@app.command("verify-integrations", epilog="Example: leadfactory verify-integrations --json")
-def verify_integrations(json: Json = False) -> None:
-    """One call without side effects to each vendor, and the quota that is left."""
-    from cli.integrations import run
-
-    run(json=json)
 
 
 @app.command(epilog='Examples: leadfactory explain joes-diner.example   ·   leadfactory explain "Joe\'s" --json')
