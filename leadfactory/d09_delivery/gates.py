@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from leadfactory import fence
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.d00_gateway.mail import MAILERS
 from leadfactory.d00_gateway.policies import Policies
@@ -64,6 +65,7 @@ GATES: tuple[Gate, ...] = (
     Gate("draft_missing", "refused", "d.status = 'drafted'"),
     Gate("paused", "waits", """NOT EXISTS (SELECT 1 FROM pauses x WHERE x.resumed_at IS NULL AND (x.kind, x.key) IN
         (('all', ''), ('campaign', s.campaign), ('sender', s.sender_email), ('vendor', c.mailer)))"""),
+    Gate("fenced", "waits", "NOT " + fence.STANDS),
     Gate("campaign_not_launched", "waits", "c.state = 'launched'"),
     Gate("halted", "waits", """NOT EXISTS (SELECT 1 FROM halts x WHERE x.resumed_at IS NULL
         AND (x.scope, x.subject) IN (('sender', s.sender_email), ('campaign', s.campaign), ('mailer', c.mailer)))"""),
