@@ -1,7 +1,7 @@
 """Configuration that running processes take over.
 
-Revision ID: 0033_config_reloads
-Revises: 0032_pauses
+Revision ID: 0035_config_reloads
+Revises: 0034_pauses
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0033_config_reloads"
-down_revision = "0032_pauses"
+revision = "0035_config_reloads"
+down_revision = "0034_pauses"
 branch_labels = None
 depends_on = None
 

@@ -1,7 +1,7 @@
 """What an operator holds back.
 
-Revision ID: 0032_pauses
-Revises: 0031_run_facts
+Revision ID: 0034_pauses
+Revises: 0033_alerts
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0032_pauses"
-down_revision = "0031_run_facts"
+revision = "0034_pauses"
+down_revision = "0033_alerts"
 branch_labels = None
 depends_on = None
 
