@@ -24,7 +24,7 @@ from cli import (
     inbox,
     integrity,
     logs,
-    operations,
+    night,
     reports,
     restoring,
     scoring,
@@ -33,6 +33,7 @@ from cli import (
 )
 from cli.erasing import register as register_erasing
 from cli.importing import register as register_importing
+from cli.operations import register as register_operations
 from cli.output import CommandError, errors
 from cli.purchases import app as purchases
 
@@ -51,9 +52,7 @@ app.add_typer(purchases, name="purchases")
 app.add_typer(bounces.app, name="bounces")
 app.add_typer(halts.app, name="halts")
 app.add_typer(api_key.app, name="api-key")
-for group in (
-    audit, experiments, gateway, db, db_care, integrity, operations, backup, restoring, fence, logs, suppressions,
-):  # fmt: skip
+for group in (audit, experiments, gateway, db, db_care, integrity, backup, restoring, fence, logs, night, suppressions):
     group.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")
@@ -232,6 +231,7 @@ def campaign_days(
 
 
 register_importing(app)
+register_operations(app)
 register_erasing(app)
 
 
