@@ -17,9 +17,10 @@ from leadfactory_assets import (
     d10_analytics,
     d11_experiments,
 )
+from leadfactory_assets.auditing import audit_digest
 from leadfactory_assets.d09_delivery import due_sends
 from leadfactory_assets.jobs import JOBS
-from leadfactory_assets.upkeep import audit_digest, vendor_terms
+from leadfactory_assets.upkeep import vendor_terms
 from resources.clock import ClockResource
 from resources.database import DatabaseResource
 from resources.mailer import MailerResource
@@ -29,17 +30,12 @@ from resources.places import PlacesResource
 from resources.stripe import StripeResource
 from resources.website import WebsiteResource
 from resources.yelp import YelpResource
+from schedules.auditing import audit_digest_daily
 from schedules.daily_campaigns import daily_campaigns
 from schedules.due_sends import due_sends_every_quarter
-from schedules.upkeep import (
-    audit_digest_daily,
-    lake_nightly,
-    payments_nightly,
-    standing_hourly,
-    suppressions_polled,
-    vendor_terms_hourly,
-)
+from schedules.upkeep import lake_nightly, payments_nightly, standing_hourly, suppressions_polled, vendor_terms_hourly
 from sensors.campaign_registry import campaign_registry
+from sensors.resumed_work import resumed_work
 from sensors.run_outcomes import run_cancellations, run_failures, run_successes
 from sensors.webhook_inbox import webhook_inbox
 
@@ -74,18 +70,18 @@ def build_defs(overrides: Mapping[str, object] | None = None) -> dg.Definitions:
     return dg.Definitions(
         assets=dg.load_assets_from_modules(ROOMS),
         asset_checks=dg.load_asset_checks_from_modules(ROOMS),
-        jobs=[*JOBS, due_sends, vendor_terms, audit_digest],
+        jobs=[*JOBS, audit_digest, due_sends, vendor_terms],
         schedules=[
             daily_campaigns,
+            audit_digest_daily,
             due_sends_every_quarter,
             lake_nightly,
             standing_hourly,
             payments_nightly,
             suppressions_polled,
             vendor_terms_hourly,
-            audit_digest_daily,
         ],
-        sensors=[campaign_registry, run_successes, run_cancellations, run_failures, webhook_inbox],
+        sensors=[campaign_registry, run_successes, run_cancellations, run_failures, webhook_inbox, resumed_work],
         resources=RESOURCES | dict(overrides or {}),
         executor=dg.in_process_executor,  # of clicks and backfills too: a process a step costs 5 s, and GX again
     )

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from leadfactory import audit_digests, audit_log
 from leadfactory.clock import Clock
 from leadfactory.settings import settings
-from leadfactory_assets.upkeep import audit_digest
+from leadfactory_assets.auditing import audit_digest
 from tests.leads import TUESDAY
 
 KEYS = "the-new-key,the-old-key"

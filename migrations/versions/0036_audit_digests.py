@@ -1,7 +1,7 @@
 """Signed digests of the audit log.
 
-Revision ID: 0034_audit_digests
-Revises: 0033_alerts
+Revision ID: 0036_audit_digests
+Revises: 0035_config_reloads
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0034_audit_digests"
-down_revision = "0033_alerts"
+revision = "0036_audit_digests"
+down_revision = "0035_config_reloads"
 branch_labels = None
 depends_on = None
 
