@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from leadfactory import pauses
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d01_targeting import campaigns
@@ -10,6 +11,7 @@ from leadfactory.monitoring import preflight
 from leadfactory.settings import settings
 from leadfactory_assets.jobs import campaign_day
 from leadfactory_assets.partitions import DAY, TIMEZONE
+from schedules.pausing import held
 from schedules.status import ON_IN_PRODUCTION
 
 CLOSED = "the campaign is closed"  # told while its partitions exist, not for ever
@@ -34,9 +36,12 @@ def daily_campaigns(
         return dg.SkipReason(flight.stops)
     if flight.warns:
         context.log.warning(flight.warns)
+    word = held(db)
+    if word is not None:
+        return word
     known = set(context.instance.get_dynamic_partitions("campaign"))
     with db.begin() as tx:
-        active, resting = campaigns.active(tx, day), campaigns.resting(tx, day)
+        active, resting, paused = campaigns.active(tx, day), campaigns.resting(tx, day), pauses.current(tx)
     left_out = {slug: reason for slug, reason in resting.items() if slug in known or reason != CLOSED}
     units = []
     for slug in active:
@@ -45,7 +50,10 @@ def daily_campaigns(
         except ValueError as error:
             left_out[slug] = str(error)
             continue
-        if slug in known:
+        word_of_it = pauses.holding(paused, ("campaign", slug))
+        if word_of_it is not None:
+            left_out[slug] = str(word_of_it)
+        elif slug in known:
             units.append(unit)
         else:
             left_out[slug] = UNREGISTERED
