@@ -7,6 +7,7 @@ import datetime as dt
 import uuid
 from collections import Counter
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,8 +15,9 @@ import sqlalchemy as sa
 from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.d00_gateway.policies import Policies
-from leadfactory.d09_delivery import caps, gates, mailing, slots, states, suppression
+from leadfactory.d09_delivery import caps, gates, journal, mailing, slots, states, suppression
 from leadfactory.d09_delivery.caps import Caps
+from leadfactory.d09_delivery.journal import Claim
 from leadfactory.d09_delivery.mailing import Letter
 from leadfactory.d09_delivery.policy import policy
 from leadfactory.d09_delivery.tables import email_sends
@@ -36,6 +38,7 @@ class Desk:
     env: str
     public_url: str
     policies: Policies
+    journal: Path
     inbound_domain: str = ""
 
     @classmethod
@@ -47,6 +50,7 @@ class Desk:
             settings.env,
             settings.public_url,
             Policies.for_settings(settings),
+            settings.journal,
             settings.inbound_domain,
         )
 
@@ -59,13 +63,26 @@ class Claimed:
     stopped: dict[uuid.UUID, str]
 
 
-def sweep(tx: sa.Connection, desk: Desk, unit: CampaignDay | None, now: dt.datetime) -> Counter[str]:
-    """Ends what can never be sent (expired, refused) and settles claims of dead processes as unknown; counts by state.
+def sweep(
+    tx: sa.Connection, desk: Desk, unit: CampaignDay | None, now: dt.datetime, *, dry_run: bool = False
+) -> Counter[str]:
+    """Ends what can never be sent (expired, refused) and decides about claims of dead processes; counts by state.
+
+    Of those the journal tells which cannot have left: they are planned again. The others are unknown.
 
     Raises:
         KeyMismatch: with another suppression key nothing can be decided.
     """
     suppression.check_key(tx, desk.hashes)
+    done: Counter[str] = Counter()
+    dead = _dead(tx, unit)
+    free = journal.release(
+        desk.journal, [Claim(row.send_id, row.claim_id, row.claimed_at) for row in dead], dry_run=dry_run
+    )
+    again: states.Reasons = dict.fromkeys(free, "the process that claimed it ended before it was handed over")
+    done["planned"] = len(states.move(tx, again, "claimed", "planned", now, **states.UNCLAIMED))
+    lost = {row.send_id: "the process that claimed it ended before it was settled" for row in dead if row.send_id not in free}  # fmt: skip
+    done["unknown"] = len(states.move(tx, lost, "claimed", "unknown", now, settled_at=now))
     where, given = gates.scope(unit)
     final = [name for name, outcome in gates.OUTCOMES.items() if outcome != "waits"]
     rows = tx.execute(
@@ -77,13 +94,9 @@ def sweep(tx: sa.Connection, desk: Desk, unit: CampaignDay | None, now: dt.datet
         ),
         _parameters(tx, desk, now, caps.of_today(tx, now)) | given | {"final": final},
     ).all()
-    done: Counter[str] = Counter()
     for outcome in ("expired", "refused"):
         reasons = {row.send_id: row.gate for row in rows if gates.OUTCOMES[row.gate] == outcome}
         done[outcome] = len(states.move(tx, reasons, "planned", outcome, now, settled_at=now))
-    dead = _dead(tx, unit)
-    reasons = {row.send_id: "the process that claimed it ended before it was settled" for row in dead}
-    done["unknown"] = len(states.move(tx, reasons, "claimed", "unknown", now, settled_at=now))
     for row in {(row.campaign, row.cohort_on) for row in (*rows, *dead)}:
         campaign_days.mark_dirty(tx, CampaignDay(*row), "email_sends")
     return done
@@ -91,7 +104,7 @@ def sweep(tx: sa.Connection, desk: Desk, unit: CampaignDay | None, now: dt.datet
 
 def _dead(tx: sa.Connection, unit: CampaignDay | None) -> list[Any]:
     s = email_sends
-    query = sa.select(s.c.send_id, s.c.campaign, s.c.cohort_on).where(
+    query = sa.select(s.c.send_id, s.c.campaign, s.c.cohort_on, s.c.claimed_at, s.c.claim_id).where(
         s.c.state == "claimed", s.c.claim_expires_at < sa.func.now()
     )  # the database's clock serves leases
     if unit is not None:
@@ -107,11 +120,14 @@ def claim(
     *,
     most: int,
     leave: Collection[uuid.UUID] = (),
+    dry_run: bool = False,
 ) -> Claimed:
     """Claims up to ``most`` sends that pass every gate now; those in ``leave`` were looked at in vain and are passed over.
 
+    The journal has the claim before it commits, unless with ``dry_run``, whose claim never does.
+
     Raises:
-        KeyMismatch: with another suppression key nothing can be claimed.
+        KeyMismatch: with another suppression key nothing can be claimed. OSError: the journal cannot be written.
     """
     tx.execute(sa.select(sa.func.pg_advisory_xact_lock(CLAIM_LOCK)))
     suppression.check_key(tx, desk.hashes)
@@ -138,6 +154,8 @@ def claim(
     stopped |= {letter.send_id: "contact_slot" for letter in fit if letter.send_id not in won}
     letters = [letter for letter in fit if letter.send_id in won]
     _take(tx, letters, now)
+    if not dry_run:
+        journal.claimed(desk.journal, [letter.entry for letter in letters])
     return Claimed(letters, stopped)
 
 
@@ -151,10 +169,11 @@ def _candidates(
     day: Caps,
 ) -> list[Letter]:
     where, given = gates.scope(unit)
+    claim_id = uuid.uuid4()
     rows = tx.execute(
         sa.text(
             f"""SELECT s.send_id, s.campaign, s.cohort_on, s.business_id, s.step, s.address_hmac, s.domain_hmac, s.sender_email,
-                       {caps.RECIPIENT_DOMAIN} AS recipient_domain, e.contact_email, c.mailer, c.consent_basis, c.sender_name, c.postal_address, d.subject, d.preview, d.body_html, d.body_text,
+                       s.draft_id, s.address_plus_hmac, s.mail_provider, {caps.RECIPIENT_DOMAIN} AS recipient_domain, e.contact_email, c.mailer, c.consent_basis, c.sender_name, c.postal_address, d.subject, d.preview, d.body_html, d.body_text,
                        d.content_hash
                 FROM {gates.FROM}
                 WHERE s.state = 'planned' AND s.send_id <> ALL(:leave) AND {where} AND {gates.ALL_PASS}
@@ -168,7 +187,10 @@ def _candidates(
             unit=CampaignDay(row.campaign, row.cohort_on),
             business_id=row.business_id,
             step=row.step,
+            draft_id=row.draft_id,
             address_hmac=bytes(row.address_hmac),
+            address_plus_hmac=bytes(row.address_plus_hmac),
+            mail_provider=row.mail_provider,
             domain_hmac=None if row.domain_hmac is None else bytes(row.domain_hmac),
             recipient_domain=row.recipient_domain,
             mailer=row.mailer,
@@ -183,6 +205,7 @@ def _candidates(
             body_text=row.body_text,
             content_hash=bytes(row.content_hash),
             claimed_at=now,
+            claim_id=claim_id,
         )
         for row in rows
     ]
@@ -191,8 +214,11 @@ def _candidates(
 def _take(tx: sa.Connection, letters: list[Letter], now: dt.datetime) -> None:
     """The claim itself: state, lease, exposure, lifecycle of the campaign-days."""
     lease = dt.timedelta(minutes=policy().claim_lease_minutes)
+    if not letters:
+        return
     reasons: states.Reasons = {letter.send_id: None for letter in letters}
-    states.move(tx, reasons, "planned", "claimed", now, claimed_at=now, claim_expires_at=sa.func.now() + lease)
+    claim = {"claimed_at": now, "claim_id": letters[0].claim_id, "claim_expires_at": sa.func.now() + lease}
+    states.move(tx, reasons, "planned", "claimed", now, **claim)
     table = experiment_assignments
     for unit in {letter.unit for letter in letters}:
         mine = [letter.business_id for letter in letters if letter.unit == unit]

@@ -12,6 +12,7 @@ from leadfactory.campaign_day import CampaignDay
 from leadfactory.d00_gateway.mail import SMTP, Mail
 from leadfactory.d08_personalization.draft_guard import content_hash
 from leadfactory.d09_delivery.identity import send_id
+from leadfactory.d09_delivery.journal import Entry
 from leadfactory.d09_delivery.slots import Conversation
 from leadfactory.tokens import Tokens
 
@@ -26,8 +27,11 @@ class Letter:
     unit: CampaignDay
     business_id: uuid.UUID
     step: int
+    draft_id: uuid.UUID
     address_hmac: bytes
+    address_plus_hmac: bytes
     domain_hmac: bytes | None
+    mail_provider: str | None
     recipient_domain: str
     mailer: str
     consent_basis: str | None
@@ -41,6 +45,18 @@ class Letter:
     body_text: str
     content_hash: bytes
     claimed_at: dt.datetime
+    claim_id: uuid.UUID
+
+    @property
+    def entry(self) -> Entry:
+        """Its line of the journal, with all that a ledger row needs if the database forgets it. No address."""
+        row = {
+            "business_id": str(self.business_id), "step": self.step, "draft_id": str(self.draft_id),
+            "address_plus_hmac": self.address_plus_hmac.hex(),
+            "domain_hmac": None if self.domain_hmac is None else self.domain_hmac.hex(),
+            "mail_provider": self.mail_provider, "sender_email": self.sender_email,
+        }  # fmt: skip
+        return Entry(self.send_id, self.unit, self.address_hmac, self.claimed_at, self.claim_id, row)
 
     @property
     def conversation(self) -> Conversation:

@@ -133,6 +133,7 @@ class DeliveryPolicy(_Strict):
     claim_lease_minutes: pydantic.PositiveInt
     claim_batch: pydantic.PositiveInt
     calls_at_once: pydantic.PositiveInt
+    settle_batch: pydantic.PositiveInt
 
     @property
     def last_step(self) -> int:

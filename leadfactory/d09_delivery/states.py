@@ -23,6 +23,7 @@ MOVES: Mapping[str, frozenset[str]] = {
     "expired": frozenset(),
     "refused": frozenset(),
 }
+UNCLAIMED: Mapping[str, Any] = {"claimed_at": None, "claim_id": None, "claim_expires_at": None}
 Reasons = Mapping[uuid.UUID, str | None]
 
 

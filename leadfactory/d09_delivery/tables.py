@@ -28,6 +28,7 @@ email_sends = sa.Table(
     sa.Column("expires_at", Moment, nullable=False),
     sa.Column("planned_at", Moment, nullable=False),
     sa.Column("claimed_at", Moment),
+    sa.Column("claim_id", sa.Uuid, comment="the claim that holds or held it; the journal's lines carry it too"),
     sa.Column(
         "claim_expires_at", Moment, comment="database clock: a claim that nobody settled by then is of a dead process"
     ),
