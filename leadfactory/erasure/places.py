@@ -91,7 +91,7 @@ NOT_PERSONAL = {
     "exclusions": "list campaign kind",
     "experiment_assignments": "campaign experiment arm",
     "experiment_readouts": "experiment arm broken_guardrails decision winner sentence",
-    "experiments": "experiment state salt arms verticals design",
+    "experiments": "experiment state salt arms verticals design paused_arms",
     "import_files": "campaign sha256 consent_basis columns",
     "imported_businesses": "campaign",
     "inbound_mails": "fingerprint kind",

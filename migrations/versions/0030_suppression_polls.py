@@ -1,7 +1,7 @@
 """A mailer's own suppression lists: when they were read, and the halt of a mailer whose lists are stale.
 
-Revision ID: 0029_suppression_polls
-Revises: 0028_caps
+Revision ID: 0030_suppression_polls
+Revises: 0029_paused_arms
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0029_suppression_polls"
-down_revision = "0028_caps"
+revision = "0030_suppression_polls"
+down_revision = "0029_paused_arms"
 branch_labels = None
 depends_on = None
 
