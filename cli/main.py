@@ -21,6 +21,7 @@ from cli import (
     halts,
     inbox,
     integrity,
+    journal,
     reports,
     scoring,
     suppressions,
@@ -53,6 +54,7 @@ db.register(app)
 db_care.register(app)
 integrity.register(app)
 suppressions.register(app)
+journal.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")
 

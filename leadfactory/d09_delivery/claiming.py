@@ -6,7 +6,7 @@ import dataclasses
 import datetime as dt
 import uuid
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from leadfactory.keyed_hashes import KeyedHashes
 from leadfactory.settings import Settings
 from leadfactory.tokens import Tokens
 
+READ_AHEAD = 5_000
 CLAIM_LOCK = 0x1EADC1A1  # claims are short and one at a time, which makes the caps per sender and day exact
 
 
@@ -40,6 +41,7 @@ class Desk:
     policies: Policies
     journal: Path
     inbound_domain: str = ""
+    days_known: dict[tuple[dt.datetime, str], int] = dataclasses.field(default_factory=dict)  # of days that are over
 
     @classmethod
     def of(cls, settings: Settings) -> Desk:
@@ -92,12 +94,14 @@ def sweep(
                   WHERE s.state = 'planned' AND {where}) judged
                 WHERE gate = ANY(:final) ORDER BY send_id"""  # noqa: S608 - constants of gates.py only
         ),
-        _parameters(tx, desk, now, caps.of_today(tx, now)) | given | {"final": final},
+        _parameters(tx, desk, now, caps.of_today(tx, now, desk.days_known)) | given | {"final": final},
     ).all()
     for outcome in ("expired", "refused"):
         reasons = {row.send_id: row.gate for row in rows if gates.OUTCOMES[row.gate] == outcome}
         done[outcome] = len(states.move(tx, reasons, "planned", outcome, now, settled_at=now))
-    for row in {(row.campaign, row.cohort_on) for row in (*rows, *dead)}:
+    lost_for_good = _quarantine(tx, unit, now)
+    done["quarantined"] = len(lost_for_good)
+    for row in {(row.campaign, row.cohort_on) for row in (*rows, *dead, *lost_for_good)}:
         campaign_days.mark_dirty(tx, CampaignDay(*row), "email_sends")
     return done
 
@@ -112,6 +116,40 @@ def _dead(tx: sa.Connection, unit: CampaignDay | None) -> list[Any]:
     return list(tx.execute(query.with_for_update(skip_locked=True)))
 
 
+def _quarantine(tx: sa.Connection, unit: CampaignDay | None, now: dt.datetime) -> list[Any]:
+    """Sends that are unknown past the deadline: no event named them. They stay unknown, say so, and evidence still settles them."""
+    s, hours = email_sends, policy().unknown_quarantine_after_hours
+    why = f"; no event within {hours} hours: quarantined"
+    overdue = (
+        sa.update(s)
+        .where(s.c.state == "unknown", s.c.quarantined_at.is_(None), s.c.settled_at < now - dt.timedelta(hours=hours))
+        .values(quarantined_at=now, reason=sa.func.coalesce(s.c.reason, "unknown").op("||")(why))
+        .returning(s.c.send_id, s.c.campaign, s.c.cohort_on, s.c.reason)
+    )
+    if unit is not None:
+        overdue = overdue.where(s.c.campaign == unit.campaign, s.c.cohort_on == unit.day)
+    rows = list(tx.execute(overdue))
+    states.record(tx, {row.send_id: row.reason for row in rows}, "unknown", "unknown", now)
+    return rows
+
+
+def ready(
+    tx: sa.Connection, desk: Desk, unit: CampaignDay | None, now: dt.datetime, *, leave: Collection[uuid.UUID] = ()
+) -> list[uuid.UUID]:
+    """Up to some thousand planned sends that pass every gate now, in the order in which they are to leave. Takes none of them."""
+    where, given = gates.scope(unit)
+    return list(
+        tx.scalars(
+            sa.text(
+                f"""SELECT s.send_id FROM {gates.FROM}
+                    WHERE s.state = 'planned' AND s.send_id <> ALL(:leave) AND {where} AND {gates.ALL_PASS}
+                    ORDER BY s.due_at, s.campaign, s.cohort_on, s.send_id LIMIT :most"""  # noqa: S608 - constants of gates.py only
+            ),
+            _parameters(tx, desk, now, caps.of_today(tx, now, desk.days_known)) | given | {"leave": list(leave), "most": READ_AHEAD},
+        )
+    )  # fmt: skip
+
+
 def claim(
     tx: sa.Connection,
     desk: Desk,
@@ -120,19 +158,21 @@ def claim(
     *,
     most: int,
     leave: Collection[uuid.UUID] = (),
+    among: Sequence[uuid.UUID] | None = None,
     dry_run: bool = False,
 ) -> Claimed:
     """Claims up to ``most`` sends that pass every gate now; those in ``leave`` were looked at in vain and are passed over.
 
-    The journal has the claim before it commits, unless with ``dry_run``, whose claim never does.
+    With ``among`` no others are looked at: those that ``ready`` named a moment ago, so that a claim costs what it takes and not what
+    waits. The journal has the claim before it commits, unless with ``dry_run``, whose claim never does.
 
     Raises:
         KeyMismatch: with another suppression key nothing can be claimed. OSError: the journal cannot be written.
     """
     tx.execute(sa.select(sa.func.pg_advisory_xact_lock(CLAIM_LOCK)))
     suppression.check_key(tx, desk.hashes)
-    day = caps.of_today(tx, now)
-    candidates = _candidates(tx, desk, unit, now, most, leave, day)
+    day = caps.of_today(tx, now, desk.days_known)
+    candidates = _candidates(tx, desk, unit, now, most, leave, among, day)
     stopped: dict[uuid.UUID, str] = {}
     refused: dict[uuid.UUID, str | None] = {}
     fit: list[Letter] = []
@@ -166,18 +206,22 @@ def _candidates(
     now: dt.datetime,
     most: int,
     leave: Collection[uuid.UUID],
+    among: Sequence[uuid.UUID] | None,
     day: Caps,
 ) -> list[Letter]:
     where, given = gates.scope(unit)
+    if among is not None:
+        where, given = f"({where}) AND s.send_id = ANY(:among)", given | {"among": list(among)}
     claim_id = uuid.uuid4()
     rows = tx.execute(
         sa.text(
             f"""SELECT s.send_id, s.campaign, s.cohort_on, s.business_id, s.step, s.address_hmac, s.domain_hmac, s.sender_email,
-                       s.draft_id, s.address_plus_hmac, s.mail_provider, {caps.RECIPIENT_DOMAIN} AS recipient_domain, e.contact_email, c.mailer, c.consent_basis, c.sender_name, c.postal_address, d.subject, d.preview, d.body_html, d.body_text,
+                       s.draft_id, s.address_plus_hmac, s.mail_provider, {caps.RECIPIENT_DOMAIN} AS recipient_domain,
+                       e.contact_email, c.mailer, c.consent_basis, c.sender_name, c.postal_address, d.subject, d.preview, d.body_html, d.body_text,
                        d.content_hash
                 FROM {gates.FROM}
                 WHERE s.state = 'planned' AND s.send_id <> ALL(:leave) AND {where} AND {gates.ALL_PASS}
-                ORDER BY s.due_at, s.send_id LIMIT :most FOR UPDATE OF s SKIP LOCKED"""  # noqa: S608 - constants of gates.py only
+                ORDER BY s.due_at, s.campaign, s.cohort_on, s.send_id LIMIT :most FOR UPDATE OF s SKIP LOCKED"""  # noqa: S608 - constants of gates.py only
         ),
         _parameters(tx, desk, now, day) | given | {"leave": list(leave), "most": most},
     ).all()
@@ -217,7 +261,11 @@ def _take(tx: sa.Connection, letters: list[Letter], now: dt.datetime) -> None:
     if not letters:
         return
     reasons: states.Reasons = {letter.send_id: None for letter in letters}
-    claim = {"claimed_at": now, "claim_id": letters[0].claim_id, "claim_expires_at": sa.func.now() + lease}
+    claim: dict[str, Any] = {
+        "claimed_at": now,
+        "claim_id": letters[0].claim_id,
+        "claim_expires_at": sa.func.now() + lease,
+    }
     states.move(tx, reasons, "planned", "claimed", now, **claim)
     table = experiment_assignments
     for unit in {letter.unit for letter in letters}:
@@ -253,6 +301,6 @@ def waiting(
             f"""SELECT s.send_id, s.campaign, s.cohort_on, coalesce({gates.FIRST_STOP}, 'ready') AS gate FROM {gates.FROM}
                 WHERE s.state = 'planned' AND {where}"""  # noqa: S608 - constants of gates.py only
         ),
-        _parameters(tx, desk, now, caps.of_today(tx, now)) | given,
+        _parameters(tx, desk, now, caps.of_today(tx, now, desk.days_known)) | given,
     )
     return {row.send_id: (CampaignDay(row.campaign, row.cohort_on), row.gate) for row in rows}

@@ -136,26 +136,35 @@ class _Sender:
         """Claims and sends until nothing more passes the gates; the sends looked at in vain, with what stopped them."""
         stopped: dict[uuid.UUID, str] = {}
         while limit is None or self._done < limit:
-            most = policy().claim_batch if limit is None else min(policy().claim_batch, limit - self._done)
             with self._db.begin() as tx:
-                claimed = claiming.claim(tx, self._desk, unit, self._clock.now(), most=most, leave=list(stopped))
-            stopped |= claimed.stopped
-            if not claimed.letters and not claimed.stopped:
+                ready = deque(claiming.ready(tx, self._desk, unit, self._clock.now(), leave=list(stopped)))
+            took = False
+            while ready and (limit is None or self._done < limit):
+                most = policy().claim_batch if limit is None else min(policy().claim_batch, limit - self._done)
+                among = [ready.popleft() for _ in range(min(most, len(ready)))]
+                with self._db.begin() as tx:
+                    claimed = claiming.claim(tx, self._desk, unit, self._clock.now(), most=most, among=among)
+                stopped |= claimed.stopped
+                took = took or bool(claimed.letters or claimed.stopped)
+                outcomes = await self._hand_over(claimed.letters)
+                stopped |= {each.letter.send_id: f"not sent: {each.reason}" for each in outcomes if not each.left}
+                self._done += sum(each.left for each in outcomes)
+                if outcomes and not any(each.left for each in outcomes):
+                    return stopped  # the mailer takes nothing now; the rest waits for the next run
+            if not took:
                 break
-            outcomes = await self._hand_over(claimed.letters)
-            stopped |= {each.letter.send_id: f"not sent: {each.reason}" for each in outcomes if not each.left}
-            self._done += sum(each.left for each in outcomes)
-            if outcomes and not any(each.left for each in outcomes):
-                break  # the mailer takes nothing now; the rest waits for the next run
         return stopped
 
     async def _hand_over(self, letters: list[Letter]) -> list[Outcome]:
         """Calls for each letter; whatever stops this process in between, a letter that was not begun is planned again."""
         outcomes: list[Outcome] = []
-        begun = _Begun(self._desk.journal, letters)
+        by_unit: dict[CampaignDay, list[Letter]] = defaultdict(list)
+        for letter in letters:
+            by_unit[letter.unit].append(letter)
+        begun = _Begun(self._desk.journal, [letter for mine in by_unit.values() for letter in mine])
         try:
-            for unit in dict.fromkeys(letter.unit for letter in letters):
-                await self._of_unit(unit, [each for each in letters if each.unit == unit], begun, outcomes)
+            for unit, mine in by_unit.items():
+                await self._of_unit(unit, mine, begun, outcomes)
         finally:
             self._settle(
                 [Outcome(each, "planned", "the run ended before it was handed over") for each in begun.untouched]

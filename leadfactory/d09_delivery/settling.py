@@ -43,18 +43,11 @@ def settle(tx: sa.Connection, outcomes: Iterable[Outcome], now: dt.datetime) -> 
             ours = _of_our_claim(tx, found)
             states.move(tx, {each: reasons[each] for each in ours}, "claimed", "planned", now, **states.UNCLAIMED)
             continue
-        moved = set(states.move(tx, reasons, "claimed", state, now, settled_at=now))
+        names = {each.letter.send_id: each.sendgrid_id for each in found if each.sendgrid_id}
+        moved = set(states.move(tx, reasons, "claimed", state, now, names=names, settled_at=now))
         late = {send_id: reason for send_id, reason in reasons.items() if send_id not in moved}
         if state != "unknown":
-            states.move(tx, late, "unknown", state, now, settled_at=now)
-        named = [{"id": each.letter.send_id, "name": each.sendgrid_id} for each in found if each.sendgrid_id]
-        if named:
-            tx.execute(
-                sa.update(email_sends)
-                .where(email_sends.c.send_id == sa.bindparam("id"), email_sends.c.state == "accepted")
-                .values(sendgrid_id=sa.bindparam("name")),
-                named,
-            )
+            states.move(tx, late, "unknown", state, now, names=names, settled_at=now)
     for unit in {each.letter.unit for found in by_state.values() for each in found}:
         campaign_days.mark_dirty(tx, unit, "email_sends")
 
