@@ -1,7 +1,7 @@
 """Each claim of a send has an id, which the send journal carries too; planned sends are indexed in the order of claims.
 
-Revision ID: 0031_claims
-Revises: 0030_suppression_polls
+Revision ID: 0032_claims
+Revises: 0031_run_facts
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0031_claims"
-down_revision = "0030_suppression_polls"
+revision = "0032_claims"
+down_revision = "0031_run_facts"
 branch_labels = None
 depends_on = None
 
