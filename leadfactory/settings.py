@@ -106,6 +106,9 @@ class Settings(BaseSettings):
     clock_spec: str = Field("", validation_alias="LEADFACTORY_CLOCK")
     lake_url: str | None = Field(None, validation_alias="LEADFACTORY_LAKE_URL")
     blob_url: str | None = Field(None, validation_alias="LEADFACTORY_BLOB_URL")
+    backup_url: str | None = Field(None, validation_alias="LEADFACTORY_BACKUP_URL")
+    backup_keys: SecretStr = Field(SecretStr(""), validation_alias="LEADFACTORY_BACKUP_KEYS")
+    backup_database_url: SecretStr | None = Field(None, validation_alias="LEADFACTORY_BACKUP_DATABASE_URL")
     seller_file: Path | None = Field(None, validation_alias="LEADFACTORY_SELLER")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="LEADFACTORY_LOG_LEVEL")
     first_day: dt.date = Field(dt.date(2026, 1, 1), validation_alias="LEADFACTORY_FIRST_DAY")
@@ -236,6 +239,11 @@ class Settings(BaseSettings):
     def blobs(self) -> str:
         """The fsspec URL of the blobs: sold reports by their hash."""
         return self.blob_url or str(self.home / "blobs")
+
+    @property
+    def backups(self) -> str:
+        """The fsspec URL of the backups."""
+        return self.backup_url or str(self.home / "backups")
 
     @property
     def warehouse(self) -> Path:
