@@ -1,7 +1,7 @@
 """Each claim of a send has an id, which the send journal carries too; planned sends are indexed in the order of claims.
 
-Revision ID: 0032_claims
-Revises: 0031_run_facts
+Revision ID: 0033_claims
+Revises: 0032_backups
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0032_claims"
-down_revision = "0031_run_facts"
+revision = "0033_claims"
+down_revision = "0032_backups"
 branch_labels = None
 depends_on = None
 
