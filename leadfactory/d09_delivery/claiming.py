@@ -216,7 +216,7 @@ def _candidates(
     rows = tx.execute(
         sa.text(
             f"""SELECT s.send_id, s.campaign, s.cohort_on, s.business_id, s.step, s.address_hmac, s.domain_hmac, s.sender_email,
-                       s.draft_id, s.address_plus_hmac, s.mail_provider, {caps.RECIPIENT_DOMAIN} AS recipient_domain,
+                       {caps.RECIPIENT_DOMAIN} AS recipient_domain,
                        e.contact_email, c.mailer, c.consent_basis, c.sender_name, c.postal_address, d.subject, d.preview, d.body_html, d.body_text,
                        d.content_hash
                 FROM {gates.FROM}
@@ -231,10 +231,7 @@ def _candidates(
             unit=CampaignDay(row.campaign, row.cohort_on),
             business_id=row.business_id,
             step=row.step,
-            draft_id=row.draft_id,
             address_hmac=bytes(row.address_hmac),
-            address_plus_hmac=bytes(row.address_plus_hmac),
-            mail_provider=row.mail_provider,
             domain_hmac=None if row.domain_hmac is None else bytes(row.domain_hmac),
             recipient_domain=row.recipient_domain,
             mailer=row.mailer,

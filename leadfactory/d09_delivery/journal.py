@@ -27,14 +27,13 @@ Key = tuple[uuid.UUID, uuid.UUID | None]
 
 
 class Entry(NamedTuple):
-    """One claimed send; the recipient only as keyed hashes. ``row`` holds what a ledger row needs beyond it, where it is known."""
+    """One claimed send; the recipient only as a keyed hash."""
 
     send_id: uuid.UUID
     unit: CampaignDay
     address_hmac: bytes
     claimed_at: dt.datetime
     claim_id: uuid.UUID | None = None
-    row: dict[str, Any] | None = None
 
     @property
     def key(self) -> Key:
@@ -109,18 +108,17 @@ def release(folder: Path, claims: Collection[Claim], *, dry_run: bool = False) -
 def read(folder: Path) -> Iterator[Entry]:
     """What was perhaps handed over, oldest first; a line that a crash cut short is left out, for its send never left."""
     for path in sorted(folder.glob("*.jsonl")):
-        rows: dict[Key, dict[str, Any] | None] = {}
         perhaps: dict[Key, Entry] = {}
         for line in _lines(path):
             key, mark = _key(line), line.get("is")
             if mark == "claimed":
-                rows[key] = line.get("row")
-            elif mark == "returned":
+                continue
+            if mark == "returned":
                 perhaps.pop(key, None)
             else:
                 unit, address = CampaignDay.from_key(line["campaign_day"]), bytes.fromhex(line["address_hmac"])
                 claimed_at = dt.datetime.fromisoformat(line["claimed_at"])
-                perhaps[key] = Entry(key[0], unit, address, claimed_at, key[1], rows.get(key))
+                perhaps[key] = Entry(key[0], unit, address, claimed_at, key[1])
         yield from perhaps.values()
 
 
@@ -229,6 +227,4 @@ def _line(entry: Entry, mark: str | None) -> str:
         line["claim_id"] = str(entry.claim_id)
     if mark is not None:
         line["is"] = mark
-    if mark == "claimed":
-        line["row"] = entry.row
     return json.dumps(line) + "\n"

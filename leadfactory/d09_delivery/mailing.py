@@ -27,11 +27,8 @@ class Letter:
     unit: CampaignDay
     business_id: uuid.UUID
     step: int
-    draft_id: uuid.UUID
     address_hmac: bytes
-    address_plus_hmac: bytes
     domain_hmac: bytes | None
-    mail_provider: str | None
     recipient_domain: str
     mailer: str
     consent_basis: str | None
@@ -49,14 +46,8 @@ class Letter:
 
     @property
     def entry(self) -> Entry:
-        """Its line of the journal, with all that a ledger row needs if the database forgets it. No address."""
-        row = {
-            "business_id": str(self.business_id), "step": self.step, "draft_id": str(self.draft_id),
-            "address_plus_hmac": self.address_plus_hmac.hex(),
-            "domain_hmac": None if self.domain_hmac is None else self.domain_hmac.hex(),
-            "mail_provider": self.mail_provider, "sender_email": self.sender_email,
-        }  # fmt: skip
-        return Entry(self.send_id, self.unit, self.address_hmac, self.claimed_at, self.claim_id, row)
+        """Its line of the journal."""
+        return Entry(self.send_id, self.unit, self.address_hmac, self.claimed_at, self.claim_id)
 
     @property
     def conversation(self) -> Conversation:

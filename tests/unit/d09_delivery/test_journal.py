@@ -18,8 +18,8 @@ def entry(number: int, at: dt.datetime = TUESDAY) -> Entry:
     return Entry(uuid.UUID(int=number), UNIT, bytes([number]) * 32, at)
 
 
-def claim(number: int, *, of: int = 100, row: dict | None = None) -> Entry:
-    return Entry(uuid.UUID(int=number), UNIT, bytes([number]) * 32, TUESDAY, uuid.UUID(int=of), row)
+def claim(number: int, *, of: int = 100) -> Entry:
+    return Entry(uuid.UUID(int=number), UNIT, bytes([number]) * 32, TUESDAY, uuid.UUID(int=of))
 
 
 def dead(*entries: Entry) -> list[Claim]:
@@ -79,10 +79,9 @@ def test_nothing_to_write_makes_no_file(tmp_path):
 
 
 def test_what_was_claimed_and_not_begun_was_not_handed_over(tmp_path):
-    row = {"step": 1}
-    journal.claimed(tmp_path, [claim(1, row=row), claim(2, row=row)])
+    journal.claimed(tmp_path, [claim(1), claim(2)])
     assert journal.begin(tmp_path, [claim(2)]) == ids(claim(2))
-    assert list(journal.read(tmp_path)) == [claim(2, row=row)]
+    assert list(journal.read(tmp_path)) == [claim(2)]
 
 
 def test_what_came_back_was_not_handed_over(tmp_path):

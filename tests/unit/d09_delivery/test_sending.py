@@ -392,3 +392,19 @@ def test_a_process_that_only_seemed_dead_calls_for_nothing_that_another_took_ove
     assert len(seen) == policy().calls_at_once
     assert set(seen).isdisjoint(others)
     assert room.states == {"accepted": len(seen) + len(others)}
+
+
+def test_what_nobody_knows_of_is_quarantined_after_the_deadline_and_listed_with_its_reason(room):
+    room.drafted()
+    room.send(unavailable("timeout", left=True))
+    deadline = TUESDAY + dt.timedelta(hours=policy().unknown_quarantine_after_hours)
+    room.send(clock=clock_at(deadline))
+    (row,) = room.rows(sa.select(email_sends))
+    assert (row.state, row.quarantined_at, row.reason) == ("unknown", None, "timeout")
+    late = deadline + dt.timedelta(seconds=1)
+    for _ in range(2):
+        room.send(clock=clock_at(late))
+        (row,) = room.rows(sa.select(email_sends))
+        assert (row.state, row.quarantined_at) == ("unknown", late)
+        assert row.reason == "timeout; no event within 72 hours: quarantined"
+    assert room.transitions.count(("unknown", "unknown")) == 1
