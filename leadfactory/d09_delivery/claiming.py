@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import uuid
-from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,8 @@ from leadfactory.campaign_day import CampaignDay
 from leadfactory.d00_gateway.policies import Policies
 from leadfactory.d09_delivery import caps, gates, journal, mailing, slots, states, suppression
 from leadfactory.d09_delivery.caps import Caps
-from leadfactory.d09_delivery.journal import Claim
 from leadfactory.d09_delivery.mailing import Letter
 from leadfactory.d09_delivery.policy import policy
-from leadfactory.d09_delivery.tables import email_sends
 from leadfactory.d11_experiments.tables import experiment_assignments
 from leadfactory.keyed_hashes import KeyedHashes
 from leadfactory.settings import Settings
@@ -65,74 +62,6 @@ class Claimed:
     stopped: dict[uuid.UUID, str]
 
 
-def sweep(
-    tx: sa.Connection, desk: Desk, unit: CampaignDay | None, now: dt.datetime, *, dry_run: bool = False
-) -> Counter[str]:
-    """Ends what can never be sent (expired, refused) and decides about claims of dead processes; counts by state.
-
-    Of those the journal tells which cannot have left: they are planned again. The others are unknown.
-
-    Raises:
-        KeyMismatch: with another suppression key nothing can be decided.
-    """
-    suppression.check_key(tx, desk.hashes)
-    done: Counter[str] = Counter()
-    dead = _dead(tx, unit)
-    free = journal.release(
-        desk.journal, [Claim(row.send_id, row.claim_id, row.claimed_at) for row in dead], dry_run=dry_run
-    )
-    again: states.Reasons = dict.fromkeys(free, "the process that claimed it ended before it was handed over")
-    done["planned"] = len(states.move(tx, again, "claimed", "planned", now, **states.UNCLAIMED))
-    lost = {row.send_id: "the process that claimed it ended before it was settled" for row in dead if row.send_id not in free}  # fmt: skip
-    done["unknown"] = len(states.move(tx, lost, "claimed", "unknown", now, settled_at=now))
-    where, given = gates.scope(unit)
-    final = [name for name, outcome in gates.OUTCOMES.items() if outcome != "waits"]
-    rows = tx.execute(
-        sa.text(
-            f"""SELECT send_id, campaign, cohort_on, gate FROM (
-                  SELECT s.send_id, s.campaign, s.cohort_on, {gates.FIRST_STOP} AS gate FROM {gates.FROM}
-                  WHERE s.state = 'planned' AND {where}) judged
-                WHERE gate = ANY(:final) ORDER BY send_id"""  # noqa: S608 - constants of gates.py only
-        ),
-        _parameters(tx, desk, now, caps.of_today(tx, now, desk.days_known)) | given | {"final": final},
-    ).all()
-    for outcome in ("expired", "refused"):
-        reasons = {row.send_id: row.gate for row in rows if gates.OUTCOMES[row.gate] == outcome}
-        done[outcome] = len(states.move(tx, reasons, "planned", outcome, now, settled_at=now))
-    lost_for_good = _quarantine(tx, unit, now)
-    done["quarantined"] = len(lost_for_good)
-    for row in {(row.campaign, row.cohort_on) for row in (*rows, *dead, *lost_for_good)}:
-        campaign_days.mark_dirty(tx, CampaignDay(*row), "email_sends")
-    return done
-
-
-def _dead(tx: sa.Connection, unit: CampaignDay | None) -> list[Any]:
-    s = email_sends
-    query = sa.select(s.c.send_id, s.c.campaign, s.c.cohort_on, s.c.claimed_at, s.c.claim_id).where(
-        s.c.state == "claimed", s.c.claim_expires_at < sa.func.now()
-    )  # the database's clock serves leases
-    if unit is not None:
-        query = query.where(s.c.campaign == unit.campaign, s.c.cohort_on == unit.day)
-    return list(tx.execute(query.with_for_update(skip_locked=True)))
-
-
-def _quarantine(tx: sa.Connection, unit: CampaignDay | None, now: dt.datetime) -> list[Any]:
-    """Sends that are unknown past the deadline: no event named them. They stay unknown, say so, and evidence still settles them."""
-    s, hours = email_sends, policy().unknown_quarantine_after_hours
-    why = f"; no event within {hours} hours: quarantined"
-    overdue = (
-        sa.update(s)
-        .where(s.c.state == "unknown", s.c.quarantined_at.is_(None), s.c.settled_at < now - dt.timedelta(hours=hours))
-        .values(quarantined_at=now, reason=sa.func.coalesce(s.c.reason, "unknown").op("||")(why))
-        .returning(s.c.send_id, s.c.campaign, s.c.cohort_on, s.c.reason)
-    )
-    if unit is not None:
-        overdue = overdue.where(s.c.campaign == unit.campaign, s.c.cohort_on == unit.day)
-    rows = list(tx.execute(overdue))
-    states.record(tx, {row.send_id: row.reason for row in rows}, "unknown", "unknown", now)
-    return rows
-
-
 def ready(
     tx: sa.Connection, desk: Desk, unit: CampaignDay | None, now: dt.datetime, *, leave: Collection[uuid.UUID] = ()
 ) -> list[uuid.UUID]:
@@ -145,7 +74,7 @@ def ready(
                     WHERE s.state = 'planned' AND s.send_id <> ALL(:leave) AND {where} AND {gates.ALL_PASS}
                     ORDER BY s.due_at, s.campaign, s.cohort_on, s.send_id LIMIT :most"""  # noqa: S608 - constants of gates.py only
             ),
-            _parameters(tx, desk, now, caps.of_today(tx, now, desk.days_known)) | given | {"leave": list(leave), "most": READ_AHEAD},
+            parameters(tx, desk, now, caps.of_today(tx, now, desk.days_known)) | given | {"leave": list(leave), "most": READ_AHEAD},
         )
     )  # fmt: skip
 
@@ -223,7 +152,7 @@ def _candidates(
                 WHERE s.state = 'planned' AND s.send_id <> ALL(:leave) AND {where} AND {gates.ALL_PASS}
                 ORDER BY s.due_at, s.campaign, s.cohort_on, s.send_id LIMIT :most FOR UPDATE OF s SKIP LOCKED"""  # noqa: S608 - constants of gates.py only
         ),
-        _parameters(tx, desk, now, day) | given | {"leave": list(leave), "most": most},
+        parameters(tx, desk, now, day) | given | {"leave": list(leave), "most": most},
     ).all()
     return [
         Letter(
@@ -282,7 +211,7 @@ def _take(tx: sa.Connection, letters: list[Letter], now: dt.datetime) -> None:
         campaign_days.mark_dirty(tx, unit, "email_sends", "experiment_assignments")
 
 
-def _parameters(tx: sa.Connection, desk: Desk, now: dt.datetime, day: Caps) -> dict[str, Any]:
+def parameters(tx: sa.Connection, desk: Desk, now: dt.datetime, day: Caps) -> dict[str, Any]:
     return gates.parameters(tx, env=desk.env, now=now, policies=desk.policies, day=day)
 
 
@@ -298,6 +227,6 @@ def waiting(
             f"""SELECT s.send_id, s.campaign, s.cohort_on, coalesce({gates.FIRST_STOP}, 'ready') AS gate FROM {gates.FROM}
                 WHERE s.state = 'planned' AND {where}"""  # noqa: S608 - constants of gates.py only
         ),
-        _parameters(tx, desk, now, caps.of_today(tx, now, desk.days_known)) | given,
+        parameters(tx, desk, now, caps.of_today(tx, now, desk.days_known)) | given,
     )
     return {row.send_id: (CampaignDay(row.campaign, row.cohort_on), row.gate) for row in rows}
