@@ -15,6 +15,7 @@ from cli import (
     bounces,
     db,
     db_care,
+    doctor_sender,
     drafts,
     exclusions,
     experiments,
@@ -71,12 +72,18 @@ def dev() -> None:
     run()
 
 
-@app.command(epilog="Example: leadfactory doctor --json")
-def doctor(json: Json = False) -> None:
+doctors = typer.Typer(invoke_without_command=True, pretty_exceptions_enable=False)
+app.add_typer(doctors, name="doctor")
+doctor_sender.register(doctors)
+
+
+@doctors.callback(epilog="Examples: leadfactory doctor --json   ·   leadfactory doctor sender")
+def doctor(context: typer.Context, json: Json = False) -> None:
     """Check every dependency, one line each, with the remedy for what is missing."""
     from cli.doctor import run
 
-    run(json=json)
+    if context.invoked_subcommand is None:
+        run(json=json)
 
 
 @app.command("health-check", epilog="Examples: leadfactory health-check   ·   leadfactory health-check --json")
