@@ -1,6 +1,6 @@
 """Every table of the system of record, for migrations and for tests; importing this fills ``database.metadata``."""
 
-from leadfactory import api_keys, audit_log, auth_failures, campaign_days, fence
+from leadfactory import api_keys, audit_log, auth_failures, campaign_days, fence, pauses, reloading
 from leadfactory.backup import tables as backup
 from leadfactory.d00_gateway import tables as d00
 from leadfactory.d01_targeting import tables as d01
@@ -17,6 +17,7 @@ from leadfactory.d11_experiments import tables as d11
 from leadfactory.database import metadata
 from leadfactory.erasure import tables as erasure
 from leadfactory.inbox import tables as inbox
+from leadfactory.monitoring import tables as monitoring
 from leadfactory.quality import tables as quality
 
 __all__ = [
@@ -41,5 +42,8 @@ __all__ = [
     "fence",
     "inbox",
     "metadata",
+    "monitoring",
+    "pauses",
     "quality",
+    "reloading",
 ]

@@ -57,6 +57,9 @@ KEPT = {
     "draft_reviews.reviewer": "an operator, who answers for the letter",
     "draft_reviews.reason": "an operator's word about a letter, without an address",
     "campaigns.risk_acknowledged_by": "an operator, who answers for the campaign",
+    "config_reloads.reloaded_by": "an operator",
+    "pauses.key": "ours", "pauses.reason": "an operator's own words", "pauses.paused_by": "an operator",
+    "pauses.resumed_by": "an operator", "pauses.resumed_why": "an operator's own words",
     "backups": "about the store of backups: ids, sizes, and our own words about what failed",
     "restore_drills": "the same about rehearsals",
     "replayed_sends": "a keyed hash, so that nobody is written to twice after a restore",
@@ -74,6 +77,7 @@ KEPT = {
 # Codes, versions, ids, keyed hashes, places, and sentences of ours without a word of the person's.
 NOT_PERSONAL = {
     "api_keys": "scopes",
+    "alerts": "fingerprint name severity labels summary run_id",
     "audit_log": "actor action subject",
     "audit_reports": "campaign no_pdf template_version",
     "auth_failures": "reason",
@@ -105,6 +109,7 @@ NOT_PERSONAL = {
     "money_entries": "kind account currency",
     "payment_events": "campaign event_id session_id kind facts",
     "price_book": "campaign product currency experiment arm list_version",
+    "night_reviews": "channels",
     "quality_verdicts": "asset campaign suite suite_version broken",
     "refund_requests": "reason idempotency_key state why stripe_id",
     "rejected_rows": "asset campaign row_key rule value",
@@ -115,6 +120,8 @@ NOT_PERSONAL = {
     "send_transitions": "from_state to_state reason",
     "sequence_stops": "campaign reason",
     "halts": "scope rule detail",
+    "pauses": "kind",
+    "config_reloads": "files",
     "site_audits": "campaign status reason strategy lighthouse_version pagespeed_reason crawl_reason desktop_reason desktop field_data "
     "unmeasured rules_version",
     "audit_findings": "campaign kind category unit source effort effort_who rules_version",
