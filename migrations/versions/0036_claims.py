@@ -1,7 +1,7 @@
 """Each claim of a send has an id, which the send journal carries too; planned sends are indexed in the order of claims.
 
-Revision ID: 0033_claims
-Revises: 0032_backups
+Revision ID: 0036_claims
+Revises: 0035_config_reloads
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0033_claims"
-down_revision = "0032_backups"
+revision = "0036_claims"
+down_revision = "0035_config_reloads"
 branch_labels = None
 depends_on = None
 
