@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cli import (
+    analysts,
     api_key,
     audit,
     bounces,
@@ -25,6 +26,7 @@ from cli import (
     scoring,
     suppressions,
     targets,
+    warehouse,
 )
 from cli.erasing import register as register_erasing
 from cli.importing import register as register_importing
@@ -46,6 +48,8 @@ app.add_typer(purchases, name="purchases")
 app.add_typer(bounces.app, name="bounces")
 app.add_typer(halts.app, name="halts")
 app.add_typer(api_key.app, name="api-key")
+app.add_typer(warehouse.app, name="warehouse")
+analysts.register(app)
 audit.register(app)
 experiments.register(app)
 gateway.register(app)
