@@ -26,6 +26,7 @@ from cli import (
     integrity,
     logs,
     night,
+    purchases,
     reports,
     restoring,
     scoring,
@@ -36,7 +37,6 @@ from cli import (
 from cli.erasing import register as register_erasing
 from cli.importing import register as register_importing
 from cli.output import CommandError, errors
-from cli.purchases import app as purchases
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -44,18 +44,14 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="LeadFactory: from local businesses to letters that their owners are glad to get. Start with `leadfactory demo`.",
 )
-app.add_typer(purchases, name="purchases")
 for name, module in (
     ("exclusions", exclusions), ("targets", targets), ("report", reports), ("drafts", drafts), ("inbox", inbox), ("bounces", bounces),
-    ("halts", halts), ("api-key", api_key), ("warehouse", warehouse),
+    ("halts", halts), ("api-key", api_key), ("warehouse", warehouse), ("purchases", purchases), ("scoring", scoring),
 ):  # fmt: skip
     app.add_typer(module.app, name=name)
-for group in (
-    analysts, audit, experiments, gateway, db, db_care, integrity, backup, restoring, fence, logs, night, suppressions,
-):  # fmt: skip
+for group in (analysts, audit, experiments, gateway, db, db_care, integrity, backup, restoring, fence, logs, night, suppressions):  # fmt: skip
     group.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
-app.add_typer(scoring.app, name="scoring")
 
 
 @app.command(epilog="Example: leadfactory demo --json")
