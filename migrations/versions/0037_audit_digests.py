@@ -1,7 +1,7 @@
 """Signed digests of the audit log.
 
-Revision ID: 0036_audit_digests
-Revises: 0035_config_reloads
+Revision ID: 0037_audit_digests
+Revises: 0036_claims
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0036_audit_digests"
-down_revision = "0035_config_reloads"
+revision = "0037_audit_digests"
+down_revision = "0036_claims"
 branch_labels = None
 depends_on = None
 
