@@ -126,11 +126,11 @@ def docs(
     import functools
     from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
-    from leadfactory.d10_analytics import warehouse
+    from leadfactory.d10_analytics import documentation, warehouse
     from leadfactory.settings import settings
 
     try:
-        page = warehouse.write_docs(settings())
+        page = documentation.write_docs(settings())
     except warehouse.MartsError as error:
         raise CommandError(str(error)) from None
     console.print(f"written: {page}")

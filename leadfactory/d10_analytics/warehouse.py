@@ -117,20 +117,6 @@ def run_dbt(arguments: list[str], extra: dict[str, str]) -> None:
         raise MartsError(f"dbt {arguments[0]} failed; the published marts are unchanged:\n{said}")
 
 
-def write_docs(settings: Settings, *, run: Run = run_dbt) -> Path:
-    """The documentation of the project as one page: every model, column, test and the lineage, with the published rows' statistics.
-
-    Raises:
-        MartsError: when nothing was published yet, or dbt fails.
-    """
-    if not settings.warehouse.is_file():
-        raise MartsError(f"no marts are published at {settings.warehouse}: run the jobs lake and marts, or `make demo`")
-    with _building(settings) as side:
-        shutil.copyfile(settings.warehouse, side)  # dbt opens it for writing
-        run(["docs", "generate", "--static"], environment(settings, side))
-    return settings.home / "dbt" / "target" / "static_index.html"
-
-
 def build_marts(
     settings: Settings,
     *,
@@ -151,7 +137,7 @@ def build_marts(
         MartsError: when nothing was exported yet, a model or a test fails, or Postgres does not take them; the old ones stay.
     """
     results = settings.home / "dbt" / "target" / "run_results.json"
-    with _building(settings) as side, lake_files.held(settings.lake, alone=False):
+    with building(settings) as side, lake_files.held(settings.lake, alone=False):
         sha = lake_files.manifest_sha256(settings.lake)
         if sha is None:
             raise MartsError(
@@ -207,7 +193,7 @@ def _judged(side: Path, judge: Judge, before: tuple[Tested, ...]) -> tuple[Teste
 
 
 @contextlib.contextmanager
-def _building(settings: Settings) -> Iterator[Path]:
+def building(settings: Settings) -> Iterator[Path]:
     """A side file to build in, one build at a time; it is gone when the block ends, published or not."""
     settings.home.mkdir(parents=True, exist_ok=True)
     with (settings.home / "warehouse.lock").open("w") as lock:
