@@ -11,18 +11,24 @@ import typer
 from cli import (
     api_key,
     audit,
+    backup,
     bounces,
     db,
     db_care,
     drafts,
     exclusions,
     experiments,
+    fence,
     gateway,
     halts,
     inbox,
     integrity,
+    logs,
+    night,
     reports,
+    restoring,
     scoring,
+    suppressions,
     targets,
 )
 from cli.erasing import register as register_erasing
@@ -45,12 +51,8 @@ app.add_typer(purchases, name="purchases")
 app.add_typer(bounces.app, name="bounces")
 app.add_typer(halts.app, name="halts")
 app.add_typer(api_key.app, name="api-key")
-audit.register(app)
-experiments.register(app)
-gateway.register(app)
-db.register(app)
-db_care.register(app)
-integrity.register(app)
+for group in (audit, experiments, gateway, db, db_care, integrity, backup, restoring, fence, logs, night, suppressions):
+    group.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")
 
