@@ -12,6 +12,7 @@ BENCHMARKS = (
     "imports",
     "permit_cost",
     "campaign_day",
+    "claiming",
     "dagster_tax",
     "dedupe",
     "reports",

@@ -64,7 +64,7 @@ def _grown(db: Database, config: Settings) -> Grown:
     for unit in (NYC, LA):
         cohorts.campaign(unit)
     for unit in UNITS:
-        cohorts.day(unit, listings=60)
+        cohorts.day(unit, listings=300)
         cohorts.calls(unit)
     cohorts.call(None)
     _built(db, config)

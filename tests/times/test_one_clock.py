@@ -55,9 +55,12 @@ READERS = {
     "leadfactory/d00_gateway/tables.py": (1, "when a breaker changed"),
     "leadfactory/d01_targeting/history.py": (1, "whether the window of Yelp's daily limit is over"),
     "leadfactory/d06_reports/delivering.py": (2, "the lease of a claimed delivery"),
-    "leadfactory/d09_delivery/claiming.py": (2, "the lease of a claim"),
+    "leadfactory/d09_delivery/claiming.py": (1, "the lease of a claim"),
+    "leadfactory/d09_delivery/sweeping.py": (1, "which claims' leases have lapsed"),
     "leadfactory/d09_delivery/folding.py": (1, "which claims' leases have lapsed, as claiming.py gave them"),
     "leadfactory/d10_analytics/export.py": (1, "which attempts may have been settled since their file was written"),
+    "cli/processes.py": (1, "when a process of this machine was started"),
+    "cli/system_check.py": (4, "whether clocks are apart; how old the newest backup is"),
     "sensors/run_outcomes.py": (1, "when a run of Dagster's ended"),
     "sensors/webhook_inbox.py": (
         1,
