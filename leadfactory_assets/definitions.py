@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from leadfactory_assets import (
+    backup,
     d01_targeting,
     d02_sourcing,
     d03_assessment,
@@ -29,6 +30,7 @@ from resources.places import PlacesResource
 from resources.stripe import StripeResource
 from resources.website import WebsiteResource
 from resources.yelp import YelpResource
+from schedules.backup import backup_nightly, drill_weekly
 from schedules.daily_campaigns import daily_campaigns
 from schedules.due_sends import due_sends_every_quarter
 from schedules.upkeep import lake_nightly, payments_nightly, standing_hourly, suppressions_polled, vendor_terms_hourly
@@ -48,6 +50,7 @@ ROOMS = [
     d07_storefront,
     d06_reports,
     d10_analytics,
+    backup,
 ]
 RESOURCES: dict[str, object] = {
     "db": DatabaseResource(),
@@ -67,7 +70,7 @@ def build_defs(overrides: Mapping[str, object] | None = None) -> dg.Definitions:
     return dg.Definitions(
         assets=dg.load_assets_from_modules(ROOMS),
         asset_checks=dg.load_asset_checks_from_modules(ROOMS),
-        jobs=[*JOBS, due_sends, vendor_terms],
+        jobs=[*JOBS, due_sends, vendor_terms, backup.backup_job, backup.drill_job],
         schedules=[
             daily_campaigns,
             due_sends_every_quarter,
@@ -76,6 +79,8 @@ def build_defs(overrides: Mapping[str, object] | None = None) -> dg.Definitions:
             payments_nightly,
             suppressions_polled,
             vendor_terms_hourly,
+            backup_nightly,
+            drill_weekly,
         ],
         sensors=[campaign_registry, run_successes, run_cancellations, run_failures, webhook_inbox],
         resources=RESOURCES | dict(overrides or {}),

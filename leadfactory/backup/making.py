@@ -87,7 +87,7 @@ def _made(settings: Settings, kind: str, db: Database | None, told: Told, now: d
             store.remove_folder(catalogue.folder(backup_id))
             records.failed(db, backup_id, str(error) or type(error).__name__, dt.datetime.now(dt.UTC))
             if isinstance(error, (programs.ProgramFailed, OSError, sa.exc.SQLAlchemyError)):
-                raise BackupFailed(f"no backup was made: {error}") from error
+                raise BackupFailed(f"no backup was made: {getattr(error, 'orig', None) or error}") from error
             raise
         records.done(db, made.backup)
         told("retention", len(STEPS), len(STEPS))
