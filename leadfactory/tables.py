@@ -17,6 +17,7 @@ from leadfactory.d11_experiments import tables as d11
 from leadfactory.database import metadata
 from leadfactory.erasure import tables as erasure
 from leadfactory.inbox import tables as inbox
+from leadfactory.monitoring import tables as monitoring
 from leadfactory.quality import tables as quality
 
 __all__ = [
@@ -41,5 +42,6 @@ __all__ = [
     "fence",
     "inbox",
     "metadata",
+    "monitoring",
     "quality",
 ]

@@ -74,6 +74,7 @@ KEPT = {
 # Codes, versions, ids, keyed hashes, places, and sentences of ours without a word of the person's.
 NOT_PERSONAL = {
     "api_keys": "scopes",
+    "alerts": "fingerprint name severity labels summary run_id",
     "audit_log": "actor action subject",
     "audit_reports": "campaign no_pdf template_version",
     "auth_failures": "reason",
@@ -105,6 +106,7 @@ NOT_PERSONAL = {
     "money_entries": "kind account currency",
     "payment_events": "campaign event_id session_id kind facts",
     "price_book": "campaign product currency experiment arm list_version",
+    "night_reviews": "channels",
     "quality_verdicts": "asset campaign suite suite_version broken",
     "refund_requests": "reason idempotency_key state why stripe_id",
     "rejected_rows": "asset campaign row_key rule value",
