@@ -24,6 +24,7 @@ from cli import (
     inbox,
     integrity,
     logs,
+    purging,
     reports,
     restoring,
     scoring,
@@ -50,7 +51,20 @@ app.add_typer(purchases, name="purchases")
 app.add_typer(bounces.app, name="bounces")
 app.add_typer(halts.app, name="halts")
 app.add_typer(api_key.app, name="api-key")
-for group in (audit, experiments, gateway, db, db_care, integrity, backup, restoring, fence, logs, suppressions):
+for group in (
+    audit,
+    experiments,
+    gateway,
+    db,
+    db_care,
+    integrity,
+    backup,
+    restoring,
+    fence,
+    purging,
+    logs,
+    suppressions,
+):
     group.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")

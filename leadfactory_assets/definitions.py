@@ -19,6 +19,7 @@ from leadfactory_assets import (
     d11_experiments,
 )
 from leadfactory_assets.d09_delivery import due_sends
+from leadfactory_assets.housekeeping import database_care, housekeeping, monthly_review
 from leadfactory_assets.jobs import JOBS
 from leadfactory_assets.upkeep import vendor_terms
 from resources.clock import ClockResource
@@ -33,6 +34,7 @@ from resources.yelp import YelpResource
 from schedules.backup import backup_nightly, drill_weekly
 from schedules.daily_campaigns import daily_campaigns
 from schedules.due_sends import due_sends_every_quarter
+from schedules.housekeeping import database_care_weekly, housekeeping_nightly, review_monthly
 from schedules.upkeep import lake_nightly, payments_nightly, standing_hourly, suppressions_polled, vendor_terms_hourly
 from sensors.campaign_registry import campaign_registry
 from sensors.run_outcomes import run_cancellations, run_failures, run_successes
@@ -70,7 +72,16 @@ def build_defs(overrides: Mapping[str, object] | None = None) -> dg.Definitions:
     return dg.Definitions(
         assets=dg.load_assets_from_modules(ROOMS),
         asset_checks=dg.load_asset_checks_from_modules(ROOMS),
-        jobs=[*JOBS, due_sends, vendor_terms, backup.backup_job, backup.drill_job],
+        jobs=[
+            *JOBS,
+            due_sends,
+            vendor_terms,
+            backup.backup_job,
+            backup.drill_job,
+            housekeeping,
+            database_care,
+            monthly_review,
+        ],
         schedules=[
             daily_campaigns,
             due_sends_every_quarter,
@@ -81,6 +92,9 @@ def build_defs(overrides: Mapping[str, object] | None = None) -> dg.Definitions:
             vendor_terms_hourly,
             backup_nightly,
             drill_weekly,
+            housekeeping_nightly,
+            database_care_weekly,
+            review_monthly,
         ],
         sensors=[campaign_registry, run_successes, run_cancellations, run_failures, webhook_inbox],
         resources=RESOURCES | dict(overrides or {}),

@@ -25,7 +25,7 @@ def purge_expired(
     )
 
 
-@dg.job(executor_def=dg.in_process_executor)
+@dg.job(executor_def=dg.in_process_executor, tags={"leadfactory/makes": "nothing"})
 def vendor_terms() -> None:
     """Deletes vendor content whose storage term is over, every hour."""
     purge_expired()
