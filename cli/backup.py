@@ -21,7 +21,11 @@ Which = Annotated[str, typer.Option("--backup", help="`latest`, or the id that `
 
 
 def register(parent: typer.Typer) -> None:
-    """Adds the commands to ``parent``."""
+    """Adds the commands to ``parent``, and those of what follows a backup: restoring, the fence, and what goes after a time."""
+    from cli import fence, purging, restoring  # they speak as this module does, and import it
+
+    for each in (restoring, fence, purging):
+        each.register(parent)
     parent.command("backup", epilog="Examples: leadfactory backup   ·   leadfactory backup --list --json")(backup)
     parent.command(
         "verify-backup",

@@ -18,15 +18,13 @@ from cli import (
     drafts,
     exclusions,
     experiments,
-    fence,
     gateway,
     halts,
     inbox,
     integrity,
     logs,
-    purging,
+    night,
     reports,
-    restoring,
     scoring,
     suppressions,
     targets,
@@ -51,20 +49,7 @@ app.add_typer(purchases, name="purchases")
 app.add_typer(bounces.app, name="bounces")
 app.add_typer(halts.app, name="halts")
 app.add_typer(api_key.app, name="api-key")
-for group in (
-    audit,
-    experiments,
-    gateway,
-    db,
-    db_care,
-    integrity,
-    backup,
-    restoring,
-    fence,
-    purging,
-    logs,
-    suppressions,
-):
+for group in (audit, experiments, gateway, db, db_care, integrity, backup, logs, night, suppressions):
     group.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")

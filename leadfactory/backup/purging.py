@@ -62,11 +62,8 @@ def _rows(db: Database, table: str, rule: Rows, before: dt.datetime, *, dry_run:
             return int(tx.scalar(sa.text(f"SELECT count(*) FROM {table} t WHERE {where}"), {"before": before}) or 0)  # noqa: S608
     key = ", ".join(column.name for column in metadata.tables[f"leadfactory.{table}"].primary_key.columns)
     chosen = f"SELECT {key} FROM {table} t WHERE {where} LIMIT {BATCH} FOR UPDATE SKIP LOCKED"  # noqa: S608 - of our own files
-    action = (
-        f"UPDATE {table} SET {', '.join(f'{name} = NULL' for name in rule.empty)}"
-        if rule.empty
-        else f"DELETE FROM {table}"
-    )
+    emptied = ", ".join(f"{name} = NULL" for name in rule.empty)
+    action = f"UPDATE {table} SET {emptied}" if emptied else f"DELETE FROM {table}"  # noqa: S608 - of our own files
     total = 0
     while True:
         with db.begin() as tx:
