@@ -2,10 +2,12 @@
 
 import dagster as dg
 
+from leadfactory import pauses
 from leadfactory.database import Database
 from leadfactory.settings import settings
 from leadfactory_assets.policies import PREFIX, WRITE_TAG, key
 
+GOES_ON = {pauses.GOES_ON_TAG: pauses.GOES_ON}  # what is held back is saved too
 GROUP, OWNERS, TAGS = "d00_upkeep", ["team:operations"], {WRITE_TAG: "export"}
 
 
@@ -63,11 +65,13 @@ backup_job = dg.define_asset_job(
     "backup",
     selection=dg.AssetSelection.assets(key("nightly_backup")),
     executor_def=dg.in_process_executor,
+    tags=GOES_ON,
     description="Saves everything and reads it again; retention takes old backups away.",
 )
 drill_job = dg.define_asset_job(
     "restore_drill_job",
     selection=dg.AssetSelection.assets(key("restore_drill")),
     executor_def=dg.in_process_executor,
+    tags=GOES_ON,
     description="Restores the latest backup on a scratch server and measures RPO and RTO.",
 )

@@ -4,10 +4,15 @@ import datetime as dt
 
 import dagster as dg
 
+from leadfactory import pauses
 from leadfactory.clock import Clock
 from leadfactory.database import Database
 from leadfactory.settings import settings
 
+TAGS = {
+    pauses.GOES_ON_TAG: pauses.GOES_ON,
+    "leadfactory/makes": "nothing",
+}  # goes on while all is paused; its runs may go
 FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 
@@ -46,7 +51,7 @@ def prune_dagster(
     )
 
 
-@dg.job(executor_def=dg.in_process_executor, tags={"leadfactory/makes": "nothing"})
+@dg.job(executor_def=dg.in_process_executor, tags=TAGS)
 def housekeeping() -> None:
     """Retention of rows, texts and files; old runs; partition keys of campaigns that are over."""
     purge_rows_and_files()
@@ -88,7 +93,7 @@ def review_indexes(context: dg.OpExecutionContext, db: dg.ResourceParam[Database
         context.log.info(f"{each.kind}: {each.name} of {each.table} ({each.evidence}); {each.remedy}")
 
 
-@dg.job(executor_def=dg.in_process_executor, tags={"leadfactory/makes": "nothing"})
+@dg.job(executor_def=dg.in_process_executor, tags=TAGS)
 def database_care() -> None:
     """Vacuum, analyze, and a look at the indexes."""
     vacuum_and_analyze()
@@ -108,7 +113,7 @@ def look_ahead(context: dg.OpExecutionContext, db: dg.ResourceParam[Database], c
     context.log.info(f"vendors cost ${costs['cost_microusd'] / 1e6:,.2f} in 30 days: {costs['vendors'][:5]}")
 
 
-@dg.job(executor_def=dg.in_process_executor, tags={"leadfactory/makes": "nothing"})
+@dg.job(executor_def=dg.in_process_executor, tags=TAGS)
 def monthly_review() -> None:
     """Capacity and cost of the last thirty days."""
     look_ahead()
