@@ -30,9 +30,9 @@ def prune_dagster(
     context: dg.OpExecutionContext, db: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
 ) -> None:
     """Removes old runs that made no asset, and the partition keys of campaigns that are long over."""
-    from leadfactory.backup import purging, retention  # only the run that needs it pays for its imports
+    from leadfactory.backup import purging, retention, wall  # only the run that needs it pays for its imports
 
-    before = dt.datetime.now(dt.UTC) - dt.timedelta(days=retention.rules().dagster_run_days)
+    before = wall.now() - dt.timedelta(days=retention.rules().dagster_run_days)
     removed = 0
     while runs := context.instance.get_runs(
         filters=dg.RunsFilter(statuses=FINISHED, created_before=before, tags={"leadfactory/makes": "nothing"}),

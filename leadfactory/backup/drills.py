@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from leadfactory.backup import catalogue, restoring, wal
+from leadfactory.backup import catalogue, restoring, wal, wall
 from leadfactory.backup.keys import CannotDecrypt
 from leadfactory.backup.making import Told, quiet
 from leadfactory.backup.programs import ProgramFailed
@@ -36,9 +36,9 @@ class Drill:
 
 def drill(settings: Settings, db: Database, *, told: Told = quiet) -> Drill:
     """Restores, judges, takes it away again, and records how it went, whatever came of it."""
-    store, started_at = Store(settings.backups), dt.datetime.now(dt.UTC)
+    store, started_at = Store(settings.backups), wall.now()
     found = _drilled(settings, store, started_at, told)
-    values = dataclasses.asdict(found) | {"started_at": started_at, "finished_at": dt.datetime.now(dt.UTC)}
+    values = dataclasses.asdict(found) | {"started_at": started_at, "finished_at": wall.now()}
     with db.begin() as tx:
         tx.execute(sa.insert(restore_drills).values(values))
     return found

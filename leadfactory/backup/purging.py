@@ -13,6 +13,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from leadfactory.backup import wall
 from leadfactory.backup.retention import Files, Rows, rules
 from leadfactory.database import Database
 from leadfactory.settings import Settings
@@ -47,9 +48,7 @@ def purge(db: Database, settings: Settings, *, dry_run: bool = False) -> list[Pu
             Purged(table, "texts" if rule.empty else "rows", before, _rows(db, table, rule, before, dry_run=dry_run))
         )
     for each in rules().files:
-        found.append(
-            _files(settings.home, each, dt.datetime.now(dt.UTC) - dt.timedelta(days=each.days), dry_run=dry_run)
-        )
+        found.append(_files(settings.home, each, wall.now() - dt.timedelta(days=each.days), dry_run=dry_run))
     return found
 
 
