@@ -4,15 +4,11 @@ import datetime as dt
 
 import dagster as dg
 
-from leadfactory import pauses
 from leadfactory.clock import Clock
 from leadfactory.database import Database
 from leadfactory.settings import settings
 
-TAGS = {
-    pauses.GOES_ON_TAG: pauses.GOES_ON,
-    "leadfactory/makes": "nothing",
-}  # goes on while all is paused; its runs may go
+TAGS = {"leadfactory/makes": "nothing"}  # its runs may go
 FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 
@@ -35,7 +31,7 @@ def prune_dagster(
     before = wall.now() - dt.timedelta(days=retention.rules().dagster_run_days)
     removed = 0
     while runs := context.instance.get_runs(
-        filters=dg.RunsFilter(statuses=FINISHED, created_before=before, tags={"leadfactory/makes": "nothing"}),
+        filters=dg.RunsFilter(statuses=FINISHED, created_before=before, tags=TAGS),
         limit=200,
     ):
         for run in runs:

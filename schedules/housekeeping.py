@@ -1,29 +1,8 @@
-"""When the factory clears away, cares for its database and looks ahead (UTC)."""
-
-import dagster as dg
+"""When the factory clears away, cares for its database and looks ahead (UTC); not while all is paused."""
 
 from leadfactory_assets.housekeeping import database_care, housekeeping, monthly_review
-from leadfactory_assets.partitions import TIMEZONE
-from schedules.status import ON_IN_PRODUCTION
+from schedules.pausing import at
 
-housekeeping_nightly = dg.ScheduleDefinition(
-    name="housekeeping_nightly",
-    job=housekeeping,
-    cron_schedule="0 3 * * *",
-    execution_timezone=TIMEZONE,
-    default_status=ON_IN_PRODUCTION,
-)
-database_care_weekly = dg.ScheduleDefinition(
-    name="database_care_weekly",
-    job=database_care,
-    cron_schedule="0 6 * * 0",
-    execution_timezone=TIMEZONE,
-    default_status=ON_IN_PRODUCTION,
-)
-review_monthly = dg.ScheduleDefinition(
-    name="review_monthly",
-    job=monthly_review,
-    cron_schedule="0 7 1 * *",
-    execution_timezone=TIMEZONE,
-    default_status=ON_IN_PRODUCTION,
-)
+housekeeping_nightly = at("0 3 * * *", housekeeping, name="housekeeping_nightly")
+database_care_weekly = at("0 6 * * 0", database_care, name="database_care_weekly")
+review_monthly = at("0 7 1 * *", monthly_review, name="review_monthly")
