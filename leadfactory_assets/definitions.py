@@ -37,6 +37,7 @@ from schedules.due_sends import due_sends_every_quarter
 from schedules.housekeeping import database_care_weekly, housekeeping_nightly, review_monthly
 from schedules.upkeep import lake_nightly, payments_nightly, standing_hourly, suppressions_polled, vendor_terms_hourly
 from sensors.campaign_registry import campaign_registry
+from sensors.held_nights import held_nights
 from sensors.resumed_work import resumed_work
 from sensors.run_outcomes import run_cancellations, run_failures, run_successes
 from sensors.webhook_inbox import webhook_inbox
@@ -97,7 +98,15 @@ def build_defs(overrides: Mapping[str, object] | None = None) -> dg.Definitions:
             database_care_weekly,
             review_monthly,
         ],
-        sensors=[campaign_registry, run_successes, run_cancellations, run_failures, webhook_inbox, resumed_work],
+        sensors=[
+            campaign_registry,
+            held_nights,
+            run_successes,
+            run_cancellations,
+            run_failures,
+            webhook_inbox,
+            resumed_work,
+        ],
         resources=RESOURCES | dict(overrides or {}),
         executor=dg.in_process_executor,  # of clicks and backfills too: a process a step costs 5 s, and GX again
     )
