@@ -59,6 +59,8 @@ READERS = {
     "leadfactory/d09_delivery/claiming.py": (2, "the lease of a claim"),
     "leadfactory/d09_delivery/folding.py": (1, "which claims' leases have lapsed, as claiming.py gave them"),
     "leadfactory/d10_analytics/export.py": (1, "which attempts may have been settled since their file was written"),
+    "cli/processes.py": (1, "when a process of this machine was started"),
+    "cli/system_check.py": (4, "whether clocks are apart; how old the newest backup is"),
     "sensors/run_outcomes.py": (1, "when a run of Dagster's ended"),
     "sensors/webhook_inbox.py": (
         1,
