@@ -19,7 +19,6 @@ from cli import (
     drafts,
     exclusions,
     experiments,
-    fence,
     gateway,
     halts,
     inbox,
@@ -28,7 +27,6 @@ from cli import (
     night,
     purchases,
     reports,
-    restoring,
     scoring,
     suppressions,
     targets,
@@ -50,7 +48,7 @@ for name, module in (
     ("halts", halts), ("api-key", api_key), ("warehouse", warehouse), ("purchases", purchases), ("scoring", scoring),
 ):  # fmt: skip
     app.add_typer(module.app, name=name)
-for group in (analysts, audit, experiments, gateway, db, db_care, integrity, backup, restoring, fence, logs, night, suppressions):  # fmt: skip
+for group in (analysts, audit, experiments, gateway, db, db_care, integrity, backup, logs, night, suppressions):
     group.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 
