@@ -72,8 +72,8 @@ lock: $(READY) ## Resolve requirements.in into the hash-locked requirements.lock
 security: $(READY) ## Look for dangers in code, files and dependencies; writes security_report.json and sbom.json (OFFLINE=1: advisories may be out of reach)
 	@$(BIN)/python -m ci.security $(if $(OFFLINE),--offline-ok)
 
-outdated: $(READY) ## List newer versions than the lock's
-	@$(BIN)/uv pip list --outdated --python $(BIN)/python
+outdated: $(READY) ## List newer versions than the lock's, and the pin that holds each
+	@$(BIN)/python ci/outdated.py
 
 bench: $(READY) ## Run the benchmarks; each prints a ratio to a baseline of the same run
 	@$(BIN)/python -m bench

@@ -18,7 +18,6 @@ from cli import (
     drafts,
     exclusions,
     experiments,
-    fence,
     gateway,
     halts,
     inbox,
@@ -27,7 +26,6 @@ from cli import (
     night,
     purchases,
     reports,
-    restoring,
     rotating,
     scoring,
     suppressions,
@@ -49,7 +47,7 @@ for name, module in (
     ("halts", halts), ("api-key", api_key), ("warehouse", warehouse), ("purchases", purchases), ("scoring", scoring),
 ):  # fmt: skip
     app.add_typer(module.app, name=name)
-for group in (analysts, audit, experiments, gateway, db, db_care, integrity, backup, restoring, fence, logs, night, suppressions):  # fmt: skip
+for group in (analysts, audit, experiments, gateway, db, db_care, integrity, backup, logs, night, suppressions):
     group.register(app)
 rotating.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]

@@ -47,6 +47,7 @@ READERS = {
     "leadfactory/d00_gateway/ledger.py": (5, "when an attempt began and was settled; which attempts are dead"),
     "leadfactory/d00_gateway/express.py": (2, "when an attempt began and was settled"),
     "leadfactory/d00_gateway/usage.py": (3, "whether leases, breakers and attempts of the ledger are of now"),
+    "leadfactory/backup/wall.py": (1, "when backups were made and WAL was archived; how old files on disk are"),
     "leadfactory/database_care/activity.py": (3, "how long the server's sessions have been at it"),
     "leadfactory/monitoring/escalating.py": (1, "how long an alert has fired: people's minutes"),
     "leadfactory/monitoring/figures.py": (1, "ages of what Dagster, the ledger and the disk stamped"),
