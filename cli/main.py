@@ -21,6 +21,7 @@ from cli import (
     halts,
     inbox,
     integrity,
+    production,
     reports,
     scoring,
     targets,
@@ -47,6 +48,7 @@ app.add_typer(halts.app, name="halts")
 app.add_typer(api_key.app, name="api-key")
 audit.register(app)
 experiments.register(app)
+production.register(app)
 gateway.register(app)
 db.register(app)
 db_care.register(app)

@@ -107,6 +107,8 @@ class Settings(BaseSettings):
     lake_url: str | None = Field(None, validation_alias="LEADFACTORY_LAKE_URL")
     blob_url: str | None = Field(None, validation_alias="LEADFACTORY_BLOB_URL")
     seller_file: Path | None = Field(None, validation_alias="LEADFACTORY_SELLER")
+    run_launcher: Literal["default", "celery"] = Field("default", validation_alias="LEADFACTORY_RUN_LAUNCHER")
+    broker_url: SecretStr = Field(SecretStr(""), validation_alias="LEADFACTORY_BROKER_URL")
     first_day: dt.date = Field(dt.date(2026, 1, 1), validation_alias="LEADFACTORY_FIRST_DAY")
 
     sandbox_url: str = Field(f"http://127.0.0.1:{SANDBOX_PORT}", validation_alias="LEADFACTORY_SANDBOX_URL")
@@ -154,6 +156,10 @@ class Settings(BaseSettings):
     def _complete(self) -> Settings:
         self.home = Path(os.path.abspath(self.home if self.home.is_absolute() else ROOT / self.home))  # noqa: PTH100
         Clock.from_spec(self.clock_spec)
+        if self.run_launcher == "celery" and not self.broker_url.get_secret_value():
+            raise SettingsError(
+                "LEADFACTORY_RUN_LAUNCHER=celery needs LEADFACTORY_BROKER_URL, for example redis://redis:6379/0"
+            )
         if self.env == "production":
             self._check_production()
         self._choose_vendors()
