@@ -24,6 +24,7 @@ from cli import (
     production,
     reports,
     scoring,
+    suppressions,
     targets,
 )
 from cli.erasing import register as register_erasing
@@ -53,6 +54,7 @@ gateway.register(app)
 db.register(app)
 db_care.register(app)
 integrity.register(app)
+suppressions.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")
 

@@ -26,6 +26,7 @@ WITHHELD = {
     "send_transitions": "UPDATE, DELETE",  # append-only
     "business_merges": "UPDATE, DELETE",  # append-only
     "suppressions": "DELETE",  # nobody is un-suppressed by a bug
+    "suppression_polls": "UPDATE, DELETE",  # append-only
     "halts": "DELETE",  # who let what go on stays told
     "sequence_stops": "DELETE",  # a conversation that ended is not taken up again
     "audit_log": "UPDATE, DELETE",  # append-only

@@ -109,6 +109,7 @@ class Settings(BaseSettings):
     seller_file: Path | None = Field(None, validation_alias="LEADFACTORY_SELLER")
     run_launcher: Literal["default", "celery"] = Field("default", validation_alias="LEADFACTORY_RUN_LAUNCHER")
     broker_url: SecretStr = Field(SecretStr(""), validation_alias="LEADFACTORY_BROKER_URL")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="LEADFACTORY_LOG_LEVEL")
     first_day: dt.date = Field(dt.date(2026, 1, 1), validation_alias="LEADFACTORY_FIRST_DAY")
 
     sandbox_url: str = Field(f"http://127.0.0.1:{SANDBOX_PORT}", validation_alias="LEADFACTORY_SANDBOX_URL")

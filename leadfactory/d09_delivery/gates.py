@@ -64,7 +64,7 @@ GATES: tuple[Gate, ...] = (
     Gate("draft_missing", "refused", "d.status = 'drafted'"),
     Gate("campaign_not_launched", "waits", "c.state = 'launched'"),
     Gate("halted", "waits", """NOT EXISTS (SELECT 1 FROM halts x WHERE x.resumed_at IS NULL
-        AND (x.scope, x.subject) IN (('sender', s.sender_email), ('campaign', s.campaign)))"""),
+        AND (x.scope, x.subject) IN (('sender', s.sender_email), ('campaign', s.campaign), ('mailer', c.mailer)))"""),
     Gate("address_refused", "refused", "e.contact_email_check IS DISTINCT FROM 'refused'"),
     Gate("address_unverified", "waits", "e.contact_email_check IN ('accepted', 'weak')"),
     Gate("consent_basis", "waits", "c.mailer || ':' || c.consent_basis = ANY(:known_bases)"),

@@ -125,6 +125,7 @@ class DeliveryPolicy(_Strict):
     expires_after_hours: Expiry
     follow_up_after_days: tuple[pydantic.PositiveInt, ...]
     auto_pause: AutoPause
+    suppression_lists_stale_after_hours: pydantic.PositiveInt
     sender_cap_per_day: pydantic.PositiveInt
     warm_up: WarmUp
     recipient_domain_cap_per_day: DomainCaps

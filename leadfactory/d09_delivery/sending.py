@@ -14,7 +14,7 @@ from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
 from leadfactory.d08_personalization import follow_ups
-from leadfactory.d09_delivery import claiming, journal, mailing, planning, settling
+from leadfactory.d09_delivery import claiming, halting, journal, mailing, planning, settling
 from leadfactory.d09_delivery.claiming import Desk
 from leadfactory.d09_delivery.mailer import Mailer
 from leadfactory.d09_delivery.mailing import Letter
@@ -104,6 +104,7 @@ async def _run(
         before = states(tx, unit)
         follow_ups.write_due(tx, desk.tokens, desk.public_url, unit, started_at, policy().follow_up_delays)
         planning.plan_sends(tx, unit, started_at, desk.hashes)
+        halting.judge_lists(tx, desk.env, started_at)
         claiming.sweep(tx, desk, unit, started_at)
     sender = _Sender(db, desk, clock, settings, mailer, progress)
     stopped = await sender.send(unit, limit)
@@ -217,6 +218,7 @@ def _rehearsed(
         before = states(tx, unit)
         follow_ups.write_due(tx, desk.tokens, desk.public_url, unit, now, policy().follow_up_delays)
         planning.plan_sends(tx, unit, now, desk.hashes)
+        halting.judge_lists(tx, desk.env, now)
         judged = claiming.waiting(tx, desk, unit, now)
         claiming.sweep(tx, desk, unit, now)
         while limit is None or len(letters) < limit:
