@@ -11,18 +11,22 @@ import typer
 from cli import (
     api_key,
     audit,
+    backup,
     bounces,
     db,
     db_care,
     drafts,
     exclusions,
     experiments,
+    fence,
     gateway,
     halts,
     inbox,
     integrity,
+    logs,
     production,
     reports,
+    restoring,
     scoring,
     suppressions,
     targets,
@@ -47,14 +51,21 @@ app.add_typer(purchases, name="purchases")
 app.add_typer(bounces.app, name="bounces")
 app.add_typer(halts.app, name="halts")
 app.add_typer(api_key.app, name="api-key")
-audit.register(app)
-experiments.register(app)
-production.register(app)
-gateway.register(app)
-db.register(app)
-db_care.register(app)
-integrity.register(app)
-suppressions.register(app)
+for group in (
+    audit,
+    experiments,
+    gateway,
+    db,
+    db_care,
+    integrity,
+    backup,
+    restoring,
+    fence,
+    logs,
+    production,
+    suppressions,
+):
+    group.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")
 
