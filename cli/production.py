@@ -69,7 +69,7 @@ def init_production(
     console.print(f"[green]✓[/] {' and '.join(str(folder / name) for name in made)} with new keys and passwords")
     console.print("fill in: " + ", ".join(missing))
     console.print(
-        "then: copy config/seller.yaml to seller.yaml, put your company in it, build and start the containers"
+        "then: copy config/seller.yaml and config/contacts.yaml here, put your company and your people in them, and start the containers"
     )
 
 

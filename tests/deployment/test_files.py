@@ -161,6 +161,9 @@ def test_production_starts_with_what_init_production_wrote_and_the_vendors_keys(
     for name, value in values.items():
         monkeypatch.setenv(name, value or "a-real-key")
     monkeypatch.setenv("LEADFACTORY_SELLER", str(tmp_path / "seller.yaml"))
+    people = (ROOT / "config" / "contacts.yaml").read_text().replace("[Contact]", "ana@leadfactory.example")
+    (tmp_path / "contacts.yaml").write_text(people)
+    monkeypatch.setenv("LEADFACTORY_CONTACTS", str(tmp_path / "contacts.yaml"))
     started = Settings()
     assert (started.env, started.public_url, started.uses_sandbox) == ("production", "https://factory.example", False)
 
