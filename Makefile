@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: help demo test test-fast dev lint format lock outdated bench doctor clean pango chromium prometheus redis
+.PHONY: help demo test test-fast dev lint format lock outdated bench doctor clean docs pango chromium prometheus redis
 .DEFAULT_GOAL := help
 
 help: ## Show this help
@@ -76,11 +76,14 @@ lock: $(READY) ## Resolve requirements.in into the hash-locked requirements.lock
 	@$(BIN)/uv pip compile requirements.in --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --no-strip-extras --no-emit-index-url --no-emit-find-links -o requirements.lock
 
-outdated: $(READY) ## List newer versions than the lock's
-	@$(BIN)/uv pip list --outdated --python $(BIN)/python
+outdated: $(READY) ## List newer versions than the lock's, and the pin that holds each
+	@$(BIN)/python ci/outdated.py
 
 bench: $(READY) ## Run the benchmarks; each prints a ratio to a baseline of the same run
 	@$(BIN)/python -m bench
+
+docs: $(READY) ## Write the marts' documentation (models, columns, tests, lineage) and serve it at http://127.0.0.1:8580
+	@$(BIN)/leadfactory warehouse docs
 
 doctor: $(READY) ## Check every dependency of this machine
 	@$(BIN)/leadfactory doctor

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli import (
+    analysts,
     api_key,
     audit,
     backup,
@@ -18,7 +19,6 @@ from cli import (
     drafts,
     exclusions,
     experiments,
-    fence,
     gateway,
     halts,
     inbox,
@@ -26,17 +26,17 @@ from cli import (
     logs,
     night,
     production,
+    purchases,
     reports,
-    restoring,
     scoring,
     suppressions,
     targets,
+    warehouse,
 )
 from cli.erasing import register as register_erasing
 from cli.importing import register as register_importing
 from cli.operations import register as register_operations
 from cli.output import CommandError, errors
-from cli.purchases import app as purchases
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -44,18 +44,15 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="LeadFactory: from local businesses to letters that their owners are glad to get. Start with `leadfactory demo`.",
 )
-app.add_typer(exclusions.app, name="exclusions")
-app.add_typer(targets.app, name="targets")
-app.add_typer(reports.app, name="report")
-app.add_typer(drafts.app, name="drafts")
-app.add_typer(inbox.app, name="inbox")
-app.add_typer(purchases, name="purchases")
-app.add_typer(bounces.app, name="bounces")
-app.add_typer(halts.app, name="halts")
-app.add_typer(api_key.app, name="api-key")
+for name, module in (
+    ("exclusions", exclusions), ("targets", targets), ("report", reports), ("drafts", drafts), ("inbox", inbox), ("bounces", bounces),
+    ("halts", halts), ("api-key", api_key), ("warehouse", warehouse), ("purchases", purchases), ("scoring", scoring),
+):  # fmt: skip
+    app.add_typer(module.app, name=name)
 for group in (
     campaign_commands,
     production,
+    analysts,
     audit,
     experiments,
     gateway,
@@ -63,15 +60,12 @@ for group in (
     db_care,
     integrity,
     backup,
-    restoring,
-    fence,
     logs,
     night,
     suppressions,
 ):
     group.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
-app.add_typer(scoring.app, name="scoring")
 
 
 @app.command(epilog="Example: leadfactory demo --json")
