@@ -112,6 +112,8 @@ class Settings(BaseSettings):
     backup_keys: SecretStr = Field(SecretStr(""), validation_alias="LEADFACTORY_BACKUP_KEYS")
     backup_database_url: SecretStr | None = Field(None, validation_alias="LEADFACTORY_BACKUP_DATABASE_URL")
     seller_file: Path | None = Field(None, validation_alias="LEADFACTORY_SELLER")
+    run_launcher: Literal["default", "celery"] = Field("default", validation_alias="LEADFACTORY_RUN_LAUNCHER")
+    broker_url: SecretStr = Field(SecretStr(""), validation_alias="LEADFACTORY_BROKER_URL")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="LEADFACTORY_LOG_LEVEL")
     contacts_file: Path | None = Field(None, validation_alias="LEADFACTORY_CONTACTS")
     alert_webhook_url: SecretStr = Field(SecretStr(""), validation_alias="LEADFACTORY_ALERT_WEBHOOK_URL")
@@ -170,6 +172,10 @@ class Settings(BaseSettings):
     def _complete(self) -> Settings:
         self.home = Path(os.path.abspath(self.home if self.home.is_absolute() else ROOT / self.home))  # noqa: PTH100
         Clock.from_spec(self.clock_spec)
+        if self.run_launcher == "celery" and not self.broker_url.get_secret_value():
+            raise SettingsError(
+                "LEADFACTORY_RUN_LAUNCHER=celery needs LEADFACTORY_BROKER_URL, for example redis://redis:6379/0"
+            )
         if self.env == "production":
             self._check_production()
         self._choose_vendors()
