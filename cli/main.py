@@ -27,6 +27,7 @@ from cli.erasing import register as register_erasing
 from cli.importing import register as register_importing
 from cli.output import CommandError, errors
 from cli.purchases import app as purchases
+from cli.simulate import register as register_simulate
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -42,6 +43,7 @@ app.add_typer(inbox.app, name="inbox")
 app.add_typer(purchases, name="purchases")
 app.add_typer(bounces.app, name="bounces")
 app.add_typer(halts.app, name="halts")
+register_simulate(app)
 experiments.register(app)
 gateway.register(app)
 db.register(app)

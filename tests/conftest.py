@@ -31,6 +31,7 @@ SLOW = (
     "times",
     "reports",
     "browser",
+    "dashboards",
 )
 
 

@@ -1,0 +1,84 @@
+"""A few simulated days in a database of their own, with everything that may go wrong in them: one simulation serves the suite."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cli import main
+from cli.simulating import script
+from leadfactory import embedded
+from leadfactory.settings import Settings, settings
+from tests.postgres import settings_for_tests
+from tests.states import copy_database
+
+DATABASE = "dashboards"
+DAYS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Played:
+    """A simulation that has ended: what the command said, and the settings of a process that looks at it."""
+
+    told: dict[str, Any]
+    home: Path
+    config: Settings
+
+
+def small_script(path: Path) -> None:
+    """One small campaign; on its three days a vendor is out, addresses die, and buyers want their money."""
+    whole = yaml.safe_load(script.PATH.read_text())
+    whole["campaigns"] = {
+        "restaurant-new-york": {"vertical": "restaurant", "zips": ["10001"], "quota": 18, "sender": "ana"}
+    }
+    whole["rates"] |= {
+        "open": 0.9,
+        "click": 0.9,
+        "checkout": 1.0,
+        "pay": 1.0,
+        "refund": 0.0,
+        "dispute": 0.0,
+        "later": 0.3,
+    }
+    whole["rates"] |= {"bounce": 0.0, "blocked": 0.0, "unsubscribe": 0.0, "spamreport": 0.0}
+    whole["events"] = [
+        {"kind": "vendor_outage", "vendor": "pagespeed", "from_day": 1, "days": 2},
+        {"kind": "bounce_spike", "rate": 0.4, "from_day": 2},
+        {"kind": "refund_wave", "share": 0.5, "of_last_days": 3, "from_day": 3},
+    ]
+    path.write_text(yaml.safe_dump(whole))
+
+
+@pytest.fixture(scope="session")
+def played(postgres: embedded.EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """`leadfactory simulate --days 3`, run once."""
+    folder = tmp_path_factory.mktemp("dashboards")
+    copy_database(postgres, "leadfactory", DATABASE)
+    small_script(folder / "quarter.yaml")
+    url, home = postgres.url("app", DATABASE), folder / "home"
+    before, usual, argv = dict(os.environ), script.PATH, sys.argv
+    os.environ |= {"LEADFACTORY_DATABASE_URL": url, "LEADFACTORY_ENV": "test"}
+    script.PATH = folder / "quarter.yaml"
+    sys.argv = ["leadfactory", "simulate", "--days", str(DAYS), "--home", str(home), "--json"]
+    settings.cache_clear()
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said), pytest.raises(SystemExit) as ended:
+            main.main()
+        assert not ended.value.code, said.getvalue()
+        yield Played(json.loads(said.getvalue()), home, settings_for_tests(home, LEADFACTORY_DATABASE_URL=url))
+    finally:
+        script.PATH, sys.argv = usual, argv
+        os.environ.clear()
+        os.environ.update(before)
+        settings.cache_clear()
