@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import io
 import json
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cli import main
+from cli import simulate
 from cli.simulating import script
 from leadfactory import embedded
 from leadfactory.settings import Settings, settings
@@ -39,7 +36,7 @@ def small_script(path: Path) -> None:
     """One small campaign; on its three days a vendor is out, addresses die, and buyers want their money."""
     whole = yaml.safe_load(script.PATH.read_text())
     whole["campaigns"] = {
-        "restaurant-new-york": {"vertical": "restaurant", "zips": ["10001"], "quota": 18, "sender": "ana"}
+        "restaurant-new-york": {"vertical": "restaurant", "zips": ["10001"], "quota": 12, "sender": "ana"}
     }
     whole["rates"] |= {
         "open": 0.9,
@@ -66,19 +63,16 @@ def played(postgres: embedded.EmbeddedServer, tmp_path_factory: pytest.TempPathF
     copy_database(postgres, "leadfactory", DATABASE)
     small_script(folder / "quarter.yaml")
     url, home = postgres.url("app", DATABASE), folder / "home"
-    before, usual, argv = dict(os.environ), script.PATH, sys.argv
+    before, usual = dict(os.environ), script.PATH
     os.environ |= {"LEADFACTORY_DATABASE_URL": url, "LEADFACTORY_ENV": "test"}
     script.PATH = folder / "quarter.yaml"
-    sys.argv = ["leadfactory", "simulate", "--days", str(DAYS), "--home", str(home), "--json"]
     settings.cache_clear()
-    said = io.StringIO()
     try:
-        with contextlib.redirect_stdout(said), pytest.raises(SystemExit) as ended:
-            main.main()
-        assert not ended.value.code, said.getvalue()
-        yield Played(json.loads(said.getvalue()), home, settings_for_tests(home, LEADFACTORY_DATABASE_URL=url))
+        simulate.simulate(days=DAYS, seed="demo", home=home, anew=False, json=True)
+        told = json.loads((home / simulate.MARK).read_text())
+        yield Played(told, home, settings_for_tests(home, LEADFACTORY_DATABASE_URL=url))
     finally:
-        script.PATH, sys.argv = usual, argv
+        script.PATH = usual
         os.environ.clear()
         os.environ.update(before)
         settings.cache_clear()
