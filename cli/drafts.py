@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from leadfactory.d08_personalization.desk import Case
 
-app = typer.Typer(no_args_is_help=True, help="Letters: list, show, approve, edit, reject.")
+app = typer.Typer(
+    no_args_is_help=True, help="Letters: list, show, approve, edit, reject, and the pages to review them on."
+)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 Campaign = Annotated[str | None, typer.Option(help="Only this campaign.")]
 DraftId = Annotated[str, typer.Argument(help="The id that `drafts list` prints, or its beginning.")]
@@ -40,10 +42,10 @@ def list_drafts(
 ) -> None:
     """List the newest version of each letter, those that wait for a person first."""
     from cli.campaigns import system_of_record
-    from leadfactory.d08_personalization import desk
+    from leadfactory.d08_personalization import listing
 
     with system_of_record() as db, db.begin() as tx:
-        rows = desk.listed(tx, campaign=campaign, state=state, limit=limit)
+        rows = listing.listed(tx, campaign=campaign, state=state, limit=limit)
     if json:
         return as_json(rows)
     table = Table("draft", "business", "step", "subject", "words of", "state", "send", "reason")
@@ -173,18 +175,33 @@ def reject(
 
     by = reviewer or getpass.getuser()
     with system_of_record() as db, db.begin() as tx:
-        case = _case(tx, draft)
-        desk.reject(tx, case, by, reason, settings().clock.now())
-    _told({"rejected": case.row.draft_id, "reviewer": by}, f"rejected by {by}", json=json)
+        row = desk.row_of(tx, _found(tx, draft))
+        desk.reject(tx, row, by, reason, settings().clock.now())
+    _told({"rejected": row.draft_id, "reviewer": by}, f"rejected by {by}", json=json)
 
 
-def _case(tx: sa.Connection, draft: str) -> Case:
+@app.command(epilog="Examples: leadfactory drafts review   ·   leadfactory drafts review --as='Ana Ruiz' --json")
+def review(reviewer: Reviewer = None, json: Json = False) -> None:
+    """Print a link that opens the review pages in a browser for twelve hours, in your name. Whoever has it can let letters leave."""
+    from leadfactory.operator_links import LIVES, OperatorLinks
+    from leadfactory.settings import settings
+
+    by, now = reviewer or getpass.getuser(), settings().clock.now()
+    try:
+        token = OperatorLinks(settings().signing_keys.get_secret_value()).sign(by, now)
+    except ValueError as error:
+        raise CommandError(f"--as: {error}") from None
+    url = f"{settings().public_url.rstrip('/')}/review/as/{token}"
+    if json:
+        return as_json({"url": url, "reviewer": by.strip(), "until": now + LIVES})
+    console.print(url, soft_wrap=True, markup=False, highlight=False)
+    return None
+
+
+def _found(tx: sa.Connection, draft: str) -> uuid.UUID:
     import sqlalchemy as sa
 
-    from leadfactory.d08_personalization import desk
     from leadfactory.d08_personalization.tables import email_drafts
-    from leadfactory.settings import settings
-    from leadfactory.tokens import Tokens
 
     wanted = draft.strip().lower()
     if len(wanted) < 6 or not set(wanted) <= set("0123456789abcdef-"):
@@ -193,8 +210,16 @@ def _case(tx: sa.Connection, draft: str) -> Case:
     found = list(tx.scalars(sa.select(column).where(sa.cast(column, sa.Text).startswith(wanted)).limit(2)))
     if len(found) != 1:
         raise CommandError(f"draft={draft!r} names {'several drafts: give more of it' if found else 'no draft'}")
+    return uuid.UUID(str(found[0]))
+
+
+def _case(tx: sa.Connection, draft: str) -> Case:
+    from leadfactory.d08_personalization import desk
+    from leadfactory.settings import settings
+    from leadfactory.tokens import Tokens
+
     tokens = Tokens(settings().signing_keys.get_secret_value())
-    return desk.case_of(tx, uuid.UUID(str(found[0])), tokens, settings().public_url, settings().clock.now())
+    return desk.case_of(tx, _found(tx, draft), tokens, settings().public_url, settings().clock.now())
 
 
 def _sources(case: Case) -> dict[str, str]:

@@ -60,7 +60,7 @@ def show(
     """Show what an experiment says now: rates with intervals that hold at every look, the split, the decision."""
     from cli.campaigns import system_of_record
     from leadfactory.d11_experiments import counting, definitions, drawing
-    from leadfactory.d11_experiments.readout import read_out
+    from leadfactory.d11_experiments import readout as reading
     from leadfactory.settings import settings
 
     now = settings().clock.now()
@@ -72,17 +72,23 @@ def show(
         plan = definitions.stored(row).plan
         days = counting.by_day(tx, name, row.version, now)
         summary = _summary(tx, row, now)
-    history = {day: read_out(plan, counts) for day, counts in days.items()}
-    newest = next(reversed(history.values()), read_out(plan, {}))
+    history = reading.history(plan, days)
+    newest = next(reversed(history.values()), reading.read_out(plan, {}))
+    sequence = {arm: drawing.lines(plan, history, arm) for arm in plan.arms if arm != plan.control and history}
     if plot is not None:
         if not history:
             raise CommandError(f"--plot={plot}: nobody was exposed to {name} yet, there is nothing to draw")
         drawing.draw(name, plan, history, plot)
     if json:
         return as_json(
-            summary | {"arms": [_plain(arm) for arm in newest.arms], "days": len(history), "plot": plot and str(plot)}
+            summary
+            | {"arms": [_plain(arm) for arm in newest.arms], "days": len(history), "plot": plot and str(plot)}
+            | {"sequence": sequence}
         )
     _print(summary, newest)
+    for arm, lines in sequence.items():
+        console.print(f"{escape(arm)} against {escape(plan.control)}, a quarter to four times the rate:")
+        console.print("\n".join(f"  {line}" for line in lines), markup=False, highlight=False, soft_wrap=True)
     if plot is not None:
         console.print(f"plot: {plot}")
     return None
@@ -113,11 +119,13 @@ def load(
 ) -> None:
     """Check experiments/production.yaml and load it: new versions are added, states follow, a running version never changes."""
     from cli.campaigns import system_of_record
-    from leadfactory.d11_experiments import definitions, launches
+    from leadfactory.d11_experiments import definitions, effects, launches
     from leadfactory.settings import settings
 
     del reload  # the seed runbook's word; every load replaces what the file says
     found, now = definitions.read(file or definitions.PATH), settings().clock.now()
+    for name, experiment in found.items():
+        effects.check(name, experiment)
     with system_of_record() as db:
         try:
             with db.begin() as tx:
@@ -167,7 +175,7 @@ def _summary(tx: sa.Connection, row: sa.Row[Any], now: Any) -> dict[str, Any]:
     return {
         "experiment": row.experiment, "version": row.version, "state": row.state, "arms": dict(experiment.arms),
         "holdout_bp": row.holdout_bp, "metric": experiment.design.metric, "needed": told.needed, "weeks": told.weeks,
-        "weak": told.weak, "forecast": told.sentence(), "accepted_weak_by": row.accepted_weak_by,
+        "weak": told.weak, "forecast": told.sentence(), "accepted_weak_by": row.accepted_weak_by, "paused_arms": list(row.paused_arms),
         "decision": newest and newest.decision, "winner": newest and newest.winner,
         "sentence": newest and newest.sentence, "read_on": newest and newest.read_on,
     }  # fmt: skip

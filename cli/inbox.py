@@ -94,12 +94,14 @@ def replay(
 def sends(*, state: str | None, why: str | None, limit: int, json: bool) -> None:
     """Lists sends, or tells the story of one business."""
     from leadfactory.d09_delivery import explaining
+    from leadfactory.d09_delivery.claiming import Desk
+    from leadfactory.settings import settings
 
     with reading() as tx:
         if why is None:
             rows = explaining.listed(tx, state=state, limit=limit)
         else:
-            rows = explaining.why(tx, _business(why))
+            rows = explaining.why(tx, _business(why), Desk.of(settings()), settings().clock.now())
     if json:
         as_json(rows)
         return
@@ -112,6 +114,8 @@ def sends(*, state: str | None, why: str | None, limit: int, json: bool) -> None
         console.print(
             f"[bold]step {row['step']} of {row['campaign']}[/]  {row['state']}, {row['outcome'] or 'no event'}"
         )
+        if row["gate"] is not None:
+            console.print(f"  now  {'would leave' if row['gate'] == 'ready' else 'stopped by ' + row['gate']}")
         for move in row["moves"]:
             told = f": {move['reason']}" if move["reason"] else ""
             console.print(

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from cli import (
+    api_key,
+    audit,
     bounces,
     db,
     db_care,
@@ -21,6 +23,7 @@ from cli import (
     integrity,
     reports,
     scoring,
+    suppressions,
     targets,
 )
 from cli.erasing import register as register_erasing
@@ -44,11 +47,14 @@ app.add_typer(purchases, name="purchases")
 app.add_typer(bounces.app, name="bounces")
 app.add_typer(halts.app, name="halts")
 register_simulate(app)
+app.add_typer(api_key.app, name="api-key")
+audit.register(app)
 experiments.register(app)
 gateway.register(app)
 db.register(app)
 db_care.register(app)
 integrity.register(app)
+suppressions.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,3 +33,28 @@ def reading() -> Iterator[Any]:
                 transaction.rollback()
     finally:
         found.dispose()
+
+
+@contextlib.contextmanager
+def recording(*, dry_run: bool = False) -> Iterator[tuple[Any, Any]]:
+    """A transaction of an operator's change, and its moment on the factory's clock; a dry run is taken back at the end."""
+    from leadfactory.settings import settings
+
+    found = database()
+    try:
+        with found.begin() as tx:
+            yield tx, settings().clock.now()
+            if dry_run:
+                tx.rollback()
+    finally:
+        found.dispose()
+
+
+def actor() -> str:
+    """What the audit log calls whoever runs this command: the name he is logged in by."""
+    import getpass
+
+    try:
+        return f"operator {getpass.getuser()}"
+    except (KeyError, OSError):  # a container may run under a user id without a name
+        return f"operator uid {os.getuid()}"

@@ -21,7 +21,7 @@ def main() -> None:
     chosen = parser.parse_args()
     guard_loggers()
     uvicorn.run(
-        create_app(settings()), host=chosen.host, port=chosen.port, access_log=False, server_header=False,
+        create_app(settings()), host=chosen.host, port=chosen.port, access_log=False, server_header=False, proxy_headers=False,
         log_level="warning", timeout_graceful_shutdown=15, limit_concurrency=200,
     )  # fmt: skip
 

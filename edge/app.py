@@ -13,14 +13,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from edge import (
+    auth,
     checkout,
     forms,
     health,
     inbound,
     landing,
+    login,
     lost,
     recipients,
     reports,
+    review,
     samples,
     success,
     unsubscribe,
@@ -110,11 +113,20 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
             Route("/reports/lost", lost.act, methods=["POST"]),
             Route("/r/{token}.pdf", reports.pdf, methods=["GET"]),
             Route("/r/{token}", reports.html, methods=["GET"]),
+            *review.ROUTES,
             Route("/static/{version}/{name}", samples.picture, methods=["GET"]),
+            Route("/login", login.show, methods=["GET"]),
+            Route("/login", login.act, methods=["POST"]),
+            Route("/logout", login.leave, methods=["POST"]),
             Route("/robots.txt", robots, methods=["GET"]),
         ],
         middleware=[Middleware(SecurityHeaders, checkout=_checkout(settings))],
-        exception_handlers={404: _not_found, DatabaseUnavailable: _unavailable, forms.FormRefused: _refused},
+        exception_handlers={
+            404: _not_found,
+            DatabaseUnavailable: _unavailable,
+            forms.FormRefused: _refused,
+            auth.Refused: auth.refused,
+        },
         lifespan=lifespan,
     )
     app.state.desk = desk

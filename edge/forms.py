@@ -22,8 +22,8 @@ class FormRefused(Exception):
         self.status = status
 
 
-async def read(request: Request, public_url: str) -> dict[str, str]:
-    """The fields of a posted form; of a name that comes twice the first.
+async def read(request: Request, public_url: str, *, most: int | None = None) -> dict[str, str]:
+    """The fields of a posted form; of a name that comes twice the first. ``most`` bytes, or what config/pages.yaml allows.
 
     Raises:
         FormRefused: 403 from another website, 413 too large, 415 not a form, 400 cut off or malformed.
@@ -32,7 +32,7 @@ async def read(request: Request, public_url: str) -> dict[str, str]:
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind not in {"", "application/x-www-form-urlencoded"}:
         raise FormRefused(415, "no form of ours is sent like this")
-    body = await _body(request, config().form_bytes)
+    body = await _body(request, config().form_bytes if most is None else most)
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_FIELDS)
     except ValueError:

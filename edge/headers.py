@@ -21,11 +21,17 @@ HEADERS = {
 }
 
 
-def policy(checkout: str = HOSTED_CHECKOUT, *, styles: str = f"'sha256-{STYLE_HASH}'") -> str:
-    """The Content-Security-Policy of a page whose styles have these hashes."""
+def policy(
+    checkout: str = HOSTED_CHECKOUT,
+    *,
+    styles: str = f"'sha256-{STYLE_HASH}'",
+    frames: str = "'none'",
+    framed_by: str = "'none'",
+) -> str:
+    """The Content-Security-Policy of a page whose styles have these hashes, that shows ``frames`` and may be shown in ``framed_by``."""
     return (
         f"default-src 'none'; style-src {styles}; img-src 'self'; font-src 'self'; form-action 'self' {checkout}; "
-        "base-uri 'none'; frame-ancestors 'none'"
+        f"frame-src {frames}; base-uri 'none'; frame-ancestors {framed_by}"
     )
 
 

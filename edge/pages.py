@@ -25,7 +25,7 @@ _TEMPLATES = jinja2.Environment(
 _TEMPLATES.globals["style"] = STYLE
 
 
-def page(name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+def page(name: str, *, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> HTMLResponse:
     """A page of the folder ``templates``; each extends ``base.html.j2`` and may use ``seller``."""
     text = _TEMPLATES.get_template(f"{name}.html.j2").render(seller=seller.current(), **values)
-    return HTMLResponse(text, status_code=status)
+    return HTMLResponse(text, status_code=status, headers=headers)

@@ -26,9 +26,12 @@ WITHHELD = {
     "send_transitions": "UPDATE, DELETE",  # append-only
     "business_merges": "UPDATE, DELETE",  # append-only
     "suppressions": "DELETE",  # nobody is un-suppressed by a bug
+    "suppression_polls": "UPDATE, DELETE",  # append-only
     "halts": "DELETE",  # who let what go on stays told
     "sequence_stops": "DELETE",  # a conversation that ended is not taken up again
     "audit_log": "UPDATE, DELETE",  # append-only
+    "audit_chain": "INSERT, UPDATE, DELETE",  # a trigger alone writes it
+    "api_keys": "DELETE",  # who could do what stays told
     "draft_reviews": "UPDATE, DELETE",  # append-only
     "report_accesses": "UPDATE, DELETE",  # append-only
     "payment_events": "UPDATE, DELETE",  # append-only

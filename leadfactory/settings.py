@@ -102,6 +102,7 @@ class Settings(BaseSettings):
         SecretStr(DEVELOPMENT_SUPPRESSION_KEY), validation_alias="LEADFACTORY_SUPPRESSION_KEY"
     )
     signing_keys: SecretStr = Field(SecretStr(DEVELOPMENT_SIGNING_KEY), validation_alias="LEADFACTORY_SIGNING_KEYS")
+    trusted_proxies: str = Field("", validation_alias="LEADFACTORY_TRUSTED_PROXIES")
     clock_spec: str = Field("", validation_alias="LEADFACTORY_CLOCK")
     lake_url: str | None = Field(None, validation_alias="LEADFACTORY_LAKE_URL")
     blob_url: str | None = Field(None, validation_alias="LEADFACTORY_BLOB_URL")

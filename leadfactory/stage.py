@@ -164,6 +164,7 @@ async def _paid(unit: CampaignDay, db: Database, clock: Clock, config: Settings,
     from leadfactory.d00_gateway.gateway import shared
     from leadfactory.d00_gateway.pagespeed import PagespeedClient
     from leadfactory.d00_gateway.stripe import StripeClient
+    from leadfactory.d00_gateway.website.client import WebsiteClient
     from leadfactory.d06_reports import paid_work
     from leadfactory.d07_storefront import folding
     from leadfactory.d09_delivery.mailer import PostOffice
@@ -177,7 +178,7 @@ async def _paid(unit: CampaignDay, db: Database, clock: Clock, config: Settings,
         stripe=StripeClient(gateway, config),
         mailer=PostOffice.of(config, gateway),
         pagespeed=PagespeedClient(gateway, config),
-        website=None,
+        website=WebsiteClient(gateway, config),
     )
     with db.begin() as tx:
         return paid_work.report_of(tx, "report_deliveries", unit)

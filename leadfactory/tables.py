@@ -1,6 +1,6 @@
 """Every table of the system of record, for migrations and for tests; importing this fills ``database.metadata``."""
 
-from leadfactory import campaign_days
+from leadfactory import api_keys, audit_log, auth_failures, campaign_days
 from leadfactory.d00_gateway import tables as d00
 from leadfactory.d01_targeting import tables as d01
 from leadfactory.d02_sourcing import tables as d02
@@ -19,6 +19,9 @@ from leadfactory.inbox import tables as inbox
 from leadfactory.quality import tables as quality
 
 __all__ = [
+    "api_keys",
+    "audit_log",
+    "auth_failures",
     "campaign_days",
     "d00",
     "d01",

@@ -100,6 +100,52 @@ def webhook_drain(
     return dg.MaterializeResult(metadata=done | bought)
 
 
+@dg.asset(
+    key_prefix=PREFIX,
+    group_name="d09_delivery",
+    kinds={"sendgrid", "postgres"},
+    owners=["team:deliverability"],
+    tags={WRITE_TAG: "fold"},
+    pool="sendgrid",
+)
+def suppression_poll(
+    context: dg.AssetExecutionContext,
+    db: dg.ResourceParam[Database],
+    clock: dg.ResourceParam[Clock],
+    mailer: dg.ResourceParam[PostOffice],
+) -> dg.MaterializeResult:
+    """Takes one row per entry of SendGrid's suppression lists that no event had told of, and folds the sends they name."""
+    from leadfactory.d00_gateway.sendgrid import SendGridClient  # only the run that needs the room pays for its imports
+    from leadfactory.d09_delivery import event_reports, list_polling
+
+    sendgrid = SendGridClient(mailer.gateway, settings())
+    found = asyncio.run(list_polling.poll(db=db, clock=clock, settings=settings(), sendgrid=sendgrid))
+    figures, reports = event_reports.drain(db=db, clock=clock)
+    for report in reports:
+        context.log_event(dg.AssetMaterialization(key(report.asset), partition=report.unit.key, metadata=told(report)))
+    mine = {"entries on the lists": found.listed, "that no event told of": found.unheard, "suppressed by it": found.suppressed}  # fmt: skip
+    return dg.MaterializeResult(metadata=mine | figures)
+
+
+@dg.asset_check(
+    asset=suppression_poll,
+    name="lists_match",
+    description="SendGrid's suppression lists, its events and our suppressions agree: each difference is named.",
+)
+def lists_match(
+    db: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock], mailer: dg.ResourceParam[PostOffice]
+) -> dg.AssetCheckResult:
+    from leadfactory.d00_gateway.sendgrid import SendGridClient  # only the run that needs the room pays for its imports
+    from leadfactory.d09_delivery import list_polling
+
+    sendgrid = SendGridClient(mailer.gateway, settings())
+    found = asyncio.run(list_polling.differences(db=db, clock=clock, settings=settings(), sendgrid=sendgrid))
+    named = [f"{each.name}: {each.what} ({each.told})" for each in found[:50]]
+    return dg.AssetCheckResult(
+        passed=not found, severity=dg.AssetCheckSeverity.WARN, metadata={"differences": len(found), "named": named}
+    )
+
+
 email_sends_expectations = expectations(email_sends)
 email_events_expectations = expectations(email_events)
 d09_standing = standing("d09_delivery", "email_events", "email_sends", judges=True)

@@ -31,7 +31,7 @@ from resources.website import WebsiteResource
 from resources.yelp import YelpResource
 from schedules.daily_campaigns import daily_campaigns
 from schedules.due_sends import due_sends_every_quarter
-from schedules.upkeep import lake_nightly, payments_nightly, standing_hourly, vendor_terms_hourly
+from schedules.upkeep import lake_nightly, payments_nightly, standing_hourly, suppressions_polled, vendor_terms_hourly
 from sensors.campaign_registry import campaign_registry
 from sensors.run_outcomes import run_cancellations, run_failures, run_successes
 from sensors.webhook_inbox import webhook_inbox
@@ -74,6 +74,7 @@ def build_defs(overrides: Mapping[str, object] | None = None) -> dg.Definitions:
             lake_nightly,
             standing_hourly,
             payments_nightly,
+            suppressions_polled,
             vendor_terms_hourly,
         ],
         sensors=[campaign_registry, run_successes, run_cancellations, run_failures, webhook_inbox],

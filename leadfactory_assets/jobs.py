@@ -71,4 +71,10 @@ reconcile_payments = dg.define_asset_job(
     executor_def=dg.in_process_executor,
     description="Asks Stripe for what a webhook lost and holds Stripe, purchases and delivered reports against each other.",
 )
-JOBS = [campaign_day, lake, standing_checks, drain_webhooks, reconcile_payments]
+poll_suppressions = dg.define_asset_job(
+    "poll_suppressions",
+    selection=dg.AssetSelection.assets(key("suppression_poll")),
+    executor_def=dg.in_process_executor,
+    description="Asks SendGrid for its suppression lists, takes over what a push lost, and holds both sides against each other.",
+)
+JOBS = [campaign_day, lake, standing_checks, drain_webhooks, reconcile_payments, poll_suppressions]

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from leadfactory_assets.jobs import lake, reconcile_payments, standing_checks
+from leadfactory_assets.jobs import lake, poll_suppressions, reconcile_payments, standing_checks
 from leadfactory_assets.partitions import TIMEZONE
 from leadfactory_assets.upkeep import vendor_terms
 from schedules.status import ON_IN_PRODUCTION
@@ -18,4 +18,7 @@ vendor_terms_hourly = dg.ScheduleDefinition(
 )
 payments_nightly = dg.ScheduleDefinition(
     job=reconcile_payments, cron_schedule="40 4 * * *", execution_timezone=TIMEZONE, default_status=ON_IN_PRODUCTION
+)
+suppressions_polled = dg.ScheduleDefinition(
+    job=poll_suppressions, cron_schedule="50 */4 * * *", execution_timezone=TIMEZONE, default_status=ON_IN_PRODUCTION
 )

@@ -32,6 +32,7 @@ SLOW = (
     "reports",
     "browser",
     "dashboards",
+    "security",
 )
 
 

@@ -11,20 +11,27 @@ from types import SimpleNamespace
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.campaign_days import open_day
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.errors import VendorUnavailable
+from leadfactory.d00_gateway.gateway import Gateway
 from leadfactory.d00_gateway.openai import Parsed
 from leadfactory.d00_gateway.pagespeed import PagespeedAnswer
 from leadfactory.d00_gateway.policies import Policies
+from leadfactory.d00_gateway.website.client import WebsiteClient
 from leadfactory.d01_targeting.tables import campaigns
 from leadfactory.d02_sourcing.tables import unique_businesses
+from leadfactory.d03_assessment.catalogue import catalogue
+from leadfactory.d03_assessment.measurement import SiteMeasurement
+from leadfactory.d03_assessment.tables import site_audits
 from leadfactory.d04_enrichment.tables import enriched_businesses
 from leadfactory.database import Database
 from leadfactory.keyed_hashes import KeyedHashes
 from leadfactory.settings import Settings
+from leadfactory.stage_report import StageReport
 
 TUESDAY = dt.datetime(2026, 10, 6, 15, 0, tzinfo=dt.UTC)  # 11:00 in New York
 CLOCK = Clock(start=TUESDAY)
@@ -141,6 +148,7 @@ class Leads:
     def __init__(self, db: Database, settings: Settings, unit: CampaignDay = UNIT) -> None:
         self.db, self.settings, self.unit = db, settings, unit
         self.hashes = KeyedHashes(settings.suppression_key.get_secret_value())
+        self._facts: dict[uuid.UUID, dict[str, Any] | None] = {}
 
     def campaign(self, **changes: Any) -> None:
         """A launched campaign of simulated recipients."""
@@ -155,18 +163,20 @@ class Leads:
             open_day(tx, self.unit, TUESDAY)
 
     def business(
-        self, number: int = 1, *, email: str | None = "", unique: dict[str, Any] | None = None, **changes: Any
-    ) -> Seed:
-        """A unique business with an enriched row; ``email`` is made up unless given."""
+        self, number: int = 1, *, email: str | None = "", unique: dict[str, Any] | None = None,
+        facts: dict[str, Any] | None = BAD_SITE, **changes: Any,
+    ) -> Seed:  # fmt: skip
+        """A unique business with an enriched row; ``email`` is made up unless given. ``facts`` are what a crawl will have found, None when it was let in nowhere."""
         business_id = uuid.uuid5(uuid.NAMESPACE_OID, f"{self.unit.key}:{number}")
         host = changes.pop("site_host", f"shop{number}.example")
+        self._facts[business_id] = facts
         address = f"info@{host}" if email == "" else email
         cohort = {"campaign": self.unit.campaign, "cohort_on": self.unit.day, "business_id": business_id}
         row = {
             **cohort, "status": "ok", "place_match": "matched", "site_url": f"https://{host}/", "site_host": host,
             "site_domain_hmac": self.hashes.domain(host), "own_name": f"Shop {number}", "contact_email": address,
             "contact_email_hmac": self.hashes.address(address) if address else None, "contact_email_check": "accepted", "country": "US",
-            "timezone": "America/New_York", "page_facts": BAD_SITE, "fetched_at": TUESDAY,
+            "timezone": "America/New_York", "page_facts": {"no_solicitation": False}, "fetched_at": TUESDAY,
         }  # fmt: skip
         with self.db.begin() as tx:
             tx.execute(
@@ -183,9 +193,36 @@ class Leads:
         with self.db.begin() as tx:
             return list(tx.execute(statement))
 
+    def crawled(self) -> None:
+        """The crawls of the websites that have no audit yet, kept as an outage of PageSpeed keeps them: only the lab is asked."""
+        e, moment = enriched_businesses, sa.func.coalesce(enriched_businesses.c.fetched_at, TUESDAY)
+        waiting = sa.select(e.c.business_id, e.c.site_url, moment.label("at")).where(
+            e.c.campaign == self.unit.campaign, e.c.cohort_on == self.unit.day, e.c.status == "ok"
+        )
+        with self.db.begin() as tx:
+            for row in tx.execute(waiting).all():
+                facts = self._facts[row.business_id]
+                reason = "http_error" if facts is None else None
+                found = SiteMeasurement(row.site_url, row.site_url, row.at, reason, facts or {}, {}, {}, {})
+                tx.execute(
+                    insert(site_audits).on_conflict_do_nothing().values(
+                        campaign=self.unit.campaign, cohort_on=self.unit.day, business_id=row.business_id, audit_id=uuid.uuid4(),
+                        status="unavailable", reason="breaker_open", pagespeed_reason="breaker_open", retryable=True, strategy="mobile",
+                        requested_url=row.site_url, measurement=found.plain(), technologies=[], fetched_at=row.at, expires_at=row.at,
+                        rules_version=catalogue().version,
+                    )
+                )  # fmt: skip
+
+    async def audit(self, pagespeed: FakePagespeed, *, clock: Clock = CLOCK) -> StageReport:
+        """The audit of websites whose crawls are there: ``pagespeed`` answers, and the web is not asked."""
+        from leadfactory.d03_assessment.auditing import audit
+
+        self.crawled()
+        nobody = WebsiteClient(Gateway(self.db, clock=clock, settings=self.settings), self.settings)
+        return await audit(self.unit, db=self.db, clock=clock, pagespeed=pagespeed, website=nobody)
+
     async def through(self, room: str, *, model: Callable[..., Any] | None = None, clock: Clock = CLOCK) -> None:
         """Runs the rooms from the audit up to and including ``room``: audit, score, assign or draft."""
-        from leadfactory.d03_assessment.auditing import audit
         from leadfactory.d05_scoring.scoring import score
         from leadfactory.d08_personalization.drafting import draft
         from leadfactory.d11_experiments.assignment import assign
@@ -193,9 +230,7 @@ class Leads:
         rooms = ("audit", "score", "assign", "draft")
         for name in rooms[: rooms.index(room) + 1]:
             if name == "audit":
-                await audit(
-                    self.unit, db=self.db, clock=clock, pagespeed=FakePagespeed(self.settings, lambda url: lighthouse())
-                )
+                await self.audit(FakePagespeed(self.settings, lambda url: lighthouse()), clock=clock)
             elif name == "score":
                 score(self.unit, db=self.db, clock=clock)
             elif name == "assign":

@@ -6,11 +6,13 @@ tells.
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 from typing import Any
 
 import httpx
 
-from leadfactory.d00_gateway.answers import Reader, judged
+from leadfactory.d00_gateway.answers import Reader, body, judged
 from leadfactory.d00_gateway.errors import VendorError, VendorUnavailable
 from leadfactory.d00_gateway.gateway import Gateway
 from leadfactory.d00_gateway.mail import SENDGRID, Mail
@@ -18,7 +20,20 @@ from leadfactory.d00_gateway.meanings import fault_of_status
 from leadfactory.d00_gateway.scope import CallSpec
 from leadfactory.settings import Settings
 
-__all__ = ["Mail", "SendGridClient", "message", "signed_events_valid"]
+__all__ = ["SUPPRESSION_LISTS", "Listed", "Mail", "SendGridClient", "message", "signed_events_valid"]
+SUPPRESSION_LISTS = ("bounces", "blocks", "spam_reports", "unsubscribes", "invalid_emails")
+LONGEST_PAGE = 500
+
+
+@dataclasses.dataclass(frozen=True)
+class Listed:
+    """One entry of a suppression list; ``created`` in unix seconds."""
+
+    name: str
+    email: str
+    created: int
+    reason: str
+    status: str
 
 
 class SendGridClient:
@@ -50,6 +65,32 @@ class SendGridClient:
             return f"unnamed:{mail.send_id}"
         return str(message_id)
 
+    async def suppressed(self, name: str, *, since: dt.datetime) -> list[Listed]:
+        """The entries of a suppression list that were made since: free, without side effects.
+
+        Raises:
+            ValueError: there is no such list. VendorRejected, VendorUnavailable: as the gateway says.
+        """
+        if name not in SUPPRESSION_LISTS:
+            raise ValueError(f"list={name!r} is unknown: choose from {', '.join(SUPPRESSION_LISTS)}")
+        endpoint = f"suppression/{name}"
+        found: dict[tuple[str, int], Listed] = {}
+        offset = 0
+        while True:
+            with self.gateway.calling(CallSpec(endpoint, fault_of=judged("sendgrid", endpoint, _check_list))):
+                response = await self.gateway.http("sendgrid").get(
+                    f"{self._base}/v3/{endpoint}", headers=self._headers,
+                    params={"start_time": int(since.timestamp()), "limit": LONGEST_PAGE, "offset": offset},
+                )  # fmt: skip
+            page = [
+                Listed(name, each["email"], each["created"], each.get("reason") or "", each.get("status") or "")
+                for each in body(response)
+            ]
+            found |= {(each.email, each.created): each for each in page}
+            if len(page) < LONGEST_PAGE:
+                return list(found.values())
+            offset += len(page)
+
     async def ping(self) -> str:
         """Reads the key's scopes: free, without side effects.
 
@@ -66,6 +107,12 @@ def _check_scopes(reader: Reader, answer: Any) -> None:
     if "mail.send" not in answer["scopes"]:
         detail = "SENDGRID_API_KEY lacks the scope mail.send: make a key that has it"
         raise VendorUnavailable("sendgrid", "scopes", "missing_scope", status=reader.status, detail=detail)
+
+
+def _check_list(reader: Reader, answer: Any) -> None:
+    for position, each in enumerate(reader.expect(answer, list, "body")):
+        texts = {"reason": str, "status": str, "ip": str}
+        reader.fields(each, f"body[{position}]", required={"email": str, "created": int}, optional=texts)
 
 
 def message(mail: Mail) -> dict[str, object]:

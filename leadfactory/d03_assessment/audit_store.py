@@ -57,7 +57,7 @@ def waiting(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> tuple[int
     same = sa.and_(*(e.c[key] == a.c[key] for key in _KEYS))
     rows = tx.execute(
         sa.select(
-            e.c.business_id, e.c.site_url, e.c.site_host, e.c.page_facts, e.c.timezone, a.c.status, a.c.retryable, a.c.measurement,
+            e.c.business_id, e.c.site_url, e.c.site_host, e.c.timezone, a.c.status, a.c.retryable, a.c.measurement,
             a.c.technologies, c.c.vertical, c.c.pagespeed_desktop,
         )
         .outerjoin(a, same)
@@ -113,7 +113,6 @@ def _site(row: Any) -> Site:
         row.business_id,
         row.site_url,
         row.site_host,
-        row.page_facts,
         row.vertical,
         bool(row.pagespeed_desktop),
         crawled,

@@ -28,7 +28,7 @@ async def audit(
     db: Database,
     clock: Clock,
     pagespeed: PagespeedClient,
-    website: WebsiteClient | None = None,
+    website: WebsiteClient,
     progress: Progress = quiet,
 ) -> StageReport:
     """Audits the websites of ``unit`` that have no audit yet, or one that may be tried again. Stored answers stay.
@@ -38,7 +38,7 @@ async def audit(
         db: the system of record.
         clock: for ages and expiry.
         pagespeed: the lab.
-        website: our own crawl; without it the facts that enrichment measured stand in.
+        website: our own crawl.
         progress: told how far it is.
     """
     began = time.monotonic()

@@ -12,7 +12,7 @@ from leadfactory.d03_assessment.catalogue import Need
 from leadfactory.d03_assessment.findings import Finding
 from leadfactory.d03_assessment.measurement import SiteMeasurement
 
-NO_LIGHTHOUSE, NO_FIELD_DATA, NOT_CRAWLED = "no_lighthouse", "no_field_data", "not_crawled"
+NO_LIGHTHOUSE, NO_FIELD_DATA = "no_lighthouse", "no_field_data"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,44 +41,39 @@ class Judgement:
 
 
 def judge(
-    crawl: SiteMeasurement | None,
+    crawl: SiteMeasurement,
     lab: Lab,
     *,
     on: dt.date,
     vertical: str | None,
-    older_facts: Mapping[str, Any] | None = None,
 ) -> Judgement:
     """Judges one website by the catalogue.
 
     Args:
-        crawl: our own measurement; None when nobody crawled.
+        crawl: our own measurement.
         lab: the PageSpeed answer, or why there is none.
         on: the day of the measurement, for ages.
         vertical: of the business; kinds of other verticals do not apply.
-        older_facts: facts of another crawl that stand in where there was no crawl at all.
     """
-    facts = crawl.facts if crawl is not None else (older_facts or {})
     reasons: dict[Need, str] = {}
     if lab.reason is not None:
         reasons["lighthouse"] = NO_LIGHTHOUSE
     if lab.field is None:
         reasons["field"] = NO_FIELD_DATA
-    if crawl is None:
-        reasons |= {"home": NOT_CRAWLED, "pages": NOT_CRAWLED, "site": NOT_CRAWLED}
-    elif crawl.reason is not None:
+    if crawl.reason is not None:
         reasons |= {"home": crawl.reason, "pages": crawl.reason}
-    found = findings.find(lab.lighthouse, facts, on=on, field=lab.field, vertical=vertical)
+    found = findings.find(lab.lighthouse, crawl.facts, on=on, field=lab.field, vertical=vertical)
     missing = findings.unmeasured(
-        lab.lighthouse, facts, on=on, field=lab.field, vertical=vertical, reasons=reasons, absent=crawl.absent if crawl else None
-    )  # fmt: skip
+        lab.lighthouse, crawl.facts, on=on, field=lab.field, vertical=vertical, reasons=reasons, absent=crawl.absent
+    )
     return Judgement([_with_evidence(each, crawl, lab) for each in found], missing)
 
 
-def _with_evidence(finding: Finding, crawl: SiteMeasurement | None, lab: Lab) -> Finding:
+def _with_evidence(finding: Finding, crawl: SiteMeasurement, lab: Lab) -> Finding:
     """The finding with URL, place and time of what was measured."""
     origin, _, name = finding.source.partition(":")
     if origin == "page":
-        more = crawl.evidence(name) if crawl is not None else {}
+        more = crawl.evidence(name)
     else:
         at = lab.at.isoformat() if lab.at is not None else None
         more = {"url": lab.url, "where": f"audit {finding.source}" if not name else f"{origin} {name}", "at": at}

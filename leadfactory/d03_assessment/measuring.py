@@ -31,14 +31,13 @@ _NOTHING: dict[str, Any] = dict.fromkeys([
 class Site:
     """A website to measure.
 
-    ``facts`` are those of D4, which stand in where nobody crawls; ``crawled`` is the crawl of an audit whose PageSpeed answer
-    is still missing; ``earlier`` the row and findings of a fresh audit of the same website that serves again.
+    ``crawled`` is the crawl of an audit whose PageSpeed answer is still missing; ``earlier`` the row and findings of a fresh
+    audit of the same website that serves again.
     """
 
     business_id: uuid.UUID
     url: str
     host: str | None
-    facts: Mapping[str, Any] | None
     vertical: str | None
     desktop: bool = False
     crawled: SiteMeasurement | None = None
@@ -56,7 +55,7 @@ class Audited:
 
 
 async def measure(
-    unit: CampaignDay, site: Site, pagespeed: PagespeedClient, website: WebsiteClient | None, clock: Clock
+    unit: CampaignDay, site: Site, pagespeed: PagespeedClient, website: WebsiteClient, clock: Clock
 ) -> Audited:
     """Measures one website; every way a measurement can fail is a reason in the row.
 
@@ -66,7 +65,7 @@ async def measure(
     if site.earlier is not None:
         return reused(unit, site)
     measured = site.crawled
-    if measured is None and website is not None:
+    if measured is None:
         measured = await crawl(website, site.url, now=clock.now())
     try:
         answer = await pagespeed.run(site.url, strategy=STRATEGY)
@@ -74,7 +73,7 @@ async def measure(
         row = _row(unit, site, clock.now(), measured, status="unavailable", reason=error.reason, retryable=True)
         return Audited(row | {"pagespeed_reason": error.reason}, [])
     except VendorRejected as error:
-        if measured is None or measured.reason is not None:
+        if measured.reason is not None:
             row = _row(unit, site, clock.now(), measured, status="failed", reason=error.reason)
             return Audited(row | {"pagespeed_reason": error.reason}, [])
         row = _row(unit, site, clock.now(), measured, status="ok", pagespeed_reason=error.reason)
@@ -100,9 +99,9 @@ def reused(unit: CampaignDay, site: Site) -> Audited:
     return Audited(row, [], copied)
 
 
-def _judged(row: dict[str, Any], site: Site, measured: SiteMeasurement | None, lab: Lab) -> Audited:
+def _judged(row: dict[str, Any], site: Site, measured: SiteMeasurement, lab: Lab) -> Audited:
     read_on = where(row["fetched_at"], site.timezone).date()  # the night of 1 January reads pages of 31 December
-    judged = judge(measured, lab, on=read_on, vertical=site.vertical, older_facts=site.facts)
+    judged = judge(measured, lab, on=read_on, vertical=site.vertical)
     return Audited(row | {"unmeasured": judged.unmeasured}, judged.findings)
 
 
@@ -142,15 +141,8 @@ def _identity(unit: CampaignDay, site: Site) -> dict[str, Any]:
 
 
 def _row(
-    unit: CampaignDay, site: Site, fetched_at: dt.datetime, measured: SiteMeasurement | None, **known: Any
+    unit: CampaignDay, site: Site, fetched_at: dt.datetime, measured: SiteMeasurement, **known: Any
 ) -> dict[str, Any]:
-    own = {}
-    if measured is not None:
-        own = {
-            "measurement": measured.plain(),
-            "technologies": list(measured.technologies),
-            "crawl_reason": measured.reason,
-        }
     return {
         **_NOTHING,
         **_identity(unit, site),
@@ -160,6 +152,8 @@ def _row(
         "fetched_at": fetched_at,
         "expires_at": fetched_at + dt.timedelta(days=catalogue().audit_valid_days),
         "rules_version": catalogue().version,
-        **own,
+        "measurement": measured.plain(),
+        "technologies": list(measured.technologies),
+        "crawl_reason": measured.reason,
         **known,
     }

@@ -63,7 +63,7 @@ class Visitor:
         if not own_site.is_own(home.final_url):
             return {"status": "no_website", "reason": "redirects_to_another_site"}
         reading = page.read(home, hint=subject.listing.name if subject.listing else None)
-        if reading.facts["parked"]:
+        if reading.parked:
             return {"status": "unreachable", "reason": "parked"}
         found = self._published(home, reading, subject, candidate)
         hosts = {own_site.host_of(candidate.url), own_site.host_of(home.final_url)}
@@ -97,7 +97,7 @@ class Visitor:
             "site_domain_hmac": self.hashes.domain(own_site.registrable_domain(host)),
             "own_name": said.name, "own_name_url": home.final_url if said.name else None, "own_phone": said.phone,
             "own_address": said.address, "own_hours": said.hours, "platform": reading.platform,
-            "site_language": reading.language, "page_facts": dict(reading.facts), "fetched_at": home.fetched_at,
+            "site_language": reading.language, "page_facts": {"no_solicitation": reading.no_solicitation}, "fetched_at": home.fetched_at,
             "field_sources": sources, **place,
         }  # fmt: skip
 
@@ -122,7 +122,7 @@ class Visitor:
                 facts["contact_page_reason"] = error.reason
                 continue
             more = page.read(more_page)
-            facts["no_solicitation"] = more.facts["no_solicitation"]
+            facts["no_solicitation"] = more.no_solicitation
             seen += [(each, more_page) for each in more.emails]
         sources = found["field_sources"]
         if facts["no_solicitation"]:

@@ -101,7 +101,6 @@ def _query(unit: CampaignDay) -> sa.Select[Any]:
             e.c.own_name,
             e.c.match_score,
             e.c.platform,
-            e.c.page_facts["hours_visible"].label("hours_visible"),
             e.c.fetched_at.label("enriched_at"),
             a.c.status.label("audit_status"),
             a.c.reason.label("audit_reason"),
@@ -188,8 +187,8 @@ def _names(technologies: Any) -> tuple[str, ...] | None:
 
 
 def _hours_visible(row: Any) -> bool | None:
-    """As the newest of our own measurements says: the assessment's before the first visit's."""
-    measured = ((row.measurement or {}).get("facts") or {}).get("hours_visible", row.hours_visible)
+    """As the assessment saw it; None where it could not look."""
+    measured = ((row.measurement or {}).get("facts") or {}).get("hours_visible")
     return measured if isinstance(measured, bool) else None
 
 

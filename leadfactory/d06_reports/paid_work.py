@@ -63,7 +63,7 @@ def seal_all(
 
 
 async def remeasure_all(
-    *, db: Database, clock: Clock, settings: Settings, pagespeed: PagespeedClient, website: WebsiteClient | None, done: Done
+    *, db: Database, clock: Clock, settings: Settings, pagespeed: PagespeedClient, website: WebsiteClient, done: Done
 ) -> None:  # fmt: skip
     """Makes new versions where the measurements were too old."""
     with db.begin() as tx:
@@ -88,7 +88,7 @@ async def work(
     stripe: StripeClient,
     mailer: Mailer,
     pagespeed: PagespeedClient,
-    website: WebsiteClient | None,
+    website: WebsiteClient,
 ) -> tuple[dict[str, Any], list[StageReport]]:
     """All of it; figures of the whole, and a report for each asset and campaign-day that changed."""
     began = time.monotonic()

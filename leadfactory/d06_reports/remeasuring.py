@@ -48,7 +48,7 @@ async def remeasure(
     clock: Clock,
     settings: Settings,
     pagespeed: PagespeedClient,
-    website: WebsiteClient | None,
+    website: WebsiteClient,
 ) -> sealing.Sealed | None:
     """Measures the website now and seals the new version; None when it cannot be measured now, and it stays due."""
     p = purchases
@@ -87,8 +87,8 @@ def _anew(given: ReportInput, measured: Any, purchase_id: uuid.UUID) -> ReportIn
 def _site(tx: sa.Connection, unit: CampaignDay, business_id: uuid.UUID) -> Site:
     e, c = enriched_businesses, campaigns
     row = tx.execute(
-        sa.select(e.c.site_url, e.c.site_host, e.c.page_facts, e.c.timezone, c.c.vertical, c.c.pagespeed_desktop)
+        sa.select(e.c.site_url, e.c.site_host, e.c.timezone, c.c.vertical, c.c.pagespeed_desktop)
         .join(c, c.c.campaign == e.c.campaign)
         .where(e.c.campaign == unit.campaign, e.c.cohort_on == unit.day, e.c.business_id == business_id)
     ).one()
-    return Site(business_id, row.site_url, row.site_host, row.page_facts, row.vertical, bool(row.pagespeed_desktop), timezone=row.timezone)  # fmt: skip
+    return Site(business_id, row.site_url, row.site_host, row.vertical, bool(row.pagespeed_desktop), timezone=row.timezone)  # fmt: skip

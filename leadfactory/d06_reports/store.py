@@ -115,15 +115,15 @@ def _one(tx: sa.Connection, table: sa.Table, unit: CampaignDay, business_id: uui
 
 
 def _site(row: Mapping[str, Any], audit: Mapping[str, Any]) -> Site:
-    facts = (audit.get("measurement") or {}).get("facts") or row["page_facts"]
+    measured = audit.get("measurement") or {}
     return Site(
         domain=(row["site_host"] or "").removeprefix("www."),
         own_name=row["own_name"],
         own_phone=row["own_phone"],
         own_address=row["own_address"],
         platform=row["platform"],
-        facts=facts,
-        read_at=row["fetched_at"] if facts else None,
+        facts=measured.get("facts"),
+        read_at=dt.datetime.fromisoformat(measured["measured_at"]) if measured else None,
     )
 
 

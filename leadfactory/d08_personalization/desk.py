@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from leadfactory import campaign_days
+from leadfactory import audit_log, campaign_days
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import where
 from leadfactory.d01_targeting.tables import campaigns
@@ -81,47 +81,8 @@ class EditRefused(ReviewRefused):
         super().__init__(f"the guard refuses the edited letter, nothing was stored: {told}")
 
 
-def listed(
-    tx: sa.Connection, *, campaign: str | None = None, state: str | None = None, limit: int = 50
-) -> list[dict[str, Any]]:
-    """The newest version of each letter with its review state, those that wait first, then the youngest.
-
-    Raises:
-        ValueError: a state that there is not.
-    """
-    if state is not None and state not in (*reviews.STATES, "refused"):
-        raise ValueError(f"state={state!r} is unknown: choose from {', '.join((*reviews.STATES, 'refused'))}")
-    d, r, c, e, s = store.newest_drafts(None), reviews.newest(), campaigns, enriched_businesses, email_sends
-    cleared = reviews.cleared(d, c.c.review_percent)
-    says = sa.case(
-        (d.c.status == "rejected", "refused"),
-        (r.c.state.in_(("approved", "edited", "rejected")), r.c.state),
-        (~cleared, "waiting"),
-        else_="unreviewed",
-    )
-    query = (
-        sa.select(
-            d.c.draft_id, d.c.campaign, d.c.cohort_on, d.c.business_id, d.c.step, d.c.version, d.c.subject, d.c.wording,
-            says.label("state"), sa.func.coalesce(r.c.reason, d.c.reason).label("reason"), r.c.reviewer, e.c.site_host,
-            s.c.state.label("send"), d.c.drafted_at,
-        )
-        .join(c, c.c.campaign == d.c.campaign)
-        .outerjoin(r, r.c.draft_id == d.c.draft_id)
-        .outerjoin(e, sa.and_(*(e.c[key] == d.c[key] for key in ("campaign", "cohort_on", "business_id"))))
-        .outerjoin(s, sa.and_(*(s.c[key] == d.c[key] for key in ("campaign", "business_id", "step"))))
-        .where(d.c.status != "held_out")
-        .order_by((says != "waiting"), d.c.drafted_at.desc(), d.c.campaign, d.c.business_id)
-        .limit(limit)
-    )  # fmt: skip
-    if campaign is not None:
-        query = query.where(d.c.campaign == campaign)
-    if state is not None:
-        query = query.where(says == state)
-    return [dict(row._mapping) for row in tx.execute(query)]
-
-
-def case_of(tx: sa.Connection, draft: uuid.UUID, tokens: Tokens, public_url: str, now: dt.datetime) -> Case:
-    """A draft by its id.
+def row_of(tx: sa.Connection, draft: uuid.UUID) -> Any:
+    """The stored draft by its id, with the website, its zone and when it was measured.
 
     Raises:
         ReviewRefused: there is no such draft, or it was never written.
@@ -131,11 +92,23 @@ def case_of(tx: sa.Connection, draft: uuid.UUID, tokens: Tokens, public_url: str
     row = tx.execute(
         sa.select(d, e.c.site_host, e.c.own_name, e.c.timezone, a.c.fetched_at)
         .join(e, sa.and_(*(e.c[key] == d.c[key] for key in keys)))
-        .join(a, sa.and_(*(a.c[key] == d.c[key] for key in keys)))
+        .outerjoin(a, sa.and_(*(a.c[key] == d.c[key] for key in keys)))
         .where(d.c.draft_id == draft)
     ).one_or_none()
     if row is None or row.body_text is None:
         raise ReviewRefused(f"draft {draft} has no letter: `leadfactory drafts list` prints those that have one")
+    return row
+
+
+def case_of(tx: sa.Connection, draft: uuid.UUID, tokens: Tokens, public_url: str, now: dt.datetime) -> Case:
+    """A draft by its id, with all that its guard asks.
+
+    Raises:
+        ReviewRefused: there is no such draft, it was never written, or nothing that it rests on is stored any more.
+    """
+    row = row_of(tx, draft)
+    if row.fetched_at is None:
+        raise ReviewRefused(f"draft {draft} rests on an audit that is no longer stored: it can only be rejected")
     unit = CampaignDay(row.campaign, row.cohort_on)
     campaign = tx.execute(sa.select(campaigns).where(campaigns.c.campaign == row.campaign)).one()
     facts = facts_of(tx, unit).get(row.business_id, [])
@@ -168,16 +141,17 @@ def approve(tx: sa.Connection, case: Case, reviewer: str, now: dt.datetime) -> u
     Raises:
         ReviewRefused: the draft was superseded, has left, or the guard refused it.
     """
-    _hold(tx, case)
+    _hold(tx, case.row)
     if case.row.status != "drafted":
         raise ReviewRefused(f"the guard refused draft {case.row.draft_id} ({case.row.reason}): edit it, or leave it")
     if case.row.wording == "operator" and not _names(case.row, case.terms.sender):
         return _store(tx, case, Edit(), "approved", reviewer, now)
     reviews.say(tx, [case.row._mapping], "approved", now, reviewer=reviewer)
+    _record(tx, case.row, "draft_approved", reviewer, now)
     return uuid.UUID(str(case.row.draft_id))
 
 
-def reject(tx: sa.Connection, case: Case, reviewer: str, reason: str, now: dt.datetime) -> None:
+def reject(tx: sa.Connection, row: Any, reviewer: str, reason: str, now: dt.datetime) -> None:
     """Stops a draft for good: what was planned of it is refused.
 
     Raises:
@@ -186,9 +160,9 @@ def reject(tx: sa.Connection, case: Case, reviewer: str, reason: str, now: dt.da
     said = " ".join(reason.split())
     if not said:
         raise ReviewRefused("reason is empty: say why, so that the next person knows")
-    _hold(tx, case)
-    reviews.say(tx, [case.row._mapping], "rejected", now, reviewer=reviewer, reason=said)
-    s, row = email_sends, case.row
+    _hold(tx, row)
+    reviews.say(tx, [row._mapping], "rejected", now, reviewer=reviewer, reason=said)
+    s = email_sends
     planned = tx.scalars(
         sa.select(s.c.send_id).where(
             s.c.campaign == row.campaign, s.c.business_id == row.business_id, s.c.step == row.step
@@ -197,6 +171,7 @@ def reject(tx: sa.Connection, case: Case, reviewer: str, reason: str, now: dt.da
     why = dict.fromkeys(planned, f"draft rejected by {reviewer}: {said}")
     states.move(tx, why, "planned", "refused", now, settled_at=now)
     campaign_days.mark_dirty(tx, CampaignDay(row.campaign, row.cohort_on), "email_sends")
+    _record(tx, row, "draft_rejected", reviewer, now)
 
 
 def edit(tx: sa.Connection, case: Case, change: Edit, reviewer: str, now: dt.datetime) -> uuid.UUID:
@@ -206,7 +181,7 @@ def edit(tx: sa.Connection, case: Case, change: Edit, reviewer: str, now: dt.dat
         EditRefused: the guard refuses the new text.
         ReviewRefused: the draft was superseded or has left.
     """
-    _hold(tx, case)
+    _hold(tx, case.row)
     return _store(tx, case, change, "edited", reviewer, now)
 
 
@@ -238,16 +213,19 @@ def _store(tx: sa.Connection, case: Case, change: Edit, state: str, reviewer: st
     tx.execute(insert(email_drafts), [new])
     verdicts.record(tx, [verdict(unit, new, ())], now)
     reviews.say(tx, [new], state, now, reviewer=reviewer, edited_from=row.draft_id)
+    _record(tx, row, f"draft_{state}", reviewer, now, stored_as=str(new["draft_id"]))
     campaign_days.mark_dirty(tx, unit, store.ASSET)
     return uuid.UUID(str(new["draft_id"]))
 
 
-def _hold(tx: sa.Connection, case: Case) -> None:
-    """Takes the claim's lock and makes sure that the draft is the newest of its letter and has not left."""
-    from leadfactory.d09_delivery.claiming import CLAIM_LOCK  # the claim's gates ask this room
+def _record(tx: sa.Connection, row: Any, action: str, reviewer: str, now: dt.datetime, **more: str) -> None:
+    detail = {"campaign": row.campaign, "step": row.step, "version": row.version, **more}
+    audit_log.record(tx, actor=f"operator {reviewer}", action=action, subject=str(row.draft_id), detail=detail, now=now)
 
-    tx.execute(sa.select(sa.func.pg_advisory_xact_lock(CLAIM_LOCK)))
-    row, d, s = case.row, email_drafts, email_sends
+
+def settled(tx: sa.Connection, row: Any) -> str | None:
+    """Why nothing can be said about a draft any more, with what to look at instead; None while something can."""
+    d, s = email_drafts, email_sends
     newest = tx.execute(
         sa.select(d.c.draft_id, d.c.version)
         .where(*(d.c[key] == getattr(row, key) for key in ("campaign", "cohort_on", "business_id", "step")))
@@ -255,16 +233,25 @@ def _hold(tx: sa.Connection, case: Case) -> None:
         .limit(1)
     ).one()
     if newest.draft_id != row.draft_id:
-        raise ReviewRefused(
-            f"draft {row.draft_id} was superseded by version {newest.version}: look at {newest.draft_id}"
-        )
+        return f"draft {row.draft_id} was superseded by version {newest.version}: look at {newest.draft_id}"
     state = tx.scalar(
         sa.select(s.c.state).where(
             s.c.campaign == row.campaign, s.c.business_id == row.business_id, s.c.step == row.step
         )
     )
     if state not in (None, "planned"):
-        raise ReviewRefused(f"the send of draft {row.draft_id} is {state}: nothing can be changed about it any more")
+        return f"the send of draft {row.draft_id} is {state}: nothing can be changed about it any more"
+    return None
+
+
+def _hold(tx: sa.Connection, row: Any) -> None:
+    """Takes the claim's lock and makes sure that the draft is the newest of its letter and has not left."""
+    from leadfactory.d09_delivery.claiming import CLAIM_LOCK  # the claim's gates ask this room
+
+    tx.execute(sa.select(sa.func.pg_advisory_xact_lock(CLAIM_LOCK)))
+    over = settled(tx, row)
+    if over is not None:
+        raise ReviewRefused(over)
 
 
 def _earlier(tx: sa.Connection, row: Any) -> Earlier | None:

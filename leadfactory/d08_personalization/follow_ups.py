@@ -27,6 +27,7 @@ from leadfactory.d08_personalization.contents import Content, Earlier, choose_ne
 from leadfactory.d08_personalization.store import Lead
 from leadfactory.d08_personalization.tables import email_drafts
 from leadfactory.d08_personalization.writing import Writer
+from leadfactory.d09_delivery import sequences
 from leadfactory.d09_delivery.tables import email_sends, sequence_stops
 from leadfactory.tokens import Tokens
 
@@ -117,6 +118,7 @@ def _due(unit: CampaignDay | None, now: dt.datetime, delays: Delays) -> sa.Selec
             a.c.expires_at > now,
             ~sa.exists().where(*(d.c[key] == s.c[key] for key in keys), d.c.step == s.c.step + 1),
             ~sa.exists().where(x.c.campaign == s.c.campaign, x.c.business_id == s.c.business_id),
+            ~sequences.undelivered(s.c.send_id),
         )
         .order_by(s.c.campaign, s.c.cohort_on, s.c.business_id, s.c.step)
     )

@@ -13,12 +13,15 @@ import sqlalchemy as sa
 
 from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay
-from leadfactory.d09_delivery import gates, mailing, slots, states, suppression
+from leadfactory.d00_gateway.policies import Policies
+from leadfactory.d09_delivery import caps, gates, mailing, slots, states, suppression
+from leadfactory.d09_delivery.caps import Caps
 from leadfactory.d09_delivery.mailing import Letter
 from leadfactory.d09_delivery.policy import policy
 from leadfactory.d09_delivery.tables import email_sends
 from leadfactory.d11_experiments.tables import experiment_assignments
 from leadfactory.keyed_hashes import KeyedHashes
+from leadfactory.settings import Settings
 from leadfactory.tokens import Tokens
 
 CLAIM_LOCK = 0x1EADC1A1  # claims are short and one at a time, which makes the caps per sender and day exact
@@ -26,13 +29,26 @@ CLAIM_LOCK = 0x1EADC1A1  # claims are short and one at a time, which makes the c
 
 @dataclasses.dataclass(frozen=True)
 class Desk:
-    """What every claim of one process needs: whose keys, which environment, where our links lead."""
+    """What every claim of one process needs: whose keys, which environment, where our links lead, what a mail may cost."""
 
     hashes: KeyedHashes
     tokens: Tokens
     env: str
     public_url: str
+    policies: Policies
     inbound_domain: str = ""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Desk:
+        """The desk of this installation."""
+        return cls(
+            KeyedHashes(settings.suppression_key.get_secret_value()),
+            Tokens(settings.signing_keys.get_secret_value()),
+            settings.env,
+            settings.public_url,
+            Policies.for_settings(settings),
+            settings.inbound_domain,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +75,7 @@ def sweep(tx: sa.Connection, desk: Desk, unit: CampaignDay | None, now: dt.datet
                   WHERE s.state = 'planned' AND {where}) judged
                 WHERE gate = ANY(:final) ORDER BY send_id"""  # noqa: S608 - constants of gates.py only
         ),
-        gates.parameters(tx, env=desk.env, now=now) | given | {"final": final},
+        _parameters(tx, desk, now, caps.of_today(tx, now)) | given | {"final": final},
     ).all()
     done: Counter[str] = Counter()
     for outcome in ("expired", "refused"):
@@ -99,20 +115,22 @@ def claim(
     """
     tx.execute(sa.select(sa.func.pg_advisory_xact_lock(CLAIM_LOCK)))
     suppression.check_key(tx, desk.hashes)
-    sent_today = _sent_today(tx, now)
-    cap = policy().sender_cap_per_day
-    candidates = _candidates(tx, desk, unit, now, most, leave, [s for s, n in sent_today.items() if n >= cap])
+    day = caps.of_today(tx, now)
+    candidates = _candidates(tx, desk, unit, now, most, leave, day)
     stopped: dict[uuid.UUID, str] = {}
     refused: dict[uuid.UUID, str | None] = {}
     fit: list[Letter] = []
+    simulated = policy().simulated_bases(desk.env)
     for letter in candidates:
+        sender, domain = letter.sender_email, letter.recipient_domain
+        cap = day.stops(sender, domain, own_domain=letter.domain_hmac is not None, simulated=letter.consent_basis in simulated)  # fmt: skip
         problem = mailing.fault(letter, desk.public_url, desk.tokens)
         if problem is not None:
             refused[letter.send_id] = stopped[letter.send_id] = problem
-        elif sent_today[letter.sender_email] >= cap:
-            stopped[letter.send_id] = "sender_cap"
+        elif cap is not None:
+            stopped[letter.send_id] = cap
         else:
-            sent_today[letter.sender_email] += 1
+            day.take(sender, domain)
             fit.append(letter)
     states.move(tx, refused, "planned", "refused", now, settled_at=now)
     until = now + dt.timedelta(days=policy().recontact_cooldown_days)
@@ -130,19 +148,19 @@ def _candidates(
     now: dt.datetime,
     most: int,
     leave: Collection[uuid.UUID],
-    capped: list[str],
+    day: Caps,
 ) -> list[Letter]:
     where, given = gates.scope(unit)
     rows = tx.execute(
         sa.text(
             f"""SELECT s.send_id, s.campaign, s.cohort_on, s.business_id, s.step, s.address_hmac, s.domain_hmac, s.sender_email,
-                       e.contact_email, c.mailer, c.sender_name, c.postal_address, d.subject, d.preview, d.body_html, d.body_text,
+                       {caps.RECIPIENT_DOMAIN} AS recipient_domain, e.contact_email, c.mailer, c.consent_basis, c.sender_name, c.postal_address, d.subject, d.preview, d.body_html, d.body_text,
                        d.content_hash
                 FROM {gates.FROM}
                 WHERE s.state = 'planned' AND s.send_id <> ALL(:leave) AND {where} AND {gates.ALL_PASS}
                 ORDER BY s.due_at, s.send_id LIMIT :most FOR UPDATE OF s SKIP LOCKED"""  # noqa: S608 - constants of gates.py only
         ),
-        gates.parameters(tx, env=desk.env, now=now, capped=capped) | given | {"leave": list(leave), "most": most},
+        _parameters(tx, desk, now, day) | given | {"leave": list(leave), "most": most},
     ).all()
     return [
         Letter(
@@ -152,7 +170,9 @@ def _candidates(
             step=row.step,
             address_hmac=bytes(row.address_hmac),
             domain_hmac=None if row.domain_hmac is None else bytes(row.domain_hmac),
+            recipient_domain=row.recipient_domain,
             mailer=row.mailer,
+            consent_basis=row.consent_basis,
             to_email=row.contact_email,
             sender_email=row.sender_email,
             sender_name=row.sender_name,
@@ -191,28 +211,22 @@ def _take(tx: sa.Connection, letters: list[Letter], now: dt.datetime) -> None:
         campaign_days.mark_dirty(tx, unit, "email_sends", "experiment_assignments")
 
 
-def _sent_today(tx: sa.Connection, now: dt.datetime) -> Counter[str]:
-    """Mails per sender that were claimed on this UTC day of the factory's clock and may have left."""
-    midnight = now.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    rows = tx.execute(
-        sa.select(email_sends.c.sender_email, sa.func.count().label("n"))
-        .where(email_sends.c.claimed_at >= midnight, email_sends.c.state.in_(("claimed", "accepted", "unknown")))
-        .group_by(email_sends.c.sender_email)
-    )
-    return Counter({row.sender_email: row.n for row in rows})
+def _parameters(tx: sa.Connection, desk: Desk, now: dt.datetime, day: Caps) -> dict[str, Any]:
+    return gates.parameters(tx, env=desk.env, now=now, policies=desk.policies, day=day)
 
 
 def waiting(
-    tx: sa.Connection, desk: Desk, unit: CampaignDay | None, now: dt.datetime
+    tx: sa.Connection, desk: Desk, unit: CampaignDay | None, now: dt.datetime, *, business_id: uuid.UUID | None = None
 ) -> dict[uuid.UUID, tuple[CampaignDay, str]]:
     """Each planned send with its campaign-day and the gate that stops it now; ``ready`` when none of the gates does."""
     where, given = gates.scope(unit)
-    capped = [sender for sender, count in _sent_today(tx, now).items() if count >= policy().sender_cap_per_day]
+    if business_id is not None:
+        where, given = f"({where}) AND s.business_id = :business_id", given | {"business_id": business_id}
     rows = tx.execute(
         sa.text(
             f"""SELECT s.send_id, s.campaign, s.cohort_on, coalesce({gates.FIRST_STOP}, 'ready') AS gate FROM {gates.FROM}
                 WHERE s.state = 'planned' AND {where}"""  # noqa: S608 - constants of gates.py only
         ),
-        gates.parameters(tx, env=desk.env, now=now, capped=capped) | given,
+        _parameters(tx, desk, now, caps.of_today(tx, now)) | given,
     )
     return {row.send_id: (CampaignDay(row.campaign, row.cohort_on), row.gate) for row in rows}

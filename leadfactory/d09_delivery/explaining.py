@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from typing import Any
 
 import sqlalchemy as sa
 
+from leadfactory.d09_delivery import claiming
+from leadfactory.d09_delivery.claiming import Desk
 from leadfactory.d09_delivery.tables import SEND_STATES, email_events, email_sends, send_outcomes, send_transitions
 
 
@@ -24,9 +27,13 @@ def listed(tx: sa.Connection, *, state: str | None = None, limit: int = 50) -> l
     return [dict(row._mapping) for row in tx.execute(query)]
 
 
-def why(tx: sa.Connection, business_id: uuid.UUID) -> list[dict[str, Any]]:
-    """Each send of a business with its moves and events in order of time; empty when nothing was ever planned for it."""
+def why(tx: sa.Connection, business_id: uuid.UUID, desk: Desk, now: dt.datetime) -> list[dict[str, Any]]:
+    """Each send of a business with its moves and events in order of time; empty when nothing was ever planned for it.
+
+    ``gate`` is what stops a planned send now: the first gate that does, or ``ready``; None of a send that is not planned.
+    """
     found = []
+    waiting = claiming.waiting(tx, desk, None, now, business_id=business_id)
     t, e = send_transitions, email_events
     for row in tx.execute(_sends().where(email_sends.c.business_id == business_id).order_by(email_sends.c.step)):
         moves = tx.execute(
@@ -41,6 +48,7 @@ def why(tx: sa.Connection, business_id: uuid.UUID) -> list[dict[str, Any]]:
         )
         found.append(
             dict(row._mapping)
+            | {"gate": waiting[row.send_id][1] if row.send_id in waiting else None}
             | {"moves": [dict(each._mapping) for each in moves], "events": [dict(each._mapping) for each in events]}
         )
     return found

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from leadfactory.campaign_day import CampaignDay
+from leadfactory.d00_gateway.mail import MAILERS
+from leadfactory.d00_gateway.policies import Policies
 from leadfactory.d01_targeting import exclusions
 from leadfactory.d08_personalization import reviews
+from leadfactory.d09_delivery import sequences, spending
+from leadfactory.d09_delivery.caps import RECIPIENT_DOMAIN, Caps
 from leadfactory.d09_delivery.policy import policy
 from leadfactory.d09_delivery.tables import email_sends
 
@@ -27,6 +30,7 @@ FROM = """email_sends s
   LEFT JOIN site_audits a ON (a.campaign, a.cohort_on, a.business_id) = (s.campaign, s.cohort_on, s.business_id)"""
 
 
+PRICE = "CASE c.mailer " + " ".join(f"WHEN '{mailer}' THEN :price_{mailer}" for mailer in MAILERS) + " END"
 EXCLUDABLE = "s.address_hmac, s.address_plus_hmac, s.domain_hmac, e.site_domain_hmac, b.phone_hmac, b.name_hmac"
 
 
@@ -60,7 +64,7 @@ GATES: tuple[Gate, ...] = (
     Gate("draft_missing", "refused", "d.status = 'drafted'"),
     Gate("campaign_not_launched", "waits", "c.state = 'launched'"),
     Gate("halted", "waits", """NOT EXISTS (SELECT 1 FROM halts x WHERE x.resumed_at IS NULL
-        AND (x.scope, x.subject) IN (('sender', s.sender_email), ('campaign', s.campaign)))"""),
+        AND (x.scope, x.subject) IN (('sender', s.sender_email), ('campaign', s.campaign), ('mailer', c.mailer)))"""),
     Gate("address_refused", "refused", "e.contact_email_check IS DISTINCT FROM 'refused'"),
     Gate("address_unverified", "waits", "e.contact_email_check IN ('accepted', 'weak')"),
     Gate("consent_basis", "waits", "c.mailer || ':' || c.consent_basis = ANY(:known_bases)"),
@@ -72,8 +76,19 @@ GATES: tuple[Gate, ...] = (
     Gate("postal_address", "waits", "strpos(d.body_text, c.postal_address) > 0 AND length(c.postal_address) > 0"),
     Gate("true_sender", "waits", "c.sender_email = s.sender_email AND strpos(d.body_text, c.sender_name) > 0"),
     Gate("not_due", "waits", "s.due_at <= :now"),
+    Gate("undelivered_before", "waits", "s.step = 1 OR NOT " + sequences.UNDELIVERED_BEFORE),
     Gate("window", "waits", "s.timezone = ANY(:open_zones)"),
+    Gate("contact_slot", "waits", """NOT EXISTS (SELECT 1 FROM contact_slots x
+        WHERE x.slot_hmac IN (s.address_hmac, s.domain_hmac) AND x.held_until >= :now
+        AND x.send_id <> coalesce((SELECT f.send_id FROM email_sends f
+            WHERE (f.business_id, f.campaign, f.step) = (s.business_id, s.campaign, 1)), s.send_id))"""),
+    Gate("budget", "waits", "c.mailer <> ALL(:broke_mailers) AND s.campaign <> ALL(:broke_campaigns)"),
+    Gate("budget_of_the_lead", "waits", f"""NOT EXISTS (SELECT 1 FROM budgets x WHERE x.scope = 'lead' AND x.key = s.business_id::text
+        AND {PRICE} > 0 AND x.reserved_microusd + x.spent_microusd + {PRICE} > x.cap_microusd)"""),  # noqa: S608 - constants only
     Gate("sender_cap", "waits", "s.sender_email <> ALL(:capped)"),
+    Gate("warm_up", "waits", "c.consent_basis = ANY(:simulated_bases) OR s.sender_email <> ALL(:warming)"),
+    Gate("recipient_domain_cap", "waits", f"""CASE WHEN s.mail_provider IS NULL
+        THEN {RECIPIENT_DOMAIN} <> ALL(:full_own_domains) ELSE s.mail_provider <> ALL(:full_providers) END"""),
 )  # fmt: skip
 ALL_PASS = " AND ".join(f"coalesce(({gate.passes}), FALSE)" for gate in GATES)
 FIRST_STOP = (
@@ -89,11 +104,13 @@ def scope(unit: CampaignDay | None) -> tuple[str, dict[str, Any]]:
     return "s.campaign = :campaign AND s.cohort_on = :cohort_on", {"campaign": unit.campaign, "cohort_on": unit.day}
 
 
-def parameters(tx: sa.Connection, *, env: str, now: dt.datetime, capped: Sequence[str] = ()) -> dict[str, Any]:
-    """What the gates' SQL asks for: time, policy, open time zones, senders that sent enough today."""
+def parameters(tx: sa.Connection, *, env: str, now: dt.datetime, policies: Policies, day: Caps) -> dict[str, Any]:
+    """What the gates' SQL asks for: time, policy, open time zones, what budgets and caps have no room for."""
     rules = policy()
     accepted = [f"{name}:{basis}" for name in rules.adapters for basis in rules.accepted_bases(name, env)]
     zones = tx.scalars(sa.select(email_sends.c.timezone).where(email_sends.c.state == "planned").distinct())
+    broke = spending.broke(tx, policies, now)
+    full_providers, full_own_domains = day.full_domains
     return {
         "now": now,
         "countries": list(rules.countries),
@@ -102,6 +119,13 @@ def parameters(tx: sa.Connection, *, env: str, now: dt.datetime, capped: Sequenc
             *accepted,
             *(f"{name}:{basis}" for name in rules.adapters for basis in rules.risky_bases(name)),
         ],
+        "simulated_bases": list(rules.simulated_bases(env)),
         "open_zones": rules.window.open_among(zones, now),
-        "capped": list(capped),
+        "broke_mailers": broke.mailers,
+        "broke_campaigns": broke.campaigns,
+        **{f"price_{mailer}": price for mailer, price in broke.prices.items()},
+        "capped": day.capped,
+        "warming": day.warming,
+        "full_providers": full_providers,
+        "full_own_domains": full_own_domains,
     }

@@ -1,4 +1,4 @@
-"""Auto-pause: complaints and bounces that stop a sender or a campaign at once. Only a person lets it go on.
+"""Auto-pause: complaints and bounces stop a sender or a campaign at once, stale lists a mailer. Only a person lets it go on.
 
 ``broken`` is pure: the rules of config/delivery.yaml over a subject's own mails. A halt is a row of ``halts``; while it is open the
 gate ``halted`` keeps every send of its subject waiting. What a person has looked at and let go on does not count again.
@@ -14,10 +14,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from leadfactory.d00_gateway.mail import SENDGRID
+from leadfactory.d09_delivery import list_age
 from leadfactory.d09_delivery.policy import AutoPause, policy
 from leadfactory.d09_delivery.tables import email_sends, halts, send_outcomes
 
-SCOPES = ("sender", "campaign")
 _HOUR = dt.timedelta(hours=1)
 
 
@@ -75,6 +76,16 @@ def judge(tx: sa.Connection, senders: Iterable[str], campaigns: Iterable[str], n
             for each in broken(history, ever, now, policy().auto_pause):
                 new += halt(tx, scope, subject, each.rule, each.detail, now)
     return new
+
+
+def judge_lists(tx: sa.Connection, env: str, now: dt.datetime) -> int:
+    """Halts SendGrid when its suppression lists were not read for too long; how many halts are new.
+
+    A push that was lost is known by the lists only: without them mail would go on to people who said no.
+    """
+    after = dt.timedelta(hours=policy().suppression_lists_stale_after_hours)
+    why = list_age.stale(tx, now, after, policy().simulated_bases(env))
+    return 0 if why is None else halt(tx, "mailer", SENDGRID, "stale_suppressions", why, now)
 
 
 def halt(tx: sa.Connection, scope: str, subject: str, rule: str, detail: str, now: dt.datetime) -> int:

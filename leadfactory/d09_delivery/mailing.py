@@ -28,7 +28,9 @@ class Letter:
     step: int
     address_hmac: bytes
     domain_hmac: bytes | None
+    recipient_domain: str
     mailer: str
+    consent_basis: str | None
     to_email: str
     sender_email: str
     sender_name: str

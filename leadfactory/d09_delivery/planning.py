@@ -76,6 +76,8 @@ def plannable(unit: CampaignDay | None, now: dt.datetime) -> sa.Select[Any]:
     )
     before, x = email_sends.alias("before"), sequence_stops
     stopped = sa.exists().where(x.c.campaign == d.c.campaign, x.c.business_id == d.c.business_id)
+    turned_away = sequences.undelivered(before.c.send_id)
+    goes_on = sa.and_(before.c.send_id.is_not(None), ~stopped, ~turned_away)
     return (
         sa.select(
             d.c.campaign,
@@ -102,7 +104,7 @@ def plannable(unit: CampaignDay | None, now: dt.datetime) -> sa.Select[Any]:
         )
         .where(
             d.c.step <= policy().last_step,
-            sa.or_(d.c.step == sequences.FIRST, sa.and_(before.c.send_id.is_not(None), ~stopped)),
+            sa.or_(d.c.step == sequences.FIRST, goes_on),
             d.c.status == "drafted",
             reviews.cleared(d, c.c.review_percent),
             a.c.status == "ok",
@@ -145,6 +147,7 @@ def _row(row: Any, now: dt.datetime, hashes: KeyedHashes) -> dict[str, Any]:
         "address_hmac": hashes.address(row.contact_email),
         "address_plus_hmac": hashes.address_plus_stripped(row.contact_email),
         "domain_hmac": suppression.domain_hmac(hashes, row.contact_email),
+        "mail_provider": suppression.mail_provider(row.contact_email),
         "sender_email": row.sender_email,
         "timezone": row.timezone,
         "due_at": due_at,

@@ -94,6 +94,26 @@ class AutoPause(_Strict):
     hour_at_least: pydantic.PositiveInt
 
 
+class WarmUp(_Strict):
+    """How much a sender may send on its first day, its second, and so on; see config/delivery.yaml."""
+
+    per_day: tuple[pydantic.PositiveInt, ...]
+    of_last_days: pydantic.PositiveInt
+
+    @pydantic.model_validator(mode="after")
+    def _a_ramp(self) -> WarmUp:
+        if list(self.per_day) != sorted(self.per_day) or len(self.per_day) > self.of_last_days:
+            raise ValueError("warm_up.per_day never falls, and has no more days than of_last_days")
+        return self
+
+
+class DomainCaps(_Strict):
+    """Most mails to one recipient domain on one day."""
+
+    mail_provider: pydantic.PositiveInt
+    own_domain: pydantic.PositiveInt
+
+
 class DeliveryPolicy(_Strict):
     """config/delivery.yaml."""
 
@@ -105,7 +125,10 @@ class DeliveryPolicy(_Strict):
     expires_after_hours: Expiry
     follow_up_after_days: tuple[pydantic.PositiveInt, ...]
     auto_pause: AutoPause
+    suppression_lists_stale_after_hours: pydantic.PositiveInt
     sender_cap_per_day: pydantic.PositiveInt
+    warm_up: WarmUp
+    recipient_domain_cap_per_day: DomainCaps
     recontact_cooldown_days: pydantic.PositiveInt
     claim_lease_minutes: pydantic.PositiveInt
     claim_batch: pydantic.PositiveInt
@@ -128,8 +151,11 @@ class DeliveryPolicy(_Strict):
     def accepted_bases(self, adapter: str, env: str) -> Collection[str]:
         """The consent bases that may leave through ``adapter`` in ``env``; an unknown adapter accepts none."""
         known = self.adapters.get(adapter)
-        accepted = list(known.accepts) if known else []
-        return accepted if env == "production" or known is None else [*accepted, *self.outside_production_accepts]
+        return [*known.accepts, *self.simulated_bases(env)] if known else []
+
+    def simulated_bases(self, env: str) -> Collection[str]:
+        """The bases of recipients that do not exist; none in production."""
+        return () if env == "production" else self.outside_production_accepts
 
     def risky_bases(self, adapter: str) -> Collection[str]:
         """Those that leave only when a named person has acknowledged the risk; of an unknown adapter none."""

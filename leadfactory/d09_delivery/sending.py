@@ -14,7 +14,7 @@ from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
 from leadfactory.d08_personalization import follow_ups
-from leadfactory.d09_delivery import claiming, journal, mailing, planning, settling
+from leadfactory.d09_delivery import claiming, halting, journal, mailing, planning, settling
 from leadfactory.d09_delivery.claiming import Desk
 from leadfactory.d09_delivery.mailer import Mailer
 from leadfactory.d09_delivery.mailing import Letter
@@ -24,10 +24,8 @@ from leadfactory.d09_delivery.settling import Outcome
 from leadfactory.d09_delivery.tables import email_sends
 from leadfactory.database import Database
 from leadfactory.flow import Progress, each, quiet
-from leadfactory.keyed_hashes import KeyedHashes
 from leadfactory.settings import Settings
 from leadfactory.stage_report import StageReport
-from leadfactory.tokens import Tokens
 
 _SETTLE_BATCH = 10  # a kill leaves at most this many answered sends without their answer
 
@@ -96,14 +94,7 @@ async def _run(
     progress: Progress,
 ) -> list[StageReport]:
     began, started_at = time.monotonic(), clock.now()
-    hashes = KeyedHashes(settings.suppression_key.get_secret_value())
-    desk = Desk(
-        hashes,
-        Tokens(settings.signing_keys.get_secret_value()),
-        settings.env,
-        settings.public_url,
-        settings.inbound_domain,
-    )
+    desk = Desk.of(settings)
     if dry_run:
         would, waiting, before = _rehearsed(db, desk, unit, clock, limit)
         return rehearsal_reports(db, unit, would, waiting, before, time.monotonic() - began)
@@ -112,7 +103,8 @@ async def _run(
             campaign_days.open_day(tx, unit, started_at)
         before = states(tx, unit)
         follow_ups.write_due(tx, desk.tokens, desk.public_url, unit, started_at, policy().follow_up_delays)
-        planning.plan_sends(tx, unit, started_at, hashes)
+        planning.plan_sends(tx, unit, started_at, desk.hashes)
+        halting.judge_lists(tx, desk.env, started_at)
         claiming.sweep(tx, desk, unit, started_at)
     sender = _Sender(db, desk, clock, settings, mailer, progress)
     stopped = await sender.send(unit, limit)
@@ -226,6 +218,7 @@ def _rehearsed(
         before = states(tx, unit)
         follow_ups.write_due(tx, desk.tokens, desk.public_url, unit, now, policy().follow_up_delays)
         planning.plan_sends(tx, unit, now, desk.hashes)
+        halting.judge_lists(tx, desk.env, now)
         judged = claiming.waiting(tx, desk, unit, now)
         claiming.sweep(tx, desk, unit, now)
         while limit is None or len(letters) < limit:

@@ -18,9 +18,13 @@ from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.d09_delivery import states
 from leadfactory.d09_delivery.policy import policy
-from leadfactory.d09_delivery.tables import email_sends, sequence_stops
+from leadfactory.d09_delivery.tables import email_sends, send_outcomes, sequence_stops
 
 FIRST = 1  # the step that opens a conversation
+# A letter before this one that was turned away or never tried: SQL over the alias s. No stop, for a delivery that is told later takes
+# it back; without one the follow-up is not written, not planned and not claimed, and expires.
+UNDELIVERED_BEFORE = """EXISTS (SELECT 1 FROM email_sends p JOIN send_outcomes o ON o.send_id = p.send_id
+    WHERE (p.business_id, p.campaign) = (s.business_id, s.campaign) AND p.step < s.step AND o.delivery IN ('blocked', 'dropped'))"""
 Reason = Literal["erased", "complaint", "unsubscribe", "not_me", "bounce", "purchase", "reply", "click"]
 REASONS: tuple[Reason, ...] = get_args(
     Reason
@@ -63,6 +67,12 @@ def stop_each(tx: sa.Connection, reasons: Mapping[uuid.UUID, Reason], now: dt.da
     for unit in sorted({CampaignDay(row.campaign, row.cohort_on) for row in waiting}):
         campaign_days.mark_dirty(tx, unit, "email_sends")
     return len(ended)
+
+
+def undelivered(send_id: sa.ColumnElement[uuid.UUID]) -> sa.Exists:
+    """Whether the letter ``send_id`` was blocked or dropped, and nobody has told of its delivery."""
+    o = send_outcomes
+    return sa.exists().where(o.c.send_id == send_id, o.c.delivery.in_(("blocked", "dropped")))
 
 
 def due_at(step: int, after: dt.datetime | None, timezone: str | None, now: dt.datetime) -> dt.datetime:

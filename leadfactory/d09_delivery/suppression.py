@@ -24,8 +24,17 @@ class KeyMismatch(RuntimeError):
 
 def domain_hmac(hashes: KeyedHashes, address: str) -> bytes | None:
     """The hash of an address's registrable domain; None for free mail, whose domain says nothing about its owner."""
-    domain = registrable_domain(normalise_address(address).rpartition("@")[2])
-    return None if domain in FREE_MAIL else hashes.domain(domain)
+    return None if mail_provider(address) is not None else hashes.domain(_domain(address))
+
+
+def mail_provider(address: str) -> str | None:
+    """The domain of an address that is free mail; None for a domain of somebody's own."""
+    domain = _domain(address)
+    return domain if domain in FREE_MAIL else None
+
+
+def _domain(address: str) -> str:
+    return registrable_domain(normalise_address(address).rpartition("@")[2])
 
 
 def suppress(

@@ -19,6 +19,7 @@ email_sends = sa.Table(
     sa.Column("address_hmac", sa.LargeBinary, nullable=False, index=True),
     sa.Column("address_plus_hmac", sa.LargeBinary, nullable=False, comment="of the address without its +tag"),
     sa.Column("domain_hmac", sa.LargeBinary, comment="of the registrable domain; NULL for free mail"),
+    sa.Column("mail_provider", sa.Text, comment="the provider's domain where the address is free mail, else NULL"),
     sa.Column("sender_email", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False, server_default="planned"),
     sa.Column("reason", sa.Text),
@@ -35,6 +36,7 @@ email_sends = sa.Table(
     sa.UniqueConstraint("business_id", "campaign", "step"),
     sa.Index(None, "campaign", "cohort_on"),
     sa.Index("ix_email_sends_due", "due_at", postgresql_where=sa.text("state = 'planned'")),
+    sa.Index("ix_email_sends_claimed", "claimed_at", "sender_email"),
     one_of("state", *SEND_STATES),
     comment="One row per business, campaign and step. claimed is written before the vendor is called; unknown is settled by evidence only.",
 )
@@ -54,17 +56,17 @@ halts = sa.Table(
     metadata,
     sa.Column("halt_id", sa.BigInteger, sa.Identity(), primary_key=True),
     sa.Column("scope", sa.Text, nullable=False),
-    sa.Column("subject", sa.Text, nullable=False, comment="a sender's own address, or a campaign"),
+    sa.Column("subject", sa.Text, nullable=False, comment="a sender's own address, a campaign, or a mailer"),
     sa.Column("rule", sa.Text, nullable=False),
     sa.Column("detail", sa.Text, nullable=False, comment="the figures that broke the rule"),
     sa.Column("halted_at", Moment, nullable=False),
     sa.Column("resumed_at", Moment, comment="NULL while nothing of the subject is sent"),
     sa.Column("resumed_by", sa.Text, comment="the person who let it go on"),
     sa.Column("resumed_why", sa.Text),
-    one_of("scope", "sender", "campaign"),
+    one_of("scope", "sender", "campaign", "mailer"),
     sa.CheckConstraint("(resumed_at IS NULL) = (resumed_by IS NULL)", name="resumed_by_a_person"),
     sa.Index("uq_halts_open", "scope", "subject", "rule", unique=True, postgresql_where=sa.text("resumed_at IS NULL")),
-    comment="Senders and campaigns that complaints or bounces stopped; only a person lets one go on.",
+    comment="Senders, campaigns and mailers that complaints, bounces or a stale suppression list stopped; only a person lets one go on.",
 )
 sequence_stops = sa.Table(
     "sequence_stops",
@@ -98,6 +100,21 @@ suppressions = sa.Table(
     sa.Column("suppressed_at", Moment, nullable=False),
     one_of("kind", "address", "address_plus_stripped", "domain", "business"),
     comment="Who is never mailed, by keyed hash; survives the erasure of the person.",
+)
+suppression_polls = sa.Table(
+    "suppression_polls",
+    metadata,
+    sa.Column("poll_id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("mailer", sa.Text, nullable=False),
+    sa.Column("began_at", Moment, nullable=False),
+    sa.Column("ended_at", Moment, nullable=False),
+    sa.Column("whole", sa.Boolean, nullable=False, comment="every list was read to its end"),
+    sa.Column("listed", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("unheard", sa.Integer, nullable=False, server_default="0", comment="entries of which no event had come"),
+    sa.Column("suppressed", sa.Integer, nullable=False, server_default="0", comment="suppressions that are new"),
+    sa.Column("reason", sa.Text, comment="why a list could not be read"),
+    sa.Index(None, "mailer", "began_at"),
+    comment="Each time that a mailer's own suppression lists were read; when the last whole one is old, its mail stops.",
 )
 key_fingerprints = sa.Table(
     "key_fingerprints",

@@ -75,7 +75,8 @@ def _rows(tx: sa.Connection, unit: CampaignDay, now: Any) -> list[dict[str, Any]
     running = tx.execute(sa.select(experiments).where(experiments.c.state == "running")).all()
     scores = newest(unit)
     leads = list(tx.scalars(sa.select(scores.c.business_id).where(scores.c.qualified).order_by(scores.c.business_id)))
-    return [
+    told = _prices_told(tx, leads)
+    wanted = [
         {
             "campaign": unit.campaign,
             "cohort_on": unit.day,
@@ -92,6 +93,25 @@ def _rows(tx: sa.Connection, unit: CampaignDay, now: Any) -> list[dict[str, Any]
         for business_id in leads
         if _in_traffic(each, business_id)
     ]
+    by_name = {each.experiment: each for each in running}
+    return [row for row in wanted if _may_join(by_name[row["experiment"]], row["arm"], told.get(row["business_id"]))]
+
+
+def _prices_told(tx: sa.Connection, leads: list[Any]) -> dict[Any, tuple[str | None, str | None]]:
+    """Business → experiment and arm of the price that it was told, for those that were told one."""
+    from leadfactory.d07_storefront.tables import price_book  # the price book asks this room for the arm
+
+    t = price_book
+    rows = tx.execute(sa.select(t.c.business_id, t.c.experiment, t.c.arm).where(t.c.business_id.in_(leads)))
+    return {row.business_id: (row.experiment, row.arm) for row in rows}
+
+
+def _may_join(experiment: Any, arm: str, told: tuple[str | None, str | None] | None) -> bool:
+    """Whether a business may get the arm: nobody joins a paused one, and no test of prices takes who was told another price."""
+    if arm in experiment.paused_arms:
+        return False
+    prices = experiment.design is not None and experiment.design["changes"] == "price"
+    return not prices or told is None or told == (experiment.experiment, arm)
 
 
 def _open(experiment: Any, unit: CampaignDay) -> bool:

@@ -12,6 +12,8 @@ from leadfactory.d11_experiments.buckets import HOLDOUT
 from leadfactory.d11_experiments.readout import Count
 
 EVENT_AT = {  # metric → when the first event of a business happened, over all its sends of the cohort
+    "replied": "min(r.first_at)",
+    "purchased": "min(p.first_at)",
     "opened": "min(o.opened_at)",
     "clicked": "min(o.clicked_at)",
     "bounced": "min(o.bounced_at)",
@@ -25,10 +27,19 @@ _COUNTED = ["SELECT arm, exposed AS on_day, 'exposed' AS what, count(*) AS n FRO
     for metric in EVENT_AT
 ]
 _QUERY = sa.text(
-    f"""WITH each_one AS (
+    f"""WITH replies AS (
+      SELECT s.campaign, s.cohort_on, s.business_id, min(m.received_at) AS first_at
+      FROM inbound_mails m JOIN email_sends s ON s.send_id = m.send_id
+      WHERE m.kind = 'reply' GROUP BY s.campaign, s.cohort_on, s.business_id),
+    sales AS (
+      SELECT campaign, cohort_on, business_id, min(paid_at) AS first_at
+      FROM purchases WHERE paid_at IS NOT NULL AND state <> 'quarantined' GROUP BY campaign, cohort_on, business_id),
+    each_one AS (
       SELECT a.arm, (a.exposed_at AT TIME ZONE 'UTC')::date AS exposed, {_FIRSTS}
       FROM experiment_assignments a LEFT JOIN send_outcomes o
         ON o.business_id = a.business_id AND o.campaign = a.campaign AND o.cohort_on = a.cohort_on
+      LEFT JOIN replies r ON r.business_id = a.business_id AND r.campaign = a.campaign AND r.cohort_on = a.cohort_on
+      LEFT JOIN sales p ON p.business_id = a.business_id AND p.campaign = a.campaign AND p.cohort_on = a.cohort_on
       WHERE a.experiment = :experiment AND a.version = :version AND a.exposed_at <= :now AND a.arm <> '{HOLDOUT}'
       GROUP BY a.campaign, a.cohort_on, a.business_id, a.arm, a.exposed_at)
     {" UNION ALL ".join(_COUNTED)}"""  # noqa: S608 - constants of this module
@@ -38,7 +49,8 @@ _QUERY = sa.text(
 def by_day(tx: sa.Connection, experiment: str, version: int, now: dt.datetime) -> dict[dt.date, dict[str, Count]]:
     """What was known at the end of each day on which something happened, by arm, cumulated; days in order.
 
-    A business counts once per metric, on the day (UTC) of its first event; the holdout is nobody's arm and left out.
+    A business counts once per metric, on the day (UTC) of its first event; the holdout is nobody's arm and left out. A reply is a
+    person's (no notice, no wish to hear no more); a sale counts when it is paid, and stays one when it is paid back.
     """
     happened: dict[dt.date, dict[str, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
     for row in tx.execute(_QUERY, {"experiment": experiment, "version": version, "now": now}):

@@ -19,7 +19,7 @@ from leadfactory.settings import ROOT
 
 PATH = ROOT / "experiments" / "production.yaml"
 WHOLE = 10_000  # basis points
-Metric = Literal["opened", "clicked", "bounced", "complained", "unsubscribed"]
+Metric = Literal["opened", "clicked", "replied", "purchased", "bounced", "complained", "unsubscribed"]
 
 
 class Design(pydantic.BaseModel):
@@ -137,7 +137,8 @@ def read(path: Path = PATH) -> dict[str, Experiment]:
 def load(tx: sa.Connection, found: dict[str, Experiment], now: dt.datetime) -> None:
     """Brings the table to what the file says: new versions are added, states follow, what the file no longer names stops.
 
-    What would have to run too long to tell anything stays a draft until a person accepts it (``launches.py``).
+    What would have to run too long to tell anything stays a draft until a person accepts it (``launches.py``); what has mailed
+    somebody runs on, however the volume falls.
 
     Raises:
         ExperimentChanged: when arms, holdout, salt, verticals or design of a loaded version differ.
@@ -148,7 +149,9 @@ def load(tx: sa.Connection, found: dict[str, Experiment], now: dt.datetime) -> N
     }
     for name, experiment in found.items():
         row = stored.get((name, experiment.version))
-        state = launches.state(tx, experiment, now, accepted=row is not None and row.accepted_weak_at is not None)
+        accepted = row is not None and row.accepted_weak_at is not None
+        begun = row is not None and row.state == "running" and launches.begun(tx, name, experiment.version)
+        state = launches.state(tx, experiment, now, accepted=accepted or begun)
         if row is None:
             fixed = _fixed(experiment)
             values = {"experiment": name, "version": experiment.version, **fixed, "state": state, "loaded_at": now}

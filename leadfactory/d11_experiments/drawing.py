@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,37 @@ def draw(name: str, plan: Plan, history: Mapping[dt.date, Readout], file: Path) 
     axes.spines[["top", "right"]].set_visible(False)
     figure.autofmt_xdate()
     figure.savefig(file)
+
+
+def lines(plan: Plan, history: Mapping[dt.date, Readout], arm: str, *, most: int = 12, width: int = 41) -> list[str]:
+    """The same as text: a line a day, from ¼ to 4 on a log scale; the newest day and at most ``most`` evenly chosen ones."""
+    days = list(history)
+    step = max(1, -(-len(days) // most))
+    chosen = sorted(set(days[::step]) | set(days[-1:]))
+    return [f"{day}  {_bar(next(a for a in history[day].arms if a.arm == arm), width)}" for day in chosen]
+
+
+def _bar(said: ArmReadout, width: int) -> str:
+    """``|`` is no difference, ``=`` what the data have not ruled out, ``o`` what was observed, ``<`` and ``>`` ends beyond."""
+    if said.log_e is None:
+        return "not compared"
+
+    def at(ratio: float) -> int:
+        part = math.log(min(max(ratio, LOWEST), HIGHEST) / LOWEST) / math.log(HIGHEST / LOWEST)
+        return round(part * (width - 1))
+
+    low, high = said.ratio_low or 0.0, said.ratio_high or math.inf
+    cells = ["=" if at(low) <= place <= at(high) else " " for place in range(width)]
+    cells[at(1.0)] = "|"
+    if said.ratio is not None:
+        cells[at(said.ratio)] = "o"
+    if low < LOWEST:
+        cells[0] = "<"
+    if high > HIGHEST:
+        cells[-1] = ">"
+    told = "?" if said.ratio is None else f"{said.ratio:.2f}"
+    ends = f"{said.ratio_low or 0:.2f} to {'?' if said.ratio_high is None else f'{said.ratio_high:.2f}'}"
+    return f"{''.join(cells)}  {told} ({ends})"
 
 
 def _band(axes: Any, arm: str, colour: str, history: Mapping[dt.date, Readout]) -> None:

@@ -1,4 +1,4 @@
-"""Reads the experiments out: their whole history again from the ledgers, and halts those whose guardrail or split broke."""
+"""Reads the experiments out: their whole history again from the ledgers; an arm over its guardrail is paused, what cannot go on halted."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from leadfactory.clock import Clock
-from leadfactory.d11_experiments import counting, definitions
-from leadfactory.d11_experiments.readout import Readout, read_out
+from leadfactory.d11_experiments import counting, definitions, readout
+from leadfactory.d11_experiments.readout import Readout
 from leadfactory.d11_experiments.tables import experiment_readouts, experiments
 from leadfactory.database import Database
 
@@ -20,13 +20,14 @@ HALTS = {"stopped_by_guardrail", "invalid_srm"}  # decisions after which nobody 
 
 @dataclasses.dataclass(frozen=True)
 class Read:
-    """The newest read-out of one version; ``days`` of its history; ``halted`` when this reading ended it."""
+    """The newest read-out of one version; ``days`` of its history; ``halted`` when this reading ended it, ``paused`` arms of it."""
 
     experiment: str
     version: int
     newest: Readout | None
     days: int
     halted: bool
+    paused: tuple[str, ...] = ()
 
 
 def read_all(*, db: Database, clock: Clock) -> tuple[list[Read], dict[str, Any]]:
@@ -47,6 +48,7 @@ def read_all(*, db: Database, clock: Clock) -> tuple[list[Read], dict[str, Any]]
         "experiment versions": len(found),
         "days": sum(each.days for each in found),
         "halted now": sum(each.halted for each in found),
+        "arms paused now": sum(len(each.paused) for each in found),
         **{f"decision {decision}": decisions.count(decision) for decision in sorted(set(decisions))},
         "seconds": round(time.monotonic() - began, 2),
     }
@@ -54,11 +56,11 @@ def read_all(*, db: Database, clock: Clock) -> tuple[list[Read], dict[str, Any]]
 
 
 def read(tx: sa.Connection, name: str, version: int, now: dt.datetime) -> Read:
-    """Replaces the history of one version and halts it when its guardrail or its split is broken."""
+    """Replaces the history of one version, pauses arms over their guardrail, and halts it when no comparison is left."""
     of_version = sa.and_(experiments.c.experiment == name, experiments.c.version == version)
     row = tx.execute(sa.select(experiments).where(of_version).with_for_update()).one()
     plan = definitions.stored(row).plan
-    history = {day: read_out(plan, counts) for day, counts in counting.by_day(tx, name, version, now).items()}
+    history = readout.history(plan, counting.by_day(tx, name, version, now))
     t = experiment_readouts
     tx.execute(sa.delete(t).where(t.c.experiment == name, t.c.version == version))
     rows = [line for day, said in history.items() for line in _rows(name, version, day, said)]
@@ -68,7 +70,13 @@ def read(tx: sa.Connection, name: str, version: int, now: dt.datetime) -> Read:
     halted = row.state == "running" and any(said.decision in HALTS for said in history.values())
     if halted:
         tx.execute(sa.update(experiments).where(of_version).values(state="halted"))
-    return Read(name, version, newest, len(history), halted)
+    over = newest.paused if newest else frozenset()
+    paused = tuple(
+        sorted(over - set(row.paused_arms))
+    )  # a person may not take one back either: it is a new version then
+    if paused:
+        tx.execute(sa.update(experiments).where(of_version).values(paused_arms=sorted(over | set(row.paused_arms))))
+    return Read(name, version, newest, len(history), halted, paused)
 
 
 def _rows(name: str, version: int, day: dt.date, said: Readout) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import math
 from collections.abc import Mapping
 from typing import Literal
@@ -66,23 +67,42 @@ class ArmReadout:
 
 @dataclasses.dataclass(frozen=True)
 class Readout:
-    """The whole read-out. While the split is broken the arms are shown without a comparison."""
+    """The whole read-out. While the split is broken the arms are shown without a comparison; ``paused`` are those over a guardrail."""
 
     decision: Decision
     sentence: str
     srm_log_e: float
     arms: tuple[ArmReadout, ...]
     winner: str | None = None
+    paused: frozenset[str] = frozenset()
 
 
-def read_out(plan: Plan, counts: Mapping[str, Count]) -> Readout:
-    """Judges the counts by the plan. An arm that nobody was exposed to counts as 0 exposed."""
+def history(plan: Plan, days: Mapping[dt.date, Mapping[str, Count]]) -> dict[dt.date, Readout]:
+    """The read-out of each day. An arm that passed its guardrail on one is paused on all that follow."""
+    found: dict[dt.date, Readout] = {}
+    paused: frozenset[str] = frozenset()
+    for day, counts in days.items():
+        found[day] = read_out(plan, counts, paused)
+        paused = found[day].paused
+    return found
+
+
+def read_out(plan: Plan, counts: Mapping[str, Count], paused: frozenset[str] = frozenset()) -> Readout:
+    """Judges the counts by the plan. An arm that nobody was exposed to counts as 0 exposed.
+
+    Arms in ``paused`` get nobody any more: they are shown, and neither compared nor held against the planned split.
+    """
     names = sorted(plan.arms, key=lambda name: (name != plan.control, name))
-    srm = statistics.sample_ratio_log_e([_of(counts, name).exposed for name in names], [plan.arms[n] for n in names])
+    active = [name for name in names if name not in paused]
+    srm = 0.0
+    if len(active) > 1:
+        srm = statistics.sample_ratio_log_e([_of(counts, n).exposed for n in active], [plan.arms[n] for n in active])
     valid = srm < math.log(1 / SRM_ALPHA)
-    arms = tuple(_arm(plan, name, counts, compared=valid) for name in names)
-    decision, winner, sentence = _decide(plan, arms, srm, valid)
-    return Readout(decision, sentence, srm, arms, winner)
+    compared = valid and plan.control not in paused
+    arms = tuple(_arm(plan, name, counts, compared=compared and name not in paused) for name in names)
+    out = paused | {arm.arm for arm in arms if arm.broken_guardrails}
+    decision, winner, sentence = _decide(plan, arms, srm, valid, out)
+    return Readout(decision, sentence, srm, arms, winner, out)
 
 
 def _of(counts: Mapping[str, Count], name: str) -> Count:
@@ -112,20 +132,34 @@ def _passes(count: Count, metric: str, limit: float, alpha: float) -> bool:
     return statistics.rate_surely_above(count.events.get(metric, 0), count.exposed, limit, alpha)
 
 
-def _decide(plan: Plan, arms: tuple[ArmReadout, ...], srm: float, valid: bool) -> tuple[Decision, str | None, str]:
-    broken = {arm.arm: arm.broken_guardrails for arm in arms if arm.broken_guardrails}
-    if broken:
-        told = "; ".join(f"{arm}: {', '.join(metrics)}" for arm, metrics in broken.items())
-        return "stopped_by_guardrail", None, f"An arm passed its guardrail and gets nobody more ({told})."
+def _decide(
+    plan: Plan, arms: tuple[ArmReadout, ...], srm: float, valid: bool, out: frozenset[str]
+) -> tuple[Decision, str | None, str]:
+    others = [arm for arm in arms if arm.arm != plan.control and arm.arm not in out]
+    if out and (plan.control in out or not others):
+        return "stopped_by_guardrail", None, f"An arm passed its guardrail and gets nobody more ({_over(arms, out)})."
     if not valid:
         split = ", ".join(f"{arm.arm} {arm.exposed}" for arm in arms)
-        return (
-            "invalid_srm",
-            None,
-            f"The split is not the planned one ({split}; e-value {math.exp(min(srm, 50)):.3g}): no comparison holds.",
-        )
+        told = f"The split is not the planned one ({split}; e-value {math.exp(min(srm, 50)):.3g}): no comparison holds."
+        return "invalid_srm", None, told
+    decision, winner, sentence = _compared(plan, others)
+    if out:
+        sentence += f" Paused by a guardrail: {_over(arms, out)}."
+    return decision, winner, sentence
+
+
+def _over(arms: tuple[ArmReadout, ...], out: frozenset[str]) -> str:
+    """The paused arms, each with what it passed where that is still so today."""
+    return "; ".join(
+        f"{arm.arm}: {', '.join(arm.broken_guardrails)}" if arm.broken_guardrails else arm.arm
+        for arm in arms
+        if arm.arm in out
+    )
+
+
+def _compared(plan: Plan, others: list[ArmReadout]) -> tuple[Decision, str | None, str]:
+    """What the arms that are not paused say against the control."""
     limit = math.log(1 / plan.alpha_each)
-    others = [arm for arm in arms if arm.arm != plan.control]
     decided = [arm for arm in others if arm.log_e is not None and arm.log_e >= limit]
     better = [arm for arm in decided if arm.ratio_low is not None and arm.ratio_low > 1]
     if better:
@@ -134,16 +168,10 @@ def _decide(plan: Plan, arms: tuple[ArmReadout, ...], srm: float, valid: bool) -
     if others and len(decided) == len(others):
         return "winner", plan.control, f"{plan.control} wins: every other arm has a lower rate of {plan.metric}."
     if others and all(_too_small(plan, arm) for arm in others):
-        return (
-            "no_difference",
-            None,
-            f"Whatever difference there is in {plan.metric}, it is smaller than the {plan.minimum_effect:.0%} worth having.",
-        )
-    return (
-        "running",
-        None,
-        f"Not decided yet: {plan.metric} {', '.join(f'{a.arm} {_times(a)}' for a in others) or 'has one arm only'}.",
-    )
+        told = f"Whatever difference there is in {plan.metric}, it is smaller than the {plan.minimum_effect:.0%} worth having."
+        return "no_difference", None, told
+    told = ", ".join(f"{a.arm} {_times(a)}" for a in others) or "has one arm only"
+    return "running", None, f"Not decided yet: {plan.metric} {told}."
 
 
 def _too_small(plan: Plan, arm: ArmReadout) -> bool:

@@ -23,6 +23,13 @@ experiments = sa.Table(
         "accepted_weak_at", Moment, comment="a person accepted that it takes longer than the limit to tell anything"
     ),
     sa.Column("accepted_weak_by", sa.Text),
+    sa.Column(
+        "paused_arms",
+        sa.ARRAY(sa.Text),
+        nullable=False,
+        server_default=sa.text("'{}'::text[]"),
+        comment="arms over a guardrail: they get nobody more",
+    ),
     sa.Column("loaded_at", Moment, nullable=False),
     one_of("state", "draft", "running", "halted", "stopped"),
     comment="Experiments as loaded from experiments/*.yaml; a change is a new version.",

@@ -64,12 +64,15 @@ KEPT = {
     "import_files.imported_by": "an operator", "import_files.file_name": "an operator's file",
     "experiments.accepted_weak_by": "an operator", "refund_requests.requested_by": "recipient or operator, never a name",
     "audit_log.detail": "ids and counts only; append-only",
+    "api_keys.name": "an operator or a program of ours",
 }  # fmt: skip
 
 # Codes, versions, ids, keyed hashes, places, and sentences of ours without a word of the person's.
 NOT_PERSONAL = {
-    "audit_log": "actor action",
+    "api_keys": "scopes",
+    "audit_log": "actor action subject",
     "audit_reports": "campaign no_pdf template_version",
+    "auth_failures": "reason",
     "budgets": "scope key",
     "business_merges": "kind evidence",
     "businesses": "first_campaign yelp_ids",
@@ -81,14 +84,14 @@ NOT_PERSONAL = {
     "draft_reviews": "campaign state",
     "email_drafts": "campaign status reason currency facts arms wording template_version prompt_version model finding_ids",
     "email_events": "campaign event_id kind bounce_type bounce_classification message_id url_hash bot_reason",
-    "email_sends": "campaign state reason timezone sendgrid_id",
+    "email_sends": "campaign state reason timezone sendgrid_id mail_provider",
     "enriched_businesses": "campaign status reason place_id place_match match_evidence rejected_candidate site_source contact_email_how "
     "contact_email_kind contact_email_check contact_email_check_reason platform site_language country state timezone",
     "erasure_requests": "source",
     "exclusions": "list campaign kind",
     "experiment_assignments": "campaign experiment arm",
     "experiment_readouts": "experiment arm broken_guardrails decision winner sentence",
-    "experiments": "experiment state salt arms verticals design",
+    "experiments": "experiment state salt arms verticals design paused_arms",
     "import_files": "campaign sha256 consent_basis columns",
     "imported_businesses": "campaign",
     "inbound_mails": "fingerprint kind",
@@ -114,6 +117,7 @@ NOT_PERSONAL = {
     "site_insights": "campaign status reason source model prompt_version finding_ids",
     "sourced_businesses": "campaign source yelp_id review_band excluded_reason",
     "target_parts": "yelp_categories price split_by deferred_reason",
+    "suppression_polls": "mailer reason",
     "targets": "campaign vertical kind place",
     "unique_businesses": "campaign excluded_reason evidence merged_sourced_ids",
     "vendor_breakers": "vendor state forced reason",

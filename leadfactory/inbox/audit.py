@@ -1,4 +1,4 @@
-"""The audit log: who asked us for what, with ids only."""
+"""Notes in the audit log: who asked us for what, with ids only."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from leadfactory.inbox.tables import audit_log
+from leadfactory import audit_log
 
 
 def note(
     tx: sa.Connection, actor: str, action: str, now: dt.datetime, *, send_id: uuid.UUID | None = None, **detail: Any
 ) -> None:
     """Appends a row in the caller's transaction. ``detail`` holds no address."""
-    tx.execute(sa.insert(audit_log).values(happened_at=now, actor=actor, action=action, send_id=send_id, detail=detail))
+    audit_log.record(tx, actor=actor, action=action, subject="", detail=detail, now=now, send_id=send_id)

@@ -109,6 +109,11 @@ class Receiver:
                 entries.setdefault(entry.event_id, entry)
         return self._store("stripe", [entries[event_id] for event_id in sorted(entries)], stale=False)
 
+    def listed(self, events: Sequence[Mapping[str, Any]]) -> Taken:
+        """Stores what SendGrid's suppression lists told us when we asked, shaped like its events: each once, and mail stops."""
+        body = json.dumps(list(events)).encode()
+        return self._store("sendgrid", reading.sendgrid_entries(body, self._hashes, rules()), stale=False)
+
     def bounce(self, raw: bytes, recipient: str | None = None) -> Taken:
         """Stores what a mail that came back to an SMTP relay's envelope sender tells of a send of ours; nothing when it tells none.
 

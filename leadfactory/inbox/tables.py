@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from leadfactory.audit_log import audit_log as audit_log
 from leadfactory.database import Json, Moment, metadata, one_of
 
 MAIL_SOURCES = ("sendgrid", "smtp")  # those whose events say what became of a mail
@@ -65,15 +66,4 @@ webhook_refusals = sa.Table(
     sa.Column("posts", sa.Integer, nullable=False),
     sa.Column("largest_bytes", sa.BigInteger, nullable=False),
     comment="Posts that were refused, by minute and reason, so that a flood is a row and not a table; no body is kept.",
-)
-audit_log = sa.Table(
-    "audit_log",
-    metadata,
-    sa.Column("audit_id", sa.BigInteger, sa.Identity(), primary_key=True),
-    sa.Column("happened_at", Moment, nullable=False),
-    sa.Column("actor", sa.Text, nullable=False, comment="recipient, operator"),
-    sa.Column("action", sa.Text, nullable=False),
-    sa.Column("send_id", sa.Uuid, index=True),
-    sa.Column("detail", Json, nullable=False, server_default=sa.text("'{}'::jsonb")),
-    comment="Append-only: what people asked of us and what operators did to the inbox; ids only, never an address.",
 )

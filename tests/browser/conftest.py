@@ -62,7 +62,10 @@ class Eyes:
         if across > 0:
             wrong.append(f"scrolls {across} px to the side")
         found = Axe().run(self.page).response["violations"]
-        wrong += [f"axe {each['id']}: {each['nodes'][0]['html'][:160]}" for each in found]
+        wrong += [
+            f"axe {each['id']}: {each['nodes'][0]['html'][:160]}: {each['nodes'][0].get('failureSummary', '')[:300]}"
+            for each in found
+        ]
         return wrong
 
 

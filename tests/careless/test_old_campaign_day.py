@@ -19,8 +19,9 @@ OLD = CampaignDay("restaurant-old", MAILED_AT.date())
 SEED = 20261105
 UNPARTITIONED = {"experiment_readouts", "lake_export", "paid_reports", "webhook_drain"}
 ASKS = {
-    "payment_poll"
-}  # of no campaign-day; a look at Stripe's free lists is all it is: tests/edge/shop/test_reconciling.py
+    "payment_poll",
+    "suppression_poll",
+}  # of no campaign-day; a look at free lists is all they are: tests/edge/shop/test_reconciling.py, test_suppression_lists.py
 TOLD_BY_SENSORS = "run_outcomes"  # one row for every run, which is what a click is
 
 

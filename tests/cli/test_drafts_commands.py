@@ -14,6 +14,7 @@ from cli.output import CommandError
 from leadfactory.d01_targeting.tables import campaigns
 from leadfactory.d08_personalization.reviews import ReviewRefused
 from leadfactory.d08_personalization.tables import draft_reviews, email_drafts
+from leadfactory.operator_links import OperatorLinks
 from leadfactory.settings import settings
 from tests.leads import TUESDAY, UNIT, Leads
 from tests.postgres import settings_for_tests
@@ -105,11 +106,19 @@ def test_the_policy_is_set_by_its_name(run, leads):
         run("configure-campaign", UNIT.campaign, "--review=sometimes")
 
 
+def test_review_prints_a_link_that_opens_the_pages_in_that_name(run, leads):
+    url = run("drafts", "review", "--as=Ana Ruiz").strip()
+    token = url.removeprefix(f"{settings().public_url}/review/as/")
+    links = OperatorLinks(settings().signing_keys.get_secret_value())
+    assert links.read(token, settings().clock.now()).name == "Ana Ruiz"
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (("show", "joe"), "is no id"),
         (("show", "00000000"), "names no draft"),
+        (("review", "--as= "), "say who reviews"),
         (("edit", "00000000", "--text-file=/nowhere.txt"), "--text-file=/nowhere.txt cannot be read"),
     ],
 )
@@ -119,7 +128,7 @@ def test_a_wrong_call_is_one_sentence(run, words, told):
     assert told in str(error.value)
 
 
-@pytest.mark.parametrize("command", ["list", "show", "approve", "edit", "reject"])
+@pytest.mark.parametrize("command", ["list", "show", "approve", "edit", "reject", "review"])
 def test_every_command_has_an_example(command):
     shown = CliRunner().invoke(app, ["drafts", command, "--help"])
     assert shown.exit_code == 0

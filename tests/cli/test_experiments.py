@@ -41,6 +41,9 @@ def test_what_was_loaded_is_shown_with_its_picture(
         ("measured", 400, 10),
     ]
     assert picture.read_bytes().startswith(b"\x89PNG")
+    lines = said["sequence"]["measured"]
+    assert lines[0].startswith("2026-10-06  ")
+    assert "1.25 (" in lines[-1]
 
 
 def test_an_unknown_experiment_is_answered_with_those_that_there_are(
@@ -63,6 +66,20 @@ def test_an_edited_version_is_refused_with_the_next_number(
     done = leadfactory("load-experiments", f"--file={file}", home=cli_home, **cli_env)
     assert done.returncode != 0
     assert "give it version 2" in done.stderr
+
+
+def test_a_price_arm_without_a_price_is_refused_with_where_to_write_it(
+    database: Database, cli_home: Path, cli_env: dict[str, str], tmp_path: Path
+) -> None:
+    edited = yaml.safe_load(PATH.read_text())
+    edited["experiments"]["price_point_test"]["arms"] = {"list": 5_000, "higher": 5_000}
+    file = tmp_path / "experiments.yaml"
+    file.write_text(yaml.safe_dump(edited))
+    done = leadfactory("load-experiments", f"--file={file}", home=cli_home, **cli_env)
+    assert done.returncode != 0
+    assert "its arm 'higher' would change nothing: give it its cents in config/prices.yaml" in " ".join(
+        done.stderr.split()
+    )
 
 
 def test_a_wrong_file_names_key_and_value(

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from leadfactory.d00_gateway.gateway import Gateway
 from leadfactory.d00_gateway.sendgrid import SendGridClient
 from leadfactory.d00_gateway.stripe import StripeClient
+from leadfactory.d00_gateway.website.client import WebsiteClient
 from leadfactory.d03_assessment.tables import site_audits
 from leadfactory.d06_reports import paid_work
 from leadfactory.d07_storefront import folding
@@ -113,10 +114,11 @@ class Shop:
     async def _work(self) -> dict[str, Any]:
         config = self.world.settings
         gateway = Gateway(self.world.db, clock=config.clock, settings=config)
-        figures, _ = await paid_work.work(
-            db=self.world.db, clock=config.clock, settings=config, stripe=StripeClient(gateway, config),
-            mailer=SendGridClient(gateway, config), pagespeed=FakePagespeed(config, lambda url: lighthouse()), website=None,
-        )  # fmt: skip
+        async with gateway.running():  # the clients that do not open it themselves: PageSpeed's is none of ours here
+            figures, _ = await paid_work.work(
+                db=self.world.db, clock=config.clock, settings=config, stripe=StripeClient(gateway, config),
+                mailer=SendGridClient(gateway, config), pagespeed=FakePagespeed(config, lambda url: lighthouse()), website=WebsiteClient(gateway, config),
+            )  # fmt: skip
         return figures
 
     def mails(self) -> list[dict[str, Any]]:

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from leadfactory import stage
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock, where
-from leadfactory.d03_assessment.auditing import audit
 from leadfactory.d03_assessment.tables import audit_findings
 from leadfactory.d09_delivery import sending
 from leadfactory.d09_delivery.policy import policy
@@ -140,9 +139,9 @@ def test_a_page_is_as_old_as_it_was_where_and_when_it_was_read(
     read = dt.datetime.fromisoformat(seen_at)
     leads = Leads(database, settings_for_tests(tmp_path), CampaignDay("restaurant-nyc", read.date()))
     leads.campaign()
-    leads.business(page_facts={"copyright_year": 2025}, fetched_at=read, timezone=timezone)
+    leads.business(facts={"copyright_year": 2025}, fetched_at=read, timezone=timezone)
     pagespeed = FakePagespeed(leads.settings, lambda url: lighthouse(), read_at=read)
-    asyncio.run(audit(leads.unit, db=database, clock=Clock(start=read + HOUR), pagespeed=pagespeed))
+    asyncio.run(leads.audit(pagespeed, clock=Clock(start=read + HOUR)))
     ages = leads.rows(sa.select(audit_findings.c.measured).where(audit_findings.c.kind == "stale_copyright"))
     assert [int(row.measured) for row in ages] == ([] if found is None else [found])
 

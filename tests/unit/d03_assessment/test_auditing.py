@@ -24,7 +24,7 @@ from tests.unit.d03_assessment.golden_sites import GoldenServer, Host
 
 async def run(leads, answer):
     pagespeed = FakePagespeed(leads.settings, answer)
-    report = await audit(UNIT, db=leads.db, clock=CLOCK, pagespeed=pagespeed)
+    report = await leads.audit(pagespeed)
     return report, pagespeed
 
 
@@ -53,8 +53,8 @@ async def test_a_stored_audit_is_never_bought_again(leads):
     assert leads.rows(sa.select(site_audits)) == before
 
 
-async def test_a_page_that_cannot_be_measured_is_failed_for_good(leads):
-    leads.business()
+async def test_a_page_that_neither_of_us_can_measure_is_failed_for_good(leads):
+    leads.business(facts=None)
 
     def refuse(url):
         raise VendorRejected("pagespeed", "runPagespeed", "lighthouse_no_fcp", status=200)
@@ -94,7 +94,7 @@ async def test_a_result_that_breaks_a_row_rule_is_set_aside_with_the_rule(leads)
     leads.business()
     report, _ = await run(leads, lambda url: lighthouse() | {"lighthouseVersion": None})
     assert (report.rows_rejected, report.rows_out) == (1, 0)
-    assert leads.rows(sa.select(site_audits)) == []
+    assert [row.status for row in leads.rows(sa.select(site_audits.c.status))] == ["unavailable"]
 
 
 async def test_the_lake_is_told_in_the_same_transaction(leads):
@@ -298,7 +298,7 @@ async def test_field_data_is_kept_apart_and_its_absence_is_told(leads, tmp_path)
     leads.business(site_url="http://shop1.example/")
     field = {"metrics": {"LARGEST_CONTENTFUL_PAINT_MS": {"percentile": 4200}}, "origin_fallback": True}
     with_field = FakePagespeed(leads.settings, lambda url: lighthouse(), field=field)
-    await audit(UNIT, db=leads.db, clock=CLOCK, pagespeed=with_field)
+    await leads.audit(with_field)
     (row,) = leads.rows(sa.select(site_audits))
     found = {each.kind: each for each in leads.rows(sa.select(audit_findings))}
     assert row.field_data == {"percentiles": {"LARGEST_CONTENTFUL_PAINT_MS": 4200}, "origin_fallback": True}

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
-from leadfactory.d03_assessment import auditing, insights, wording
+from leadfactory.d03_assessment import insights, wording
 from leadfactory.d03_assessment.catalogue import catalogue
 from leadfactory.d03_assessment.tables import site_insights
 from tests.leads import CLOCK, UNIT, FakeOpenAI, FakePagespeed, lighthouse
@@ -16,7 +16,7 @@ from tests.leads import CLOCK, UNIT, FakeOpenAI, FakePagespeed, lighthouse
 
 async def explained(leads, answer):
     pagespeed = FakePagespeed(leads.settings, lambda url: lighthouse())
-    await auditing.audit(UNIT, db=leads.db, clock=CLOCK, pagespeed=pagespeed)
+    await leads.audit(pagespeed)
     openai = FakeOpenAI(leads.settings, answer)
     report = await insights.explain(UNIT, db=leads.db, clock=CLOCK, openai=openai)
     return report, openai, leads.rows(sa.select(site_insights))
@@ -131,9 +131,9 @@ async def test_an_explanation_is_bought_once(leads):
 
 
 async def test_a_site_with_nothing_wrong_costs_no_call(leads):
-    leads.business(page_facts={})
+    leads.business(facts={})
     quiet = {"lighthouseVersion": "13.4.1", "categories": {}, "audits": {}}
-    await auditing.audit(UNIT, db=leads.db, clock=CLOCK, pagespeed=FakePagespeed(leads.settings, lambda url: quiet))
+    await leads.audit(FakePagespeed(leads.settings, lambda url: quiet))
     _, openai, (row,) = await explained(leads, honest)
     assert openai.asked == []
     assert (row.source, row.reason, row.explanations) == ("rules", "no findings", {})

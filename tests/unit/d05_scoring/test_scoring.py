@@ -99,7 +99,7 @@ async def test_a_score_is_stored_with_inputs_contributions_sentence_and_estimate
     (row,) = leads.rows(sa.select(lead_scores))
     assert row.sentence.startswith(f"Tier {row.tier}, {row.score} of 100: need ")
     assert row.inputs["performance"] == 32
-    assert {each["signal"] for each in row.contributions if not each["known"]} >= {"review_band", "technologies"}
+    assert {each["signal"] for each in row.contributions if not each["known"]} >= {"review_band", "chain"}
     assert 0 < row.revenue_low_cents < row.revenue_high_cents
     assert row.revenue_basis[0].startswith("estimate")
     assert row.components == {name: float(getattr(row, name)) for name in row.components}
@@ -115,7 +115,7 @@ async def test_a_lead_without_an_audit_stores_why_and_no_estimate(leads):
 
 @pytest.mark.parametrize(("min_tier", "qualified"), [("A", False), ("D", True)])
 async def test_a_campaigns_lowest_tier_is_the_gate_and_is_stored(leads, min_tier, qualified):
-    leads.business(page_facts={"phone_visible": False, "hours_visible": True})
+    leads.business(facts={"phone_visible": False, "hours_visible": True})
     with leads.db.begin() as tx:
         campaigns_of.configure(tx, UNIT.campaign, min_tier=min_tier)
         tx.execute(sa.update(campaigns).values(vertical="beauty"))

@@ -14,6 +14,7 @@ from leadfactory.d07_storefront import price_book as room
 from leadfactory.d07_storefront.price_book import Price, PriceList, price_for, price_list
 from leadfactory.d07_storefront.tables import price_book
 from leadfactory.d11_experiments.buckets import HOLDOUT
+from leadfactory.d11_experiments.definitions import read
 from leadfactory.d11_experiments.tables import experiment_assignments
 from leadfactory.yaml_config import ConfigError
 from tests.leads import TUESDAY, UNIT
@@ -80,6 +81,12 @@ def test_the_arm_of_a_second_campaign_day_does_not_move_the_price(leads, monkeyp
     later = UNIT.day + dt.timedelta(days=200)
     assign(leads, "list", cohort_on=later, at=TUESDAY - dt.timedelta(days=1))
     assert told(leads).amount_cents == 14_900
+
+
+def test_the_shipped_price_test_has_a_price_for_each_arm():
+    shipped = read()["price_point_test"]
+    assert set(price_list().arms["price_point_test"]) == set(shipped.arms)
+    assert price_list().arms["price_point_test"][shipped.design.control] == price_list().prices["full_report"]
 
 
 def test_an_arm_without_a_price_is_refused_by_name(leads, monkeypatch):

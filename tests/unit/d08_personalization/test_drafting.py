@@ -114,7 +114,7 @@ async def test_at_least_95_percent_of_qualified_leads_get_a_draft_without_any_mo
             "lorem_ipsum": True,
         }
         leads.business(
-            number, own_name=names[number % len(names)], page_facts=base | facts[number % len(facts)],
+            number, own_name=names[number % len(names)], facts=base | facts[number % len(facts)],
             site_host=f"{'long-' * (number % 9)}shop{number}.example",
         )  # fmt: skip
     await leads.through("score")

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from leadfactory.d01_targeting.tables import campaigns
-from leadfactory.d08_personalization import desk, reviews
+from leadfactory.d08_personalization import desk, listing, reviews
 from leadfactory.d08_personalization.desk import Edit, EditRefused
 from leadfactory.d08_personalization.reviews import ReviewRefused
 from leadfactory.d08_personalization.tables import draft_reviews, email_drafts
@@ -48,8 +48,7 @@ class Office(Leads):
 
     def claimed(self):
         """Plans and claims; the ids of the drafts that would leave."""
-        tokens = Tokens(self.settings.signing_keys.get_secret_value())
-        office = Desk(self.hashes, tokens, self.settings.env, self.settings.public_url)
+        office = Desk.of(self.settings)
         with self.db.begin() as tx:
             planning.plan_sends(tx, UNIT, LATER, self.hashes)
             letters = claiming.claim(tx, office, UNIT, LATER, most=100).letters
@@ -125,7 +124,7 @@ async def test_what_was_rejected_never_leaves_and_its_send_says_who_said_so(offi
     (draft,) = office.drafts()
     with office.db.begin() as tx:
         planning.plan_sends(tx, UNIT, LATER, office.hashes)
-    office.do(lambda tx, case, now: desk.reject(tx, case, "ana", "they closed", now), draft.draft_id)
+    office.do(lambda tx, case, now: desk.reject(tx, case.row, "ana", "they closed", now), draft.draft_id)
     assert office.claimed() == set()
     (send,) = office.rows(sa.select(email_sends))
     assert (send.state, send.reason) == ("refused", "draft rejected by ana: they closed")
@@ -134,7 +133,7 @@ async def test_what_was_rejected_never_leaves_and_its_send_says_who_said_so(offi
 async def test_a_rejection_needs_a_reason(waiting):
     (draft,) = waiting.drafts()
     with pytest.raises(ReviewRefused, match="reason is empty"):
-        waiting.do(lambda tx, case, now: desk.reject(tx, case, "ana", "  ", now), draft.draft_id)
+        waiting.do(lambda tx, case, now: desk.reject(tx, case.row, "ana", "  ", now), draft.draft_id)
 
 
 async def test_an_edit_is_a_new_version_that_passed_the_guard_and_leaves(waiting):
@@ -198,7 +197,7 @@ async def test_our_own_letter_is_written_anew_when_the_sender_changes_and_waits_
 
 async def test_a_rejected_letter_is_not_written_anew_when_the_sender_changes(waiting):
     (draft,) = waiting.drafts()
-    waiting.do(lambda tx, case, now: desk.reject(tx, case, "ana", "they closed", now), draft.draft_id)
+    waiting.do(lambda tx, case, now: desk.reject(tx, case.row, "ana", "they closed", now), draft.draft_id)
     waiting.configure(sender_name="Ben Okafor")
     await waiting.through("draft")
     assert len(waiting.drafts()) == 1
@@ -222,12 +221,12 @@ async def test_a_draft_that_does_not_exist_is_named(waiting):
 async def test_the_list_shows_what_waits_first_and_filters_by_state(office):
     await drafted(office, 30, 12)
     with office.db.begin() as tx:
-        rows = desk.listed(tx)
+        rows = listing.listed(tx)
         assert [row["state"] for row in rows] == sorted((row["state"] for row in rows), key=lambda s: s != "waiting")
-        waits = desk.listed(tx, state="waiting", campaign=UNIT.campaign)
+        waits = listing.listed(tx, state="waiting", campaign=UNIT.campaign)
         assert {row["draft_id"] for row in waits} == {row.draft_id for row in office.said()}
         with pytest.raises(ValueError, match="choose from"):
-            desk.listed(tx, state="maybe")
+            listing.listed(tx, state="maybe")
 
 
 @pytest.mark.parametrize(("policy", "percent"), [("auto", 0), ("sample", 10), ("all", 100), ("25", 25), ("25%", 25)])

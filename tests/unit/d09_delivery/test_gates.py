@@ -33,6 +33,9 @@ CASES = {
     "postal_address": "UPDATE campaigns SET postal_address = 'Another Street 1, Elsewhere'",
     "true_sender": "UPDATE campaigns SET sender_email = 'somebody@else.example'",
     "not_due": "UPDATE email_sends SET due_at = '2026-10-06T15:00:01Z'",
+    "contact_slot": "INSERT INTO contact_slots SELECT address_hmac, 'address', 'another', gen_random_uuid(), expires_at FROM email_sends",
+    "budget": "UPDATE campaigns SET budget_cents = 0",
+    "budget_of_the_lead": "UPDATE budgets SET spent_microusd = cap_microusd - reserved_microusd - 398 WHERE scope = 'lead'",
     "window": "UPDATE email_sends SET timezone = 'Asia/Tokyo'",
 }
 
@@ -198,5 +201,6 @@ def test_a_lost_fingerprint_stops_everything(planned):
 
 
 def test_every_gate_of_the_list_has_a_test():
-    tested = {*CASES, "expired", "sequence_stopped", "suppressed_address", "suppressed_business", "sender_cap"}
+    elsewhere = {"sequence_stopped", "undelivered_before", "sender_cap", "warm_up", "recipient_domain_cap"}
+    tested = {*CASES, *elsewhere, "expired", "suppressed_address", "suppressed_business"}
     assert tested == {gate.name for gate in gates.GATES}

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from leadfactory.d09_delivery import folding, halting
 from leadfactory.d09_delivery.halting import Mailed
 from leadfactory.d09_delivery.policy import policy
-from leadfactory.d09_delivery.tables import email_events, email_sends, halts
-from tests.leads import TUESDAY, UNIT
+from leadfactory.d09_delivery.tables import email_events, email_sends, halts, suppression_polls
+from tests.leads import TUESDAY, UNIT, clock_at
 
 LONG_AGO = TUESDAY - dt.timedelta(days=9)
 FINE = Mailed(True, arrived_at=LONG_AGO)
@@ -129,7 +129,8 @@ def test_nobody_and_no_reason_lift_nothing(complained, by, why):
 
 
 @pytest.mark.parametrize(
-    ("scope", "subject"), [("sender", "ana@mail.leadfactory.example"), ("campaign", UNIT.campaign)]
+    ("scope", "subject"),
+    [("sender", "ana@mail.leadfactory.example"), ("campaign", UNIT.campaign), ("mailer", "sendgrid")],
 )
 def test_a_halt_keeps_a_mail_waiting_and_its_end_lets_it_leave(room, scope, subject):
     room.drafted()
@@ -150,3 +151,34 @@ def test_a_halt_of_somebody_else_stops_nobody(room):
         halting.halt(tx, "sender", f"{uuid.uuid4()}@else.example", "bounces", "test", TUESDAY)
         halting.halt(tx, "campaign", "another", "bounces", "test", TUESDAY)
     assert len(room.send()[1].asked) == 1
+
+
+def lists_were_read(room, at: dt.datetime) -> None:
+    with room.db.begin() as tx:
+        tx.execute(sa.insert(suppression_polls).values(mailer="sendgrid", began_at=at, ended_at=at, whole=True))
+
+
+def test_mail_stops_when_the_suppression_lists_were_not_read_for_too_long(room):
+    room.change("UPDATE campaigns SET consent_basis = 'consented'")
+    room.drafted(2)
+    room.send(limit=1)
+    late = clock_at(TUESDAY + dt.timedelta(hours=27))
+    report, sent = room.send(clock=late)
+    assert (sent.asked, report.counts["stopped by halted"]) == ([], 1)
+    (row,) = room.rows(sa.select(halts))
+    assert (row.scope, row.subject, row.rule) == ("mailer", "sendgrid", "stale_suppressions")
+    lists_were_read(room, late.now())
+    assert room.send(clock=late)[1].asked == []  # read again, and still a person has to look
+    with room.db.begin() as tx:
+        halting.resume(tx, row.halt_id, by="Ana Ruiz", why="the key was wrong, lists are read again", now=late.now())
+    assert len(room.send(clock=late)[1].asked) == 1
+
+
+def test_lists_that_are_read_stop_nothing_and_neither_does_mail_to_nobody(room):
+    room.drafted(3)
+    room.send(limit=1)
+    late = clock_at(TUESDAY + dt.timedelta(hours=27))
+    assert len(room.send(limit=1, clock=late)[1].asked) == 1
+    room.change("UPDATE campaigns SET consent_basis = 'consented'")
+    lists_were_read(room, late.now())
+    assert len(room.send(limit=1, clock=late)[1].asked) == 1

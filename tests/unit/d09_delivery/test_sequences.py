@@ -189,3 +189,37 @@ def test_due_steps_of_all_cohorts_leave_in_one_run(begun):
         sending.send_all_due(db=begun.db, clock=clock_at(FIRST_DUE), settings=begun.settings, mailer=sendgrid, dry_run=False)
     )  # fmt: skip
     assert [mail.categories[1] for mail in sendgrid.asked] == ["step-2"]
+
+
+def told(room, delivery: str) -> None:
+    """What became of the first letter, as the fold writes it."""
+    (first,) = sends(room, 1)
+    with room.db.begin() as tx:
+        tx.execute(
+            sa.text(
+                """INSERT INTO send_outcomes (campaign, cohort_on, send_id, business_id, state, delivery, bot_opens, bot_clicks, events)
+                   VALUES (:campaign, :day, :send, :business, :told, :told, 0, 0, 1)
+                   ON CONFLICT (send_id) DO UPDATE SET state = excluded.state, delivery = excluded.delivery"""
+            ),
+            {"campaign": UNIT.campaign, "day": UNIT.day, "send": first.send_id, "business": first.business_id, "told": delivery},
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("delivery", ["blocked", "dropped"])
+def test_no_follow_up_is_claimed_after_a_letter_that_was_turned_away_until_its_delivery_is_told(begun, delivery):
+    told(begun, delivery)
+    report, sendgrid = begun.send(clock=clock_at(FIRST_DUE))
+    assert sendgrid.asked == []
+    assert report.counts["stopped by undelivered_before"] == 1
+    told(begun, "delivered")
+    assert len(begun.send(clock=clock_at(FIRST_DUE))[1].asked) == 1
+
+
+@pytest.mark.parametrize("delivery", ["blocked", "dropped"])
+def test_no_follow_up_is_planned_after_a_letter_that_was_turned_away(room, delivery):
+    room.drafted()
+    room.send()
+    told(room, delivery)
+    follow_ups(room, 2)
+    room.send()
+    assert sends(room) == []

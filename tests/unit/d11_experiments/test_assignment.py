@@ -69,7 +69,8 @@ def test_a_new_version_stops_the_old_one_and_what_is_gone_from_the_file_stops(da
     with database.begin() as tx:
         load(tx, found, TUESDAY)
         load(tx, newer, TUESDAY)
-        states = {row.version: row.state for row in tx.execute(sa.select(experiments))}
+        of_name = sa.select(experiments).where(experiments.c.experiment == "subject_line_test")
+        states = {row.version: row.state for row in tx.execute(of_name)}
         assert states == {1: "stopped", 2: "running"}
         load(tx, {}, TUESDAY)
         assert set(tx.scalars(sa.select(experiments.c.state))) == {"stopped"}

@@ -9,22 +9,28 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
+from leadfactory.d07_storefront.tables import purchases
 from leadfactory.d09_delivery.tables import send_outcomes
-from leadfactory.d11_experiments import launches, reading
+from leadfactory.d11_experiments import counting, launches, reading
 from leadfactory.d11_experiments.assignment import assign
 from leadfactory.d11_experiments.definitions import PATH, ExperimentChanged, load, read
 from leadfactory.d11_experiments.tables import experiment_assignments, experiment_readouts, experiments
+from leadfactory.inbox.tables import inbound_mails
 from tests.leads import CLOCK, TUESDAY, UNIT
 
 NAME = "subject_line_test"
+PRICE = "price_point_test"
+STATE = sa.select(experiments.c.state).where(experiments.c.experiment == NAME)
 
 
-def happened(db, arm: str, *, exposed: int, on: dt.datetime = TUESDAY, clicked: int = 0, complained: int = 0) -> None:
+def happened(
+    db, arm: str, *, exposed: int, on: dt.datetime = TUESDAY, clicked: int = 0, complained: int = 0, name: str = NAME
+) -> list[uuid.UUID]:
     """Puts ``exposed`` mailed businesses into an arm, of which the first ones clicked and the last ones complained."""
     ids = [uuid.uuid4() for _ in range(exposed)]
     assigned = [
         {
-            "campaign": UNIT.campaign, "cohort_on": UNIT.day, "business_id": each, "experiment": NAME, "version": 1, "arm": arm,
+            "campaign": UNIT.campaign, "cohort_on": UNIT.day, "business_id": each, "experiment": name, "version": 1, "arm": arm,
             "bucket": 1, "exposed_at": on, "assigned_at": on,
         }
         for each in ids
@@ -41,6 +47,7 @@ def happened(db, arm: str, *, exposed: int, on: dt.datetime = TUESDAY, clicked: 
     with db.begin() as tx:
         tx.execute(sa.insert(experiment_assignments), assigned)
         tx.execute(sa.insert(send_outcomes), outcomes)
+    return ids
 
 
 @pytest.fixture
@@ -89,7 +96,7 @@ def test_an_arm_over_its_guardrail_halts_the_experiment_for_good(loaded, leads):
     assert read_now(loaded).halted
     with loaded.begin() as tx:
         load(tx, read(), TUESDAY)
-        assert tx.scalar(sa.select(experiments.c.state)) == "halted"
+        assert tx.scalar(STATE) == "halted"
 
 
 async def test_a_halted_experiment_takes_nobody_more(loaded, leads):
@@ -105,6 +112,105 @@ def test_a_broken_split_halts_the_experiment(loaded):
     happened(loaded, "measured", exposed=1_400)
     said = read_now(loaded)
     assert (said.newest.decision, said.halted) == ("invalid_srm", True)
+
+
+THREE = {"plain": 4_000, "measured": 3_000, "other": 3_000}
+
+
+@pytest.fixture
+def three_file(tmp_path):
+    """The subject line test with a third arm, and an effect that the quotas can find."""
+    shipped = yaml.safe_load(PATH.read_text())["experiments"][NAME]
+    changed = {"arms": THREE, "holdout_bp": 0, "design": shipped["design"] | {"minimum_effect": 1.0}}
+    file = tmp_path / "experiments.yaml"
+    file.write_text(yaml.safe_dump({"experiments": {NAME: shipped | changed}}))
+    return file
+
+
+@pytest.fixture
+def three(leads, three_file):
+    """It, running."""
+    with leads.db.begin() as tx:
+        load(tx, read(three_file), TUESDAY)
+    return leads.db
+
+
+def test_an_arm_over_its_guardrail_is_paused_and_the_others_go_on(three):
+    happened(three, "plain", exposed=400)
+    happened(three, "measured", exposed=300, complained=20)
+    happened(three, "other", exposed=300)
+    said = read_now(three)
+    assert (said.paused, said.halted, said.newest.decision) == (("measured",), False, "running")
+    assert "Paused by a guardrail: measured" in said.newest.sentence
+    with three.begin() as tx:
+        assert tx.execute(sa.select(experiments.c.state, experiments.c.paused_arms)).one() == ("running", ["measured"])
+    assert read_now(three).paused == ()
+
+
+def test_what_an_arm_lacks_after_its_pause_does_not_break_the_split(three):
+    happened(three, "measured", exposed=300, complained=20)
+    for weeks in (0, 1, 2):
+        happened(three, "plain", exposed=400, on=TUESDAY + dt.timedelta(days=7 * weeks))
+        happened(three, "other", exposed=300, on=TUESDAY + dt.timedelta(days=7 * weeks))
+    said = read_now(three, days=40)
+    assert (said.newest.decision, said.halted) == ("running", False)
+
+
+def test_a_control_over_its_guardrail_leaves_nothing_to_compare_with(three):
+    happened(three, "plain", exposed=400, complained=20)
+    happened(three, "measured", exposed=300)
+    happened(three, "other", exposed=300)
+    said = read_now(three)
+    assert (said.newest.decision, said.halted) == ("stopped_by_guardrail", True)
+
+
+async def test_nobody_joins_a_paused_arm(leads, three, three_file):
+    for number in range(20):
+        leads.business(number)
+    await leads.through("score")
+    before = assign(UNIT, db=leads.db, clock=CLOCK, path=three_file).counts
+    with leads.db.begin() as tx:
+        tx.execute(sa.update(experiments).values(paused_arms=["measured"]))
+    after = assign(UNIT, db=leads.db, clock=CLOCK, path=three_file).counts
+    assert before["arm measured"] > 0
+    assert {arm: n for arm, n in before.items() if arm != "arm measured"} == after
+
+
+def test_a_reply_and_a_sale_are_counted_on_their_day_and_a_notice_is_not(loaded):
+    (one, other, third) = happened(loaded, "plain", exposed=3)
+    with loaded.begin() as tx:
+        for number, (business, kind) in enumerate(((one, "reply"), (one, "reply"), (other, "out_of_office"))):
+            answered(tx, business, kind, TUESDAY + dt.timedelta(days=1 + number), number)
+        for number, (business, state, days) in enumerate(
+            ((one, "paid", 2), (other, "refunded", 3), (third, "expired", None))
+        ):
+            bought(tx, business, state, None if days is None else TUESDAY + dt.timedelta(days=days), number)
+        days = counting.by_day(tx, NAME, 1, TUESDAY + dt.timedelta(days=10))
+    told = {(day - TUESDAY.date()).days: counts["plain"].events for day, counts in days.items()}
+    assert told == {0: {}, 1: {"replied": 1}, 2: {"replied": 1, "purchased": 1}, 3: {"replied": 1, "purchased": 2}}
+
+
+def answered(tx, business_id, kind, at, number):
+    send_id = uuid.uuid4()
+    tx.execute(
+        sa.text(
+            """INSERT INTO email_sends (campaign, cohort_on, send_id, business_id, step, draft_id, address_hmac, address_plus_hmac,
+                   sender_email, state, due_at, expires_at, planned_at)
+               VALUES (:campaign, :day, :send, :business, :step, gen_random_uuid(), '\\x00', '\\x00', 'a@b.c', 'accepted', :at, :at, :at)"""
+        ),
+        {"campaign": UNIT.campaign, "day": UNIT.day, "send": send_id, "business": business_id, "step": number + 1, "at": at},
+    )  # fmt: skip
+    mail = {"fingerprint": str(number), "send_id": send_id, "kind": kind, "received_at": at, "stale": False}
+    tx.execute(sa.insert(inbound_mails).values(mail))
+
+
+def bought(tx, business_id, state, at, number):
+    row = {
+        "campaign": UNIT.campaign, "cohort_on": UNIT.day, "purchase_id": uuid.uuid4(), "checkout_id": uuid.uuid4(), "send_id": uuid.uuid4(),
+        "business_id": business_id, "session_id": f"cs_{number}", "state": state, "amount_cents": 19_900, "tax_cents": 0, "currency": "usd",
+        "refunded_cents": 0, "disputed_cents": 0, "paid_at": at, "events": 1, "last_event_at": TUESDAY,
+    }  # fmt: skip
+    tx.execute(sa.insert(purchases).values(row))
 
 
 def mailed(db, businesses: int, at: dt.datetime) -> None:
@@ -125,10 +231,10 @@ def test_a_test_that_would_take_years_stays_a_draft_until_a_person_accepts_it(le
     mailed(leads.db, 140, TUESDAY - dt.timedelta(days=7))
     with leads.db.begin() as tx:
         load(tx, read(), TUESDAY)
-        assert tx.scalar(sa.select(experiments.c.state)) == "draft"
+        assert tx.scalar(STATE) == "draft"
         launches.accept_weak(tx, NAME, "ops@example.com", TUESDAY)
         load(tx, read(), TUESDAY)
-        assert tx.scalar(sa.select(experiments.c.state)) == "running"
+        assert tx.scalar(STATE) == "running"
 
 
 def test_the_forecast_names_the_weeks(leads):
@@ -142,11 +248,32 @@ def test_the_forecast_names_the_weeks(leads):
 def test_before_the_first_mail_the_weeks_are_unknown_and_it_may_start(loaded):
     with loaded.begin() as tx:
         assert launches.forecast(tx, read()[NAME], TUESDAY).weeks is None
-        assert tx.scalar(sa.select(experiments.c.state)) == "running"
+        assert tx.scalar(STATE) == "running"
+
+
+def test_before_the_first_mail_what_even_the_whole_quotas_could_not_tell_stays_a_draft(loaded):
+    with loaded.begin() as tx:
+        told = launches.forecast(tx, read()[PRICE], TUESDAY)
+        assert (told.weeks, told.least_weeks) == (None, -(-told.needed // 700))
+        assert "if all 700 a week of today's quotas were" in told.sentence()
+        state = sa.select(experiments.c.state).where(experiments.c.experiment == PRICE)
+        assert tx.scalar(state) == "draft"
+        launches.accept_weak(tx, PRICE, "ops@example.com", TUESDAY)
+        load(tx, read(), TUESDAY)
+        assert tx.scalar(state) == "running"
+
+
+def test_what_has_mailed_somebody_runs_on_however_the_volume_falls(loaded, leads):
+    happened(loaded, "plain", exposed=10)
+    mailed(leads.db, 3, TUESDAY - dt.timedelta(days=20))
+    with loaded.begin() as tx:
+        assert launches.forecast(tx, read()[NAME], TUESDAY).weak
+        load(tx, read(), TUESDAY)
+        assert tx.scalar(STATE) == "running"
 
 
 def test_accepting_what_is_no_draft_is_refused(loaded):
-    with pytest.raises(launches.NotAccepted, match="drafts: none"), loaded.begin() as tx:
+    with pytest.raises(launches.NotAccepted, match="drafts: price_point_test"), loaded.begin() as tx:
         launches.accept_weak(tx, NAME, "ops@example.com", TUESDAY)
 
 
@@ -163,7 +290,8 @@ async def test_no_business_is_in_two_experiments_of_a_layer(leads, tmp_path):
     await leads.through("score")
     shipped = yaml.safe_load(PATH.read_text())["experiments"][NAME]
     halves = {
-        name: shipped | {"salt": f"salt-of-{name}", "design": shipped["design"] | {"traffic_bp": part}}
+        name: shipped
+        | {"salt": f"salt-of-{name}", "design": shipped["design"] | {"traffic_bp": part, "minimum_effect": 1.0}}
         for name, part in (("first", [0, 5_000]), ("second", [5_000, 10_000]))
     }
     file = tmp_path / "experiments.yaml"

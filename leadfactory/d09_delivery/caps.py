@@ -1,0 +1,108 @@
+"""How much may leave on one day: by sender, with the warm-up of one that mailboxes do not know yet, and by recipient domain.
+
+``Caps`` is pure: counts of what may have left today against config/delivery.yaml. Claims are one at a time, which makes it exact.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from leadfactory.d09_delivery.policy import DeliveryPolicy, policy
+
+# A recipient's domain in SQL over the alias s, told by its keyed hash where it is a business's own.
+RECIPIENT_DOMAIN = "coalesce(s.mail_provider, encode(s.domain_hmac, 'hex'), '')"
+_MAY_HAVE_LEFT = "s.state IN ('claimed', 'accepted', 'unknown')"
+
+
+class Caps:
+    """What one UTC day has taken of each cap.
+
+    Args:
+        senders: mails of today by sender.
+        domains: mails of today by recipient domain: the provider's name, or the hash of an own domain.
+        active_days: by sender, on how many days before today it sent, of those that the warm-up looks at.
+    """
+
+    def __init__(
+        self, rules: DeliveryPolicy, senders: Mapping[str, int], domains: Mapping[str, int], active_days: Mapping[str, int]
+    ) -> None:  # fmt: skip
+        self._rules, self._active_days = rules, active_days
+        self._senders, self._domains = Counter(senders), Counter(domains)
+
+    def sender_cap(self, sender: str, *, simulated: bool) -> tuple[int, str]:
+        """The most mails of a sender today, and the gate that this is: its warm-up or its full cap."""
+        ramp, day = self._rules.warm_up.per_day, self._active_days.get(sender, 0)
+        full = self._rules.sender_cap_per_day
+        if simulated or day >= len(ramp) or ramp[day] >= full:
+            return full, "sender_cap"
+        return ramp[day], "warm_up"
+
+    def stops(self, sender: str, domain: str, *, own_domain: bool, simulated: bool) -> str | None:
+        """The gate that stops one mail more; None when none does."""
+        cap, gate = self.sender_cap(sender, simulated=simulated)
+        if self._senders[sender] >= cap:
+            return gate
+        if self._domains[domain] >= self._domain_cap(own_domain):
+            return "recipient_domain_cap"
+        return None
+
+    def take(self, sender: str, domain: str) -> None:
+        """One mail more leaves."""
+        self._senders[sender] += 1
+        self._domains[domain] += 1
+
+    @property
+    def capped(self) -> list[str]:
+        """Senders that have sent all that they ever may on a day."""
+        return sorted(sender for sender, sent in self._senders.items() if sent >= self._rules.sender_cap_per_day)
+
+    @property
+    def warming(self) -> list[str]:
+        """Senders that have sent all that their warm-up allows today."""
+        known = self._senders.items()
+        return sorted(sender for sender, sent in known if sent >= self.sender_cap(sender, simulated=False)[0])
+
+    @property
+    def full_domains(self) -> tuple[list[str], list[str]]:
+        """Recipient domains that got enough today, judged as a provider's, and as an own domain."""
+        provider, own = (self._domain_cap(of) for of in (False, True))
+        full = sorted(self._domains.items())
+        return [name for name, sent in full if sent >= provider], [name for name, sent in full if sent >= own]
+
+    def _domain_cap(self, own: bool) -> int:
+        caps = self._rules.recipient_domain_cap_per_day
+        return caps.own_domain if own else caps.mail_provider
+
+
+def of_today(tx: sa.Connection, now: dt.datetime) -> Caps:
+    """The caps of the UTC day of ``now``, counted from the sends that were claimed and may have left."""
+    rules = policy()
+    midnight = now.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    senders: Counter[str] = Counter()
+    domains: Counter[str] = Counter()
+    for row in tx.execute(
+        sa.text(
+            f"""SELECT s.sender_email, {RECIPIENT_DOMAIN} AS domain, count(*) AS n FROM email_sends s
+                WHERE s.claimed_at >= :midnight AND {_MAY_HAVE_LEFT} GROUP BY 1, 2"""  # noqa: S608 - constants only
+        ),
+        {"midnight": midnight},
+    ):
+        senders[row.sender_email] += row.n
+        domains[row.domain] += row.n
+    days = tx.execute(
+        sa.text(
+            f"""SELECT x.sender_email, count(*) AS days
+                FROM (SELECT DISTINCT sender_email FROM email_sends WHERE state = 'planned') x
+                CROSS JOIN generate_series(1, :days) AS n
+                WHERE EXISTS (SELECT 1 FROM email_sends s WHERE s.sender_email = x.sender_email AND {_MAY_HAVE_LEFT}
+                  AND s.claimed_at >= :midnight - n * interval '1 day'
+                  AND s.claimed_at < :midnight - (n - 1) * interval '1 day')
+                GROUP BY 1"""  # noqa: S608 - constants only
+        ),
+        {"midnight": midnight, "days": rules.warm_up.of_last_days},
+    )
+    return Caps(rules, senders, domains, {row.sender_email: row.days for row in days})
