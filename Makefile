@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: help demo test test-fast dev lint format lock outdated bench doctor clean pango chromium
+.PHONY: help demo test test-fast dev lint format lock outdated bench doctor clean pango chromium prometheus
 .DEFAULT_GOAL := help
 
 help: ## Show this help
@@ -33,10 +33,17 @@ chromium:
 	    && { apt-get install -y -qq $(CHROMIUM) || { apt-get update -qq && apt-get install -y -qq $(CHROMIUM); }; } >/dev/null 2>&1; } \
 	  || echo "note: Chromium is not installed, so pages are not tested in a browser. For that: apt-get install $(CHROMIUM)"
 
+PROMETHEUS := prometheus prometheus-alertmanager
+prometheus:
+	@{ command -v promtool && command -v prometheus-alertmanager; } >/dev/null \
+	  || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "installing Prometheus and Alertmanager, by which the alerts are tested ..." \
+	    && { apt-get install -y -qq --no-install-recommends $(PROMETHEUS) || { apt-get update -qq && apt-get install -y -qq --no-install-recommends $(PROMETHEUS); }; } >/dev/null 2>&1; } \
+	  || echo "note: Prometheus is not installed, so the alerts are not tested. For that: apt-get install $(PROMETHEUS)"
+
 demo: $(READY) pango ## Run two campaigns from target to mart against the vendor sandbox (three to five minutes on two cores)
 	@$(BIN)/leadfactory demo
 
-test: $(READY) pango chromium ## Run every test, and print how much of its written time budget each suite used
+test: $(READY) pango chromium prometheus ## Run every test, and print how much of its written time budget each suite used
 	@$(BIN)/python -m tests.run
 
 SEEDS ?= 2000

@@ -197,9 +197,16 @@ def _figures(db: Database, units: list[CampaignDay], warehouse: Path) -> dict[st
         ledgers = funnel.funnel_from_ledgers(tx, units)
         calls, spend = funnel.calls_and_spend(tx, units)
         answers, sold = responses.responses(tx, units), sales.sales(tx, units)
-    marts = funnel.funnel_from_marts(warehouse, units)
-    if marts != ledgers:
-        raise CommandError(f"the published marts disagree with the ledgers: {marts} against {ledgers}")
+    marts = funnel.counts_from_marts(warehouse, units)
+    for unit in units:
+        told = {
+            funnel.MART_NAMES.get(name, name): value
+            for part in (ledgers[unit], answers[unit], sold[unit])
+            for name, value in dataclasses.asdict(part).items()
+        }
+        apart = {name: (marts[unit][name], value) for name, value in told.items() if marts[unit][name] != value}
+        if apart:
+            raise CommandError(f"the published marts disagree with the ledgers of {unit} (mart, ledger): {apart}")
     whole = {field: sum(getattr(each, field) for each in ledgers.values()) for field in funnel.FIELDS}
     return {
         **whole,

@@ -3,27 +3,45 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
+from typing import TYPE_CHECKING
 
 import uvicorn
 
-from edge.app import create_app
-from leadfactory.d00_gateway.redaction import guard_loggers
+from leadfactory import logs
 from leadfactory.settings import settings
 
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
 PORT = 8000
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client looks for it when it is imported: after main() has set it
 
 
 def main() -> None:
     """Serves until it is told to stop; requests under way are finished."""
-    parser = argparse.ArgumentParser(prog="edge", description="Webhooks, unsubscribe and health.")
+    parser = argparse.ArgumentParser(prog="edge", description="Webhooks, storefront, unsubscribe, health and metrics.")
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 in a container")
     parser.add_argument("--port", type=int, default=PORT)
+    parser.add_argument("--workers", type=int, default=1, help="processes that share the port")
     chosen = parser.parse_args()
-    guard_loggers()
+    counted = settings().home / "edge" / str(chosen.port)  # anew with each start, as process memory would be
+    shutil.rmtree(counted, ignore_errors=True)
+    counted.mkdir(parents=True)
+    os.environ[FOLDER] = str(counted)
     uvicorn.run(
-        create_app(settings()), host=chosen.host, port=chosen.port, access_log=False, server_header=False, proxy_headers=False,
-        log_level="warning", timeout_graceful_shutdown=15, limit_concurrency=200,
+        "edge.__main__:app", factory=True, workers=chosen.workers, host=chosen.host, port=chosen.port, access_log=False,
+        server_header=False, proxy_headers=False, log_config=None, timeout_graceful_shutdown=15, limit_concurrency=200,
     )  # fmt: skip
+
+
+def app() -> Starlette:
+    """The application of one worker."""
+    from edge.app import create_app
+
+    logs.configure("edge", settings())
+    return create_app(settings())
 
 
 if __name__ == "__main__":

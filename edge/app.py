@@ -21,6 +21,7 @@ from edge import (
     landing,
     login,
     lost,
+    metrics,
     recipients,
     reports,
     review,
@@ -85,6 +86,7 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
         hashes = KeyedHashes(settings.suppression_key.get_secret_value())
         with database.begin() as tx:  # an address hashed with another key would be suppressed in vain
             suppression.establish_key(tx, hashes, clock.now())
+        await app.state.readiness.prime()
         yield
         if own:
             database.dispose()
@@ -92,6 +94,9 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
     app = Starlette(
         routes=[
             Route("/health", health.health, methods=["GET"]),
+            Route("/health/live", health.live, methods=["GET"]),
+            Route("/health/ready", health.health, methods=["GET"]),
+            Route("/metrics", metrics.metrics, methods=["GET"]),
             Route("/webhooks/sendgrid", webhooks.sendgrid, methods=["POST"]),
             Route("/webhooks/stripe", webhooks.stripe, methods=["POST"]),
             Route("/webhooks/inbound", inbound.Inbound().take, methods=["POST"]),
@@ -120,7 +125,7 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
             Route("/logout", login.leave, methods=["POST"]),
             Route("/robots.txt", robots, methods=["GET"]),
         ],
-        middleware=[Middleware(SecurityHeaders, checkout=_checkout(settings))],
+        middleware=[Middleware(metrics.Measured), Middleware(SecurityHeaders, checkout=_checkout(settings))],
         exception_handlers={
             404: _not_found,
             DatabaseUnavailable: _unavailable,
@@ -130,6 +135,7 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
         lifespan=lifespan,
     )
     app.state.desk = desk
+    app.state.readiness = health.Readiness(database, settings.home)
     return app
 
 

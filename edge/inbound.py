@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
@@ -11,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from edge.webhooks import ANSWERS, body_of
+from leadfactory import logs
 from leadfactory.inbox.receiving import Refused
 from leadfactory.inbox.replies import SOURCE
 from leadfactory.inbox.reply_rules import reply_rules
@@ -18,7 +18,6 @@ from leadfactory.inbox.reply_rules import reply_rules
 if TYPE_CHECKING:
     from edge.app import Desk
 
-log = logging.getLogger(__name__)
 AT_ONCE = 4  # a post may be tens of megabytes
 
 
@@ -37,7 +36,7 @@ class Inbound:
                 body = await body_of(request, reply_rules().body_limit_bytes)
                 answered = await run_in_threadpool(desk.replies.take, body, request.headers)
             except Refused as error:
-                log.warning("%s webhook refused: %s", SOURCE, error.reason)
+                logs.security("WEBHOOK_REFUSED", source=SOURCE, reason=error.reason)
                 await run_in_threadpool(desk.receiver.refuse, SOURCE, error.reason, len(body))
                 return JSONResponse({"error": ANSWERS[error.status]}, status_code=error.status)
             except ClientDisconnect:

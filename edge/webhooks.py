@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from leadfactory import logs
 from leadfactory.inbox.receiving import Receiver, Refused, Taken
 from leadfactory.inbox.rules import rules
 
-log = logging.getLogger(__name__)
 ANSWERS = {401: "not signed by a key that is known here", 413: "the body is too large"}
 
 
@@ -33,7 +32,7 @@ async def _take(request: Request, source: str, take: Callable[[Receiver, bytes, 
         body = await body_of(request, rules().body_limit_bytes)
         taken = await run_in_threadpool(take, receiver, body, request.headers)
     except Refused as error:
-        log.warning("%s webhook refused: %s", source, error.reason)
+        logs.security("WEBHOOK_REFUSED", source=source, reason=error.reason)
         await run_in_threadpool(receiver.refuse, source, error.reason, len(body))
         return JSONResponse({"error": ANSWERS[error.status]}, status_code=error.status)
     except ClientDisconnect:

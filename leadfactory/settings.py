@@ -107,6 +107,7 @@ class Settings(BaseSettings):
     lake_url: str | None = Field(None, validation_alias="LEADFACTORY_LAKE_URL")
     blob_url: str | None = Field(None, validation_alias="LEADFACTORY_BLOB_URL")
     seller_file: Path | None = Field(None, validation_alias="LEADFACTORY_SELLER")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="LEADFACTORY_LOG_LEVEL")
     first_day: dt.date = Field(dt.date(2026, 1, 1), validation_alias="LEADFACTORY_FIRST_DAY")
 
     sandbox_url: str = Field(f"http://127.0.0.1:{SANDBOX_PORT}", validation_alias="LEADFACTORY_SANDBOX_URL")

@@ -71,9 +71,12 @@ def dbt_marts() -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     except warehouse.MartsError as error:
         yield from _results(error.tested)
         raise
-    about = {"build": published.build_id, "lake manifest": published.lake_manifest_sha256}
+    about: dict[str, Any] = {"build": published.build_id, "lake manifest": published.lake_manifest_sha256}
     for key in IN_ORDER:
-        yield dg.MaterializeResult(asset_key=key, metadata={**about, "dagster/row_count": published.rows[key.path[-1]]})
+        rows = published.rows.get(key.path[-1])  # of an intermediate model, which is not published, None
+        yield dg.MaterializeResult(
+            asset_key=key, metadata=about if rows is None else {**about, "dagster/row_count": rows}
+        )
     yield from _results(published.tested)
 
 

@@ -17,6 +17,7 @@ SLOW = (
     "unit/d00_gateway",
     "sandbox",
     "edge",
+    "monitoring",
     "sandbox_clients",
     "contract",
     "migrations",

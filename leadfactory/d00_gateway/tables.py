@@ -122,5 +122,16 @@ run_outcomes = sa.Table(
     sa.Column("failed_steps", Json, nullable=False, server_default=sa.text("'[]'::jsonb")),
     sa.Column("started_at", Moment),
     sa.Column("ended_at", Moment, nullable=False),
+    sa.Column(
+        "steps", Json, nullable=False, server_default=sa.text("'{}'::jsonb"), comment="step → status and seconds"
+    ),
+    sa.Column(
+        "failed_checks",
+        Json,
+        nullable=False,
+        server_default=sa.text("'[]'::jsonb"),
+        comment="asset checks that did not pass, as asset:check",
+    ),
+    sa.Index(None, "ended_at"),
     comment="How Dagster's runs ended, for processes that do not know Dagster.",
 )

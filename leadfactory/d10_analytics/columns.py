@@ -13,13 +13,28 @@ import sqlalchemy as sa
 from leadfactory import yaml_config
 from leadfactory.tables import metadata
 
+OF_THE_COHORT = ("campaign", "cohort_on")
+
 
 class TablePolicy(pydantic.BaseModel):
-    """The columns of one table that are exported, and those that are not, with the reason."""
+    """The columns of one table that are exported, and those that are not, with the reason.
+
+    - ``derive``: further text columns, each as SQL over the table's own columns: what of a column that stays may leave
+    - ``via``: the table, with the shared column, that knows to which campaign-day a row belongs, where the row does not say it
+    - ``only``: SQL that says which rows leave; all of them when it is not given
+    """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     export: tuple[str, ...]
     leave: dict[str, str]
+    derive: dict[str, str] = {}
+    via: dict[str, str] = {}
+    only: str | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column of the file, in its order."""
+        return (*(OF_THE_COHORT if self.via else ()), *self.export, *self.derive)
 
 
 class LakePolicy(pydantic.BaseModel):
@@ -71,9 +86,45 @@ def table(name: str) -> sa.Table:
     return metadata.tables[f"leadfactory.{name}"]
 
 
-def schema(name: str, columns: tuple[str, ...]) -> pa.Schema:
-    """The Arrow schema of the exported columns."""
-    return pa.schema([pa.field(column, arrow_type(table(name).c[column])) for column in columns])
+def schema(name: str) -> pa.Schema:
+    """The Arrow schema of the file of an exported table."""
+    rules, source = rules_of(name), table(name)
+    of_unit = {"campaign": pa.string(), "cohort_on": pa.date32()} if rules.via else {}
+    fields = of_unit | {column: arrow_type(source.c[column]) for column in rules.export}
+    return pa.schema(list((fields | dict.fromkeys(rules.derive, pa.string())).items()))
+
+
+def rules_of(name: str) -> TablePolicy:
+    """The policy of an exported table.
+
+    Raises:
+        KeyError: for a table that stays in Postgres.
+    """
+    found = policy()
+    return found.tables[name] if name in found.tables else found.registries[name]
+
+
+def selected(name: str) -> sa.Select:
+    """The rows and columns of a table that may leave, in the order of its key; ``via`` joins the campaign-day."""
+    rules, source = rules_of(name), table(name)
+    derived = [sa.literal_column(expression).label(column) for column, expression in rules.derive.items()]
+    chosen = [*(source.c[column] for column in rules.export), *derived]
+    if rules.via:
+        owner = cohort_owner(name)
+        (shared,) = rules.via.values()
+        query = sa.select(*(owner.c[column] for column in OF_THE_COHORT), *chosen).join_from(
+            source, owner, source.c[shared] == owner.c[shared]
+        )
+    else:
+        query = sa.select(*chosen)
+    if rules.only:
+        query = query.where(sa.text(rules.only))
+    return query.order_by(*source.primary_key.columns)
+
+
+def cohort_owner(name: str) -> sa.Table:
+    """The table that knows the campaign-day of the rows of ``name``: itself, or the one of ``via``."""
+    return table(next(iter(rules_of(name).via), name))
 
 
 def arrow_type(column: sa.Column) -> pa.DataType:

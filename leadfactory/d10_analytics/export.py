@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import insert
 from leadfactory import campaign_days, crash_points
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
-from leadfactory.d10_analytics import columns, lake_files
+from leadfactory.d10_analytics import columns, configured, lake_files
 from leadfactory.d10_analytics.tables import lake_manifest
 from leadfactory.database import Database
 from leadfactory.settings import Settings
@@ -34,6 +34,7 @@ EXPORT_LOCK = int.from_bytes(hashlib.sha256(b"lake_export").digest()[:8], "big",
 # The ledger sets no flags: an attempt is settled after its stage has written its rows, some by the reaper much later. So its
 # files are behind when their row count differs, or when calls are so young that one may have been settled since.
 # The database's clock dates attempts, whatever the factory's clock says.
+# Ledgers that are only added to and set no flags either are behind when their row count differs.
 _LEDGER_BEHIND = sa.text(
     """SELECT c.campaign, c.cohort_on
        FROM (SELECT coalesce(campaign, :none) AS campaign, coalesce(cohort_on, occurred_on) AS cohort_on,
@@ -89,16 +90,18 @@ def export_lake(
     began, now, report = time.monotonic(), clock.now(), ExportReport()
     with _alone(db), lake_files.held(settings.lake, alone=True):
         _put_schemas(settings.lake)
+        behind: dict[tuple[str, dt.date], list[str]] = {}
         with db.begin() as tx:
             anew = lake_files.get(settings.lake, lake_files.MANIFEST) is None
             found = units if units is not None else _every_day(tx) if anew else campaign_days.dirty_days(tx)
             chosen = sorted(set(found))
-            ledger = _ledger_behind(tx, without=chosen, anew=anew) if units is None else []
+            if units is None:
+                behind = _ledgers_behind(tx, without=chosen, anew=anew)
         for unit in chosen:
             report.units += 1
             report.behind += not _cohort(db, settings.lake, (unit.campaign, unit.day), now, report)
-        for cohort in ledger:
-            _cohort(db, settings.lake, cohort, now, report, only=(LEDGER,))
+        for cohort, ledgers in sorted(behind.items()):
+            _cohort(db, settings.lake, cohort, now, report, only=tuple(ledgers))
         _registries(db, settings.lake, now, report)
         _put_manifest(db, settings.lake)  # last, so that a reader who sees a name finds the file
     report.seconds = time.monotonic() - began
@@ -121,10 +124,32 @@ def _every_day(tx: sa.Connection) -> list[CampaignDay]:
     return [CampaignDay(row.campaign, row.cohort_on) for row in tx.execute(sa.select(days.campaign, days.cohort_on))]
 
 
-def _ledger_behind(tx: sa.Connection, *, without: Sequence[CampaignDay], anew: bool) -> list[tuple[str, dt.date]]:
+def _ledgers_behind(
+    tx: sa.Connection, *, without: Sequence[CampaignDay], anew: bool
+) -> dict[tuple[str, dt.date], list[str]]:
+    """Cohorts of which ledgers that set no flags are behind, with these; without those that are exported anyhow."""
     done = {(unit.campaign, unit.day) for unit in without}
-    rows = tx.execute(_LEDGER_BEHIND, {"none": NO_CAMPAIGN, "ledger": LEDGER, "anew": anew})
-    return [(row.campaign, row.cohort_on) for row in rows if (row.campaign, row.cohort_on) not in done]
+    found: dict[tuple[str, dt.date], list[str]] = {}
+    for row in tx.execute(_LEDGER_BEHIND, {"none": NO_CAMPAIGN, "ledger": LEDGER, "anew": anew}):
+        found.setdefault((row.campaign, row.cohort_on), []).append(LEDGER)
+    for name in (name for name, rules in columns.policy().tables.items() if rules.via):
+        for row in tx.execute(_more_than_listed(name)):
+            found.setdefault((row.campaign, row.cohort_on), []).append(name)
+    return {cohort: names for cohort, names in found.items() if cohort not in done}
+
+
+def _more_than_listed(name: str) -> sa.Select:
+    """The cohorts of which an append-only ledger has another number of rows than its file."""
+    rows = columns.selected(name).order_by(None).subquery()
+    unit = (rows.c.campaign, rows.c.cohort_on)
+    have = sa.select(*unit, sa.func.count().label("n")).group_by(*unit).subquery()
+    m = lake_manifest
+    listed = (m.c.table_name == name) & (m.c.campaign == have.c.campaign) & (m.c.cohort_on == have.c.cohort_on)
+    return (
+        sa.select(have.c.campaign, have.c.cohort_on)
+        .join_from(have, m, listed, isouter=True)
+        .where(m.c.row_count.is_distinct_from(have.c.n))
+    )
 
 
 def _cohort(
@@ -163,8 +188,12 @@ def _registries(db: Database, lake: str, now: dt.datetime, report: ExportReport)
     connection = db.engine.connect().execution_options(isolation_level="REPEATABLE READ")
     with connection, connection.begin():
         files = [
-            _file(connection, name, rules.export, WHOLE, f"{name}/all/{name}.parquet")
-            for name, rules in columns.policy().registries.items()
+            _file(connection, name, WHOLE, f"{name}/all/{name}.parquet", columns.selected(name))
+            for name in columns.policy().registries
+        ]
+        files += [
+            _File(name, *WHOLE, f"{name}/all/{name}.parquet", parquet(schema, rows), len(rows))
+            for name, (schema, rows) in configured.tables().items()
         ]
         _note(connection, files, now)
         _put(lake, files, report)
@@ -174,22 +203,17 @@ def _registries(db: Database, lake: str, now: dt.datetime, report: ExportReport)
 
 def _of_cohort(tx: sa.Connection, name: str, cohort: tuple[str, dt.date]) -> _File:
     campaign, day = cohort
-    c = columns.table(name).c
+    c = columns.cohort_owner(name).c
     mine = [c.campaign == campaign, c.cohort_on == day]
     if campaign == NO_CAMPAIGN:
         mine = [c.campaign.is_(None), c.occurred_on == day]
     path = f"{name}/date={day.isoformat()}/{campaign}.parquet"
-    return _file(tx, name, columns.policy().tables[name].export, cohort, path, *mine)
+    return _file(tx, name, cohort, path, columns.selected(name).where(*mine))
 
 
-def _file(
-    tx: sa.Connection, name: str, chosen: tuple[str, ...], cohort: tuple[str, dt.date], path: str,
-    *mine: sa.ColumnElement[bool],
-) -> _File:  # fmt: skip
-    source = columns.table(name)
-    query = sa.select(*(source.c[column] for column in chosen)).where(*mine).order_by(*source.primary_key.columns)
+def _file(tx: sa.Connection, name: str, cohort: tuple[str, dt.date], path: str, query: sa.Select) -> _File:
     rows = tx.execute(query).all()
-    return _File(name, *cohort, path, parquet(columns.schema(name, chosen), rows), len(rows))
+    return _File(name, *cohort, path, parquet(columns.schema(name), rows), len(rows))
 
 
 def parquet(schema: pa.Schema, rows: Sequence[Sequence[Any]]) -> bytes:
@@ -234,12 +258,12 @@ def _put(lake: str, files: Sequence[_File], report: ExportReport) -> None:
 
 def _put_schemas(lake: str) -> None:
     """An empty, typed file for every table, so that a query over a table without any row has its columns."""
-    for name, rules in columns.policy().tables.items():
-        lake_files.put(lake, f"{name}/_schema/empty.parquet", parquet(columns.schema(name, rules.export), ()))
+    for name in columns.policy().tables:
+        lake_files.put(lake, f"{name}/_schema/empty.parquet", parquet(columns.schema(name), ()))
 
 
 def _put_manifest(db: Database, lake: str) -> None:
-    names = tuple(column.name for column in lake_manifest.columns)
+    schema = pa.schema([(column.name, columns.arrow_type(column)) for column in lake_manifest.columns])
     with db.begin() as tx:
         rows = tx.execute(sa.select(lake_manifest).order_by(*lake_manifest.primary_key.columns)).all()
-    lake_files.put(lake, lake_files.MANIFEST, parquet(columns.schema("lake_manifest", names), rows))
+    lake_files.put(lake, lake_files.MANIFEST, parquet(schema, rows))

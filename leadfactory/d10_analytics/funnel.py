@@ -1,4 +1,4 @@
-"""The funnel of a campaign-day, twice: from the ledgers and from the published marts. They must agree to the row."""
+"""The funnel of a campaign-day, twice: from the ledgers and from the published marts. They must agree to the row and the cent."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import sqlalchemy as sa
 from leadfactory.campaign_day import CampaignDay
 
 FIELDS = ("sourced", "unique", "enriched", "audited", "scored", "qualified", "drafted", "sent")
+MART_NAMES = {"unique": "unique_businesses"}  # "unique" is a word of SQL
 
 
 @dataclasses.dataclass(frozen=True)
 class Funnel:
-    """How far a campaign-day's businesses came. Each number is defined here; fct_daily_funnel.sql says the same in dbt.
+    """How far a campaign-day's businesses came. Each number is defined here; int_funnel_days.sql says the same in dbt.
 
     - ``sourced``: listings of the campaign-day, before duplicates are merged
     - ``unique``: its distinct businesses, without those that an earlier cohort holds
@@ -70,20 +71,32 @@ def funnel_from_ledgers(tx: sa.Connection, units: Sequence[CampaignDay]) -> dict
     return found
 
 
-def funnel_from_marts(path: Path, units: Sequence[CampaignDay]) -> dict[CampaignDay, Funnel]:
-    """The funnels of ``units`` from the published DuckDB file; a campaign-day that it does not have is all zero.
+def counts_from_marts(path: Path, units: Sequence[CampaignDay]) -> dict[CampaignDay, dict[str, int]]:
+    """Every measure of ``units`` from mart_cohort_funnel of the published DuckDB file; without rows there all are zero.
 
     Raises:
         duckdb.IOException: when nothing was published at ``path`` yet.
     """
     import duckdb
 
-    names = [field.name for field in dataclasses.fields(Funnel)]
     with duckdb.connect(str(path), read_only=True) as warehouse:
-        chosen = ", ".join(f'"{name}"' for name in names)
-        rows = warehouse.execute(f"SELECT campaign, cohort_on, {chosen} FROM marts.fct_daily_funnel").fetchall()  # noqa: S608
-    stored = {CampaignDay(row[0], row[1]): Funnel(*(int(n) for n in row[2:])) for row in rows}
-    return {unit: stored.get(unit, Funnel()) for unit in units}
+        found = warehouse.execute("SELECT * EXCLUDE (vertical, state) FROM marts.mart_cohort_funnel")
+        names = [column[0] for column in found.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    stored = {CampaignDay(row.pop("campaign_id"), row.pop("cohort_on")): row for row in rows}
+    zero = dict.fromkeys(names[2:], 0)
+    return {unit: {name: int(n) for name, n in stored.get(unit, zero).items()} for unit in units}
+
+
+def funnel_from_marts(path: Path, units: Sequence[CampaignDay]) -> dict[CampaignDay, Funnel]:
+    """The funnels of ``units`` from the published DuckDB file; a campaign-day that it does not have is all zero.
+
+    Raises:
+        duckdb.IOException: when nothing was published at ``path`` yet.
+    """
+    names = {field.name: MART_NAMES.get(field.name, field.name) for field in dataclasses.fields(Funnel)}
+    counts = counts_from_marts(path, units)
+    return {unit: Funnel(**{field: of[name] for field, name in names.items()}) for unit, of in counts.items()}
 
 
 def calls_and_spend(tx: sa.Connection, units: Sequence[CampaignDay]) -> tuple[dict[str, int], int]:

@@ -151,7 +151,9 @@ def _tests(results: Path) -> tuple[Tested, ...]:
     if not results.is_file():
         return ()
     return tuple(
-        Tested(each["unique_id"], each["status"] == "pass", each.get("failures") or 0, each.get("message") or "")
+        Tested(
+            each["unique_id"], each["status"] in {"pass", "warn"}, each.get("failures") or 0, each.get("message") or ""
+        )
         for each in json.loads(results.read_text())["results"]
         if each["unique_id"].startswith(("test.", "unit_test.")) and each["status"] != "skipped"
     )

@@ -106,7 +106,7 @@ NOT_PERSONAL = {
     "rejected_rows": "asset campaign row_key rule value",
     "report_accesses": "kind",
     "report_deliveries": "campaign kind state reason message_id",
-    "run_outcomes": "run_id job partition_key status failed_steps",
+    "run_outcomes": "run_id job partition_key status failed_steps steps failed_checks",
     "send_outcomes": "campaign state delivery",
     "send_transitions": "from_state to_state reason",
     "sequence_stops": "campaign reason",

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from leadfactory import logs
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.sendgrid import signed_events_valid
 from leadfactory.d09_delivery import dsn, opt_outs
@@ -20,7 +21,7 @@ from leadfactory.database import Database
 from leadfactory.inbox import reading
 from leadfactory.inbox.reading import Entry
 from leadfactory.inbox.rules import WebhookRules, rules
-from leadfactory.inbox.tables import webhook_refusals
+from leadfactory.inbox.tables import MAIL_SOURCES, webhook_refusals
 from leadfactory.keyed_hashes import KeyedHashes
 from leadfactory.settings import Settings
 from leadfactory.tokens import Tokens
@@ -159,6 +160,10 @@ class Receiver:
         with self._db.begin() as tx:
             new = set(tx.scalars(_INSERT, {**arrays, "source": source, "now": now, "stale": stale}))
             suppressed = _stop(tx, [entry for entry in entries if entry.stop_reason], source, now)
+        if source in MAIL_SOURCES:
+            for entry in entries:
+                if entry.event_id in new:
+                    logs.mail_event(source, entry.kind, event_id=entry.event_id, send_id=entry.send_id, stale=stale)
         quarantined = sum(entry.fault is not None and entry.event_id in new for entry in entries)
         return Taken(len(entries), len(new), quarantined, suppressed)
 

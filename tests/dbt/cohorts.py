@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from leadfactory import campaign_days
+from leadfactory.audit_log import audit_log
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.tables import vendor_calls
@@ -18,15 +19,19 @@ from leadfactory.d02_sourcing.tables import businesses, sourced_businesses, uniq
 from leadfactory.d03_assessment.tables import audit_findings, site_audits, site_insights
 from leadfactory.d04_enrichment.tables import enriched_businesses
 from leadfactory.d05_scoring.tables import lead_scores
+from leadfactory.d06_reports.tables import audit_reports, report_deliveries
+from leadfactory.d07_storefront.tables import money_entries, purchases
 from leadfactory.d08_personalization.tables import email_drafts
-from leadfactory.d09_delivery.tables import SEND_STATES, email_sends
+from leadfactory.d09_delivery.tables import SEND_STATES, email_events, email_sends, send_outcomes
 from leadfactory.database import Database
+from tests.dbt.answers import answered
 
 NOON = dt.datetime(2026, 10, 6, 12, 0, tzinfo=dt.UTC)
 CLOCK = Clock(start=NOON)
 NYC, LA = CampaignDay("restaurant-nyc", NOON.date()), CampaignDay("dental-la", NOON.date())
 NYC_NEXT_DAY = CampaignDay("restaurant-nyc", NOON.date() + dt.timedelta(days=1))
 UNITS = (NYC, LA, NYC_NEXT_DAY)
+NO_UNIT = (businesses, money_entries, audit_log)  # tables whose rows do not name their campaign-day
 
 
 class Cohorts:
@@ -56,10 +61,12 @@ class Cohorts:
             campaign_days.open_day(tx, unit, dt.datetime.combine(unit.day, NOON.timetz()))
             for table in (
                 sourced_businesses, businesses, unique_businesses, enriched_businesses, site_audits, audit_findings,
-                site_insights, lead_scores, email_drafts, email_sends,
+                site_insights, lead_scores, email_drafts, email_sends, send_outcomes, email_events, audit_log, purchases,
+                money_entries, audit_reports, report_deliveries,
             ):  # fmt: skip
                 for row in rows.get(table.name, ()):
-                    tx.execute(sa.insert(table).values(**row))
+                    of_unit = {} if table in NO_UNIT else {"campaign": unit.campaign, "cohort_on": unit.day}
+                    tx.execute(sa.insert(table).values(**of_unit | row))
             campaign_days.mark_dirty(tx, unit, *rows)
         self._known += [row["business_id"] for row in rows["businesses"]]
 
@@ -90,7 +97,7 @@ class Cohorts:
 
     def _listing(self, unit: CampaignDay, number: int, rows: dict[str, list[dict[str, Any]]]) -> None:
         def add(table: str, **row: Any) -> None:
-            rows.setdefault(table, []).append({"campaign": unit.campaign, "cohort_on": unit.day, **row})
+            rows.setdefault(table, []).append(row)
 
         draw, at = self.draw, NOON + (unit.day - NOON.date())
         sourced_id = self._id()
@@ -151,7 +158,12 @@ class Cohorts:
                 currency="USD", drafted_at=at)  # fmt: skip
             if status == "drafted":
                 state = draw.choice(SEND_STATES)
-                add("email_sends", send_id=self._id(), business_id=business_id, step=1, draft_id=draft_id, address_hmac=b"\x01",
-                    address_plus_hmac=b"\x01", sender_email="ana@mail.leadfactory.example", state=state, due_at=at, planned_at=at,
-                    expires_at=at + dt.timedelta(days=3), settled_at=at if state == "accepted" else None)  # fmt: skip
+                send: dict[str, Any] = {
+                    "send_id": self._id(), "business_id": business_id, "step": 1, "draft_id": draft_id, "address_hmac": b"\x01",
+                    "address_plus_hmac": b"\x01", "sender_email": "ana@mail.leadfactory.example", "state": state, "due_at": at,
+                    "planned_at": at, "expires_at": at + dt.timedelta(days=3), "settled_at": at if state == "accepted" else None,
+                }  # fmt: skip
+                add("email_sends", **send)
+                if state == "accepted":
+                    answered(add, draw, self._id, send)
                 return

@@ -19,14 +19,22 @@ from leadfactory import embedded
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.d10_analytics import warehouse
 from leadfactory.d10_analytics.export import export_lake
-from leadfactory.d10_analytics.funnel import Funnel, calls_and_spend, funnel_from_ledgers, funnel_from_marts
+from leadfactory.d10_analytics.funnel import (
+    Funnel,
+    calls_and_spend,
+    counts_from_marts,
+    funnel_from_ledgers,
+    funnel_from_marts,
+)
+from leadfactory.d10_analytics.responses import Responses, responses
+from leadfactory.d10_analytics.sales import Sales, sales
 from leadfactory.d10_analytics.warehouse import Published
 from leadfactory.database import Database
 from leadfactory.settings import Settings, settings
 from tests.dbt.cohorts import CLOCK, LA, NYC, UNITS, Cohorts
 from tests.postgres import FILLED, settings_for_tests
 
-ROWS = ("fct_daily_funnel", "dim_campaigns", "dim_businesses", "mart_experiments")
+ROWS = tuple(sorted(path.stem for path in (warehouse.PROJECT / "models" / "marts").glob("*.sql")))
 
 
 @dataclasses.dataclass
@@ -40,8 +48,11 @@ class Story:
     reader_after: list[Any]
     full: Published
     ledgers: dict[CampaignDay, Funnel]
+    answers: dict[CampaignDay, Responses]
+    sold: dict[CampaignDay, Sales]
     calls: dict[CampaignDay, tuple[int, int]]
     businesses: int
+    counts: dict[CampaignDay, dict[str, int]]
     marts: dict[CampaignDay, Funnel]
     tables: dict[str, list[Any]]
     tables_again: dict[str, list[Any]]
@@ -96,12 +107,13 @@ def _lived(db: Database, config: Settings, location: ModuleType) -> Story:
     for unit in (NYC, LA):
         cohorts.campaign(unit)
     for unit in UNITS:
-        cohorts.day(unit)
+        cohorts.day(unit, listings=70)
         cohorts.calls(unit)
     cohorts.call(None)
     export_lake(db=db, clock=CLOCK, settings=config)
     with db.begin() as tx:
         ledgers = funnel_from_ledgers(tx, UNITS)
+        answers, sold = responses(tx, UNITS), sales(tx, UNITS)
         calls = {unit: (sum(n.values()), cost) for unit in UNITS for n, cost in [calls_and_spend(tx, [unit])]}
         businesses = int(tx.scalar(sa.text("SELECT count(*) FROM businesses")) or 0)
 
@@ -109,6 +121,7 @@ def _lived(db: Database, config: Settings, location: ModuleType) -> Story:
         before = reader.execute("SELECT * FROM marts.version").fetchall()
         full = warehouse.build_marts(config)
         after = reader.execute("SELECT * FROM marts.version").fetchall()
+    counts = counts_from_marts(config.warehouse, UNITS)
     marts, tables = funnel_from_marts(config.warehouse, UNITS), tables_of(config.warehouse)
 
     again = run(location)
@@ -120,7 +133,7 @@ def _lived(db: Database, config: Settings, location: ModuleType) -> Story:
     export_lake(db=db, clock=CLOCK, settings=config)
     broken = run(location)
     return Story(
-        config, empty, empty_funnel, before, after, full, ledgers, calls, businesses, marts, tables, tables_again, again, broken,
+        config, empty, empty_funnel, before, after, full, ledgers, answers, sold, calls, businesses, counts, marts, tables, tables_again, again, broken,
         sha, hashlib.sha256(config.warehouse.read_bytes()).hexdigest(),
     )  # fmt: skip
 

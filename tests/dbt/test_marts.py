@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import duckdb
 import pytest
 
 from leadfactory.campaign_day import CampaignDay
-from leadfactory.d10_analytics import lake_files, warehouse
+from leadfactory.d01_targeting.verticals import verticals
+from leadfactory.d10_analytics import lake_files, responses, sales, warehouse
 from leadfactory.d10_analytics.funnel import Funnel
 from leadfactory.d10_analytics.warehouse import MartsError
 from leadfactory.settings import Settings
@@ -32,16 +35,32 @@ def test_the_ledgers_hold_every_stage(story: Story) -> None:
         assert sum(getattr(each, field) for each in story.ledgers.values()) > 0, field
 
 
+@pytest.mark.parametrize("unit", UNITS, ids=str)
+def test_what_became_of_the_letters_equals_the_ledgers(story: Story, unit: CampaignDay) -> None:
+    assert {name: story.counts[unit][name] for name in responses.FIELDS} == dataclasses.asdict(story.answers[unit])
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=str)
+def test_what_was_sold_equals_the_ledgers(story: Story, unit: CampaignDay) -> None:
+    assert {name: story.counts[unit][name] for name in sales.FIELDS} == dataclasses.asdict(story.sold[unit])
+
+
+def test_the_ledgers_hold_every_response_and_sale(story: Story) -> None:
+    for field in (*responses.FIELDS, *sales.FIELDS):
+        parts = [*story.answers.values(), *story.sold.values()]
+        assert sum(getattr(each, field, 0) for each in parts) > 0, field
+
+
 def test_calls_and_costs_equal_the_ledger(story: Story, marts: duckdb.DuckDBPyConnection) -> None:
     rows = marts.execute(
-        "SELECT campaign, cohort_on, vendor_calls, cost_microusd FROM marts.fct_daily_funnel"
+        "SELECT campaign_id, cohort_on, vendor_calls, vendor_cost_microusd FROM marts.mart_cohort_funnel"
     ).fetchall()
     assert {CampaignDay(c, day): (calls, cost) for c, day, calls, cost in rows} == story.calls
 
 
 def test_every_send_is_in_one_state(marts: duckdb.DuckDBPyConnection, story: Story) -> None:
     states = "sum(waiting + sent + unknown + refused + rejected + expired)"
-    (sends,) = marts.execute(f"SELECT {states} FROM marts.fct_daily_funnel").fetchone() or ()
+    (sends,) = marts.execute(f"SELECT {states} FROM marts.mart_cohort_funnel").fetchone() or ()
     (stored,) = (
         duckdb.execute(
             f"SELECT count(*) FROM read_parquet('{story.config.lake}/email_sends/*/*.parquet', hive_partitioning = false)"
@@ -53,10 +72,11 @@ def test_every_send_is_in_one_state(marts: duckdb.DuckDBPyConnection, story: Sto
 
 def test_campaigns_are_the_sums_of_their_days(marts: duckdb.DuckDBPyConnection) -> None:
     whole = marts.execute(
-        "SELECT campaign, businesses, letters_sent, cost_microusd FROM marts.dim_campaigns ORDER BY 1"
+        "SELECT campaign_id, businesses, letters_sent, vendor_cost_microusd FROM marts.dim_campaigns ORDER BY 1"
     ).fetchall()
     days = marts.execute(
-        'SELECT campaign, sum("unique"), sum(sent), sum(cost_microusd) FROM marts.fct_daily_funnel GROUP BY 1 ORDER BY 1'
+        "SELECT campaign_id, sum(unique_businesses), sum(sent), sum(vendor_cost_microusd) FROM marts.mart_cohort_funnel "
+        "GROUP BY 1 ORDER BY 1"
     ).fetchall()
     assert whole == days
 
@@ -73,7 +93,7 @@ def test_an_own_name_stands_as_it_was_published(marts: duckdb.DuckDBPyConnection
 
 
 def test_marts_over_an_empty_lake_are_empty(story: Story) -> None:
-    assert story.empty.rows == dict.fromkeys(sorted(ROWS), 0)
+    assert story.empty.rows == dict.fromkeys(sorted(ROWS), 0) | {"dim_verticals": len(verticals())}
     assert set(story.empty_funnel.values()) == {Funnel()}
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from leadfactory.d00_gateway.tables import run_outcomes
 from leadfactory.database import Database
-from sensors.run_outcomes import record
+from sensors.run_outcomes import facts, record
 
 NOW = dt.datetime(2026, 10, 6, 15, tzinfo=dt.UTC)
 
@@ -45,3 +45,28 @@ def test_an_outcome_that_is_told_twice_is_one_row(database: Database) -> None:
         for _ in range(2):
             record(tx, run, [], NOW)
         assert tx.scalar(sa.select(sa.func.count()).select_from(run_outcomes)) == 1
+
+
+@dg.asset
+def measured() -> None:
+    """Something."""
+
+
+@dg.asset_check(asset=measured)
+def is_right() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=False)
+
+
+def test_an_outcome_tells_when_the_run_began_how_long_its_steps_took_and_which_checks_failed(
+    database: Database,
+) -> None:
+    with dg.DagsterInstance.ephemeral() as instance, database.begin() as tx:
+        result = dg.materialize([measured, is_right], instance=instance)
+        run = instance.get_run_by_id(result.run_id)
+        assert run is not None
+        record(tx, run, [], NOW, facts(instance, run.run_id))
+        row = tx.execute(sa.select(run_outcomes)).mappings().one()
+    assert row["started_at"] is not None
+    assert row["steps"]["measured"]["status"] == "SUCCESS"
+    assert row["steps"]["measured"]["seconds"] > 0
+    assert row["failed_checks"] == ["measured:is_right"]

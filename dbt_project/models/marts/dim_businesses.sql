@@ -24,22 +24,22 @@ newest_score as (
 letters as (
     select
         business_id,
-        count(*) filter (where state = 'accepted') as letters_sent,
-        max(settled_at) filter (where state = 'accepted') as last_letter_at
-    from {{ ref('stg_email_sends') }}
+        count(*) filter (where sent_at is not null) as letters_sent,
+        max(sent_at) as last_letter_at
+    from {{ ref('fct_emails') }}
     group by all
 )
 
 select
     businesses.business_id,
-    businesses.first_campaign,
+    businesses.first_campaign as first_campaign_id,
     businesses.first_cohort_on,
     campaigns.vertical,
     newest_enrichment.own_name,
     newest_enrichment.own_name_url,
     newest_enrichment.site_host,
     newest_enrichment.platform,
-    newest_enrichment.state,
+    newest_enrichment.state as us_state,
     newest_enrichment.status as enrichment_status,
     newest_audit.performance,
     newest_audit.seo,

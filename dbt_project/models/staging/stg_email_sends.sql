@@ -13,5 +13,7 @@ select
     planned_at,
     claimed_at,
     settled_at,
-    sendgrid_id
+    sendgrid_id,
+    mail_provider,
+    sender_domain
 from {{ source('lake', 'email_sends') }}

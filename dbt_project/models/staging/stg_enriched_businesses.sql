@@ -22,5 +22,6 @@ select
     state,
     timezone,
     fetched_at,
-    expires_at
+    expires_at,
+    mail_domain
 from {{ source('lake', 'enriched_businesses') }}

@@ -91,7 +91,7 @@ def test_a_moment_keeps_its_zone(day: Cohorts, export: Export, lake: Lake) -> No
 def test_a_table_without_rows_keeps_its_columns(cohorts: Cohorts, export: Export, lake: Lake) -> None:
     export()
     empty = lake("email_sends/_schema/empty.parquet")
-    assert (empty.num_rows, empty.column_names) == (0, list(columns.policy().tables["email_sends"].export))
+    assert (empty.num_rows, empty.column_names) == (0, list(columns.policy().tables["email_sends"].columns))
 
 
 def test_no_value_of_a_column_that_stays_reaches_the_lake(day: Cohorts, export: Export, config: Settings) -> None:

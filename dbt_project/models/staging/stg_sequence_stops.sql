@@ -1,0 +1,7 @@
+select
+    campaign,
+    business_id,
+    reason,
+    send_id,
+    stopped_at
+from {{ source('lake', 'sequence_stops') }}

@@ -1,0 +1,6 @@
+select
+    kind,
+    reason,
+    source,
+    suppressed_at
+from {{ source('lake', 'suppressions') }}

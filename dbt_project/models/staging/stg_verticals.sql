@@ -1,0 +1,8 @@
+select
+    vertical,
+    ticket,
+    urgency,
+    maturity,
+    yelp_categories,
+    season_months
+from {{ source('lake', 'verticals') }}

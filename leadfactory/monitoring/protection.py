@@ -1,0 +1,55 @@
+"""Figures of what protects the factory: backups, restore drills, pauses, credentials, the audit chain, refused sign-ins."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from leadfactory.monitoring.figures import WINDOWS, Figure, Scene, exists, one, rows, seconds_since
+
+BACKUPS = "SELECT kind, max(finished_at) AS newest FROM backups WHERE ok GROUP BY kind"
+DRILL = "SELECT ok, finished_at, rpo_s, rto_s FROM restore_drills ORDER BY started_at DESC LIMIT 1"
+FAILED_SIGN_INS = """
+SELECT coalesce(sum(attempts), 0) AS n FROM auth_failures WHERE minute > :since - interval '1 minute' AND minute <= :now"""
+KEYS = (
+    "SELECT name, min(created_at) AS oldest FROM api_keys WHERE revoked_at IS NULL AND expires_at > :now GROUP BY name"
+)
+# The newest links only: the nightly digest verifies the whole chain.
+BROKEN = """
+SELECT count(*) FROM (
+  SELECT c.link, c.hash, a, lag(c.link) OVER (ORDER BY c.link) AS link_before, lag(c.hash) OVER (ORDER BY c.link) AS before
+  FROM audit_chain c LEFT JOIN audit_log a USING (audit_id)
+  WHERE c.link > (SELECT coalesce(max(link), 0) FROM audit_chain) - 1000) AS links
+WHERE (a).audit_id IS NULL OR link_before IS NOT NULL AND (link <> link_before + 1 OR audit_hash(before, a) <> hash)"""
+UNCHAINED = "SELECT (SELECT count(*) FROM audit_log) <> (SELECT count(*) FROM audit_chain)"
+PAUSES = "SELECT kind, count(*) AS n FROM pauses WHERE resumed_at IS NULL GROUP BY kind"
+
+
+def figures(tx: sa.Connection, scene: Scene) -> Iterator[Figure]:
+    """The family."""
+    failed = one(tx, FAILED_SIGN_INS, since=scene.now - WINDOWS["5m"], now=scene.now)
+    yield Figure.one("auth_failures", "Refused sign-ins and keys of 5 min.", float(failed.n))
+    keys = rows(tx, KEYS, now=scene.now)
+    yield Figure.of(
+        "credential_age_seconds", "Age of the oldest live API key of a name.", "credential",
+        {row.name: seconds_since(row.oldest, scene.now) for row in keys},
+    )  # fmt: skip
+    faults = one(tx, BROKEN)[0] + int(one(tx, UNCHAINED)[0])
+    yield Figure.one("audit_chain_faults", "Of the newest 1000 rows of the audit log, those that were changed or removed.", faults)  # fmt: skip
+    if exists(tx, "leadfactory.backups"):
+        ages = {row.kind: seconds_since(row.newest, scene.now) for row in rows(tx, BACKUPS)}
+        yield Figure.one(
+            "backup_age_seconds", "Age of the newest good backup; infinite when there is none.",
+            min(ages.values(), default=math.inf),
+        )  # fmt: skip
+    if exists(tx, "leadfactory.restore_drills"):
+        drills = rows(tx, DRILL)
+        if drills:
+            drill = one(tx, DRILL)
+            yield Figure.one("restore_drill_ok", "1 when the newest restore drill passed.", float(bool(drill.ok)))
+            yield Figure.one("restore_drill_age_seconds", "Its age.", seconds_since(drill.finished_at, scene.now))
+    if exists(tx, "leadfactory.pauses"):
+        kinds = dict.fromkeys(("all", "campaign", "sender", "vendor"), 0.0)
+        yield Figure.of("pauses", "What an operator has paused.", "kind", kinds | {r.kind: r.n for r in rows(tx, PAUSES)})  # fmt: skip
