@@ -1,0 +1,7 @@
+-- Complaints per delivered letter over the thirty days up to each day, by sender.
+SELECT occurred_on AS day, sender_domain AS series, CAST(sum(complained_30d) AS double precision) / nullif(sum(delivered_30d), 0) AS value
+FROM marts.mart_email_health
+WHERE occurred_on BETWEEN :since AND :until
+GROUP BY occurred_on, sender_domain
+HAVING sum(delivered_30d) > 0
+ORDER BY occurred_on, sender_domain
