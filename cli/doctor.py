@@ -169,6 +169,22 @@ def _keys(config: Settings) -> Finding:
     return Finding("keys", "ok", "own suppression and signing keys")
 
 
+def _contacts(config: Settings) -> Finding:
+    from leadfactory.monitoring import contacts
+
+    why = contacts.problem(config.contacts_file)
+    if why is None:
+        return Finding("contacts", "ok", "everybody whom an alert calls can be reached")
+    try:
+        left = len(contacts.contacts(config.contacts_file).placeholders)
+    except ValueError:
+        return Finding("contacts", "broken", why, "mend the file")
+    if config.alert_webhook_url.get_secret_value() or config.alert_smtp_url.get_secret_value():
+        return Finding("contacts", "warning", f"{left} placeholders", why)
+    return Finding("contacts", "warning", f"{left} placeholders, and no channel: alerts stay in the log",
+                   f"{why}; set LEADFACTORY_ALERT_WEBHOOK_URL or LEADFACTORY_ALERT_SMTP_URL")  # fmt: skip
+
+
 def _warehouse(config: Settings) -> Finding:
     if config.warehouse.is_file():
         return Finding("warehouse", "ok", f"{config.warehouse} ({config.warehouse.stat().st_size / 2**20:.1f} MiB)")
@@ -186,5 +202,6 @@ CHECKS: tuple[Callable[[Settings], Finding], ...] = (
     _memory,
     _clock,
     _keys,
+    _contacts,
     _warehouse,
 )

@@ -11,17 +11,21 @@ import typer
 from cli import (
     api_key,
     audit,
+    backup,
     bounces,
     db,
     db_care,
     drafts,
     exclusions,
     experiments,
+    fence,
     gateway,
     halts,
     inbox,
     integrity,
+    logs,
     reports,
+    restoring,
     scoring,
     suppressions,
     targets,
@@ -48,13 +52,8 @@ app.add_typer(bounces.app, name="bounces")
 app.add_typer(halts.app, name="halts")
 register_simulate(app)
 app.add_typer(api_key.app, name="api-key")
-audit.register(app)
-experiments.register(app)
-gateway.register(app)
-db.register(app)
-db_care.register(app)
-integrity.register(app)
-suppressions.register(app)
+for group in (audit, experiments, gateway, db, db_care, integrity, backup, restoring, fence, logs, suppressions):
+    group.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")
 

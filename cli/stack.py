@@ -160,6 +160,20 @@ def sandbox_keys(config: Settings) -> dict[str, str]:
 
 
 @contextlib.contextmanager
+def wal_archive(say: Say) -> Iterator[None]:
+    """The archive of the server's WAL, where somebody said where backups go; nothing otherwise."""
+    config = settings()
+    if config.backup_url is None:
+        yield
+        return
+    argv = [sys.executable, "-m", "cli.main", "wal-archive"]
+    process = processes.start("WAL archive", argv, env=dict(os.environ), log=config.home / "logs" / "wal.log", cwd=ROOT)
+    with processes.stopping([process]):
+        say(f"WAL archive to {config.backup_url}")
+        yield
+
+
+@contextlib.contextmanager
 def dagster(say: Say, *, any_port: bool) -> Iterator[DagsterApi]:
     """Dagster's webserver, daemon and both code locations, as ``dagster dev`` runs them."""
     from resources.dagster_home import prepare
@@ -202,6 +216,7 @@ def factory(say: Say, *, any_port: bool, facing_the_world: bool = False) -> Iter
         database(say),
         sandbox(say, any_port=any_port),
         edge(say, any_port=any_port) if facing_the_world else contextlib.nullcontext(),
+        wal_archive(say) if facing_the_world else contextlib.nullcontext(),
         dagster(say, any_port=any_port) as api,
     ):
         yield api

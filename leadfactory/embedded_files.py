@@ -30,6 +30,8 @@ log_filename = 'postgresql-%a.log'
 log_rotation_age = '1d'
 log_truncate_on_rotation = on
 log_line_prefix = '%m [%p] %u@%d %a '
+# What the WAL archive did not receive is kept for it, but never until the disk is full.
+max_slot_wal_keep_size = '4GB'
 # Values stay out of the log: e-mail addresses are among them. DETAIL lines quote whole rows.
 log_parameter_max_length = 0
 log_parameter_max_length_on_error = 0

@@ -34,6 +34,7 @@ _TOKENS = (
     re.compile(r"\b(?:lfk|lfs)_[A-Za-z0-9_-]{6,}"),
 )
 _bound: contextvars.ContextVar[Mapping[str, str]] = contextvars.ContextVar("bound", default=MappingProxyType({}))
+_process_facts: dict[str, str] = {}
 _security = logging.getLogger("leadfactory.security")
 _mail_events = logging.getLogger("leadfactory.mail_events")
 
@@ -61,7 +62,14 @@ def mail_event(source: str, kind: str, **facts: object) -> None:
     _mail_events.info(kind, extra={"facts": {"source": source, **facts}})
 
 
-def configure(process: str, settings: Settings, *, main: str = APP, stdout: bool = True) -> None:
+def configure(
+    process: str,
+    settings: Settings,
+    *,
+    main: str = APP,
+    stdout: bool = True,
+    facts: Mapping[str, str | None] | None = None,
+) -> None:
     """Sends this process's logs to their places; repeating it changes nothing but the names.
 
     Args:
@@ -69,12 +77,17 @@ def configure(process: str, settings: Settings, *, main: str = APP, stdout: bool
         settings: where the files are, and from which level on.
         main: APP or PIPELINE, the file of what is neither a security nor a mail event.
         stdout: False for commands, whose standard output is their answer.
+        facts: what every line of this process carries, such as the run that it is.
     """
+    _process_facts.clear()
+    _process_facts.update({name: fact for name, fact in (facts or {}).items() if fact is not None})
     root = logging.getLogger()
     for old in [each for each in root.handlers if isinstance(each, _Ours)]:
         root.removeHandler(old)
         old.close()
     guard_loggers()
+    for chatty in ("httpx", "httpcore", "urllib3"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)  # a line a request, with URLs that are secrets themselves
     logging.captureWarnings(True)
     lines = _Lines(process)
     folder = settings.home / "logs"
@@ -118,7 +131,7 @@ class _Lines(logging.Formatter):
             line["room"] = room[1]
         if record.name == _security.name:
             line["mark"] = "SECURITY"
-        line |= {**_bound.get(), **facts}
+        line |= {**_process_facts, **_bound.get(), **facts}
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
         return json.dumps(redacted(line), ensure_ascii=False)

@@ -26,6 +26,7 @@ WITHHELD = {
     "send_transitions": "UPDATE, DELETE",  # append-only
     "business_merges": "UPDATE, DELETE",  # append-only
     "suppressions": "DELETE",  # nobody is un-suppressed by a bug
+    "send_fences": "DELETE",  # who let mail leave after a restore stays told
     "suppression_polls": "UPDATE, DELETE",  # append-only
     "halts": "DELETE",  # who let what go on stays told
     "sequence_stops": "DELETE",  # a conversation that ended is not taken up again

@@ -106,8 +106,17 @@ class Settings(BaseSettings):
     clock_spec: str = Field("", validation_alias="LEADFACTORY_CLOCK")
     lake_url: str | None = Field(None, validation_alias="LEADFACTORY_LAKE_URL")
     blob_url: str | None = Field(None, validation_alias="LEADFACTORY_BLOB_URL")
+    backup_url: str | None = Field(None, validation_alias="LEADFACTORY_BACKUP_URL")
+    backup_keys: SecretStr = Field(SecretStr(""), validation_alias="LEADFACTORY_BACKUP_KEYS")
+    backup_database_url: SecretStr | None = Field(None, validation_alias="LEADFACTORY_BACKUP_DATABASE_URL")
     seller_file: Path | None = Field(None, validation_alias="LEADFACTORY_SELLER")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="LEADFACTORY_LOG_LEVEL")
+    contacts_file: Path | None = Field(None, validation_alias="LEADFACTORY_CONTACTS")
+    alert_webhook_url: SecretStr = Field(SecretStr(""), validation_alias="LEADFACTORY_ALERT_WEBHOOK_URL")
+    alert_smtp_url: SecretStr = Field(SecretStr(""), validation_alias="LEADFACTORY_ALERT_SMTP_URL")
+    alert_from: str = Field("", validation_alias="LEADFACTORY_ALERT_FROM")
+    dagster_url: str = Field("http://localhost:3333", validation_alias="LEADFACTORY_DAGSTER_URL")
+    runbook_url: str = Field("docs/alerts.md", validation_alias="LEADFACTORY_ALERTS_PAGE_URL")
     first_day: dt.date = Field(dt.date(2026, 1, 1), validation_alias="LEADFACTORY_FIRST_DAY")
 
     sandbox_url: str = Field(f"http://127.0.0.1:{SANDBOX_PORT}", validation_alias="LEADFACTORY_SANDBOX_URL")
@@ -204,9 +213,9 @@ class Settings(BaseSettings):
             if getattr(self, name)
         ]
         from leadfactory import seller  # it reads these settings
+        from leadfactory.monitoring import contacts
 
-        unsold = seller.problem(self.seller_file)
-        problems += [unsold] if unsold else []
+        problems += [why for why in (seller.problem(self.seller_file), contacts.problem(self.contacts_file)) if why]
         local = [n for n in LIVE_BASE_URLS if "127.0.0.1" in getattr(self, n) or "localhost" in getattr(self, n)]
         problems += [f"{type(self).model_fields[n].validation_alias} points at this machine" for n in local]
         if problems:
@@ -236,6 +245,11 @@ class Settings(BaseSettings):
     def blobs(self) -> str:
         """The fsspec URL of the blobs: sold reports by their hash."""
         return self.blob_url or str(self.home / "blobs")
+
+    @property
+    def backups(self) -> str:
+        """The fsspec URL of the backups."""
+        return self.backup_url or str(self.home / "backups")
 
     @property
     def warehouse(self) -> Path:

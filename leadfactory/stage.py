@@ -20,7 +20,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from leadfactory import crash_points, flow
+from leadfactory import crash_points, flow, logs
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.database import Database
@@ -264,6 +264,7 @@ def main(arguments: list[str] | None = None) -> int:
         counter = _counting(config)
     except SettingsError as error:
         parser.error(str(error))
+    logs.configure("stage", config, main=logs.PIPELINE, stdout=False, facts={"campaign_day": unit.key})
     db = Database.from_settings(config)
     try:
         for name in NIGHT if given.stage == "night" else (given.stage,):

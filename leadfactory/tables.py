@@ -1,6 +1,7 @@
 """Every table of the system of record, for migrations and for tests; importing this fills ``database.metadata``."""
 
-from leadfactory import api_keys, audit_log, auth_failures, campaign_days
+from leadfactory import api_keys, audit_log, auth_failures, campaign_days, fence
+from leadfactory.backup import tables as backup
 from leadfactory.d00_gateway import tables as d00
 from leadfactory.d01_targeting import tables as d01
 from leadfactory.d02_sourcing import tables as d02
@@ -16,12 +17,14 @@ from leadfactory.d11_experiments import tables as d11
 from leadfactory.database import metadata
 from leadfactory.erasure import tables as erasure
 from leadfactory.inbox import tables as inbox
+from leadfactory.monitoring import tables as monitoring
 from leadfactory.quality import tables as quality
 
 __all__ = [
     "api_keys",
     "audit_log",
     "auth_failures",
+    "backup",
     "campaign_days",
     "d00",
     "d01",
@@ -36,7 +39,9 @@ __all__ = [
     "d10",
     "d11",
     "erasure",
+    "fence",
     "inbox",
     "metadata",
+    "monitoring",
     "quality",
 ]

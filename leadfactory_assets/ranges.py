@@ -7,12 +7,14 @@ that was set aside, and only there is the campaign-day shown as failed. (docs/de
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
 
+from leadfactory import logs
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.d00_gateway.redaction import redact
 from leadfactory.stage_report import StageReport
@@ -23,6 +25,7 @@ TOLD = 20  # campaign-days named in one message; the run's log has all
 Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 Tell = Callable[[StageReport], dict[str, Any]]
 
+log = logging.getLogger("leadfactory.pipeline")
 _set_aside: dict[str, dict[CampaignDay, str]] = defaultdict(
     dict
 )  # by run: the in-process executor keeps its steps here
@@ -38,6 +41,8 @@ def units(context: Context) -> list[CampaignDay]:
 def set_aside(context: Context, unit: CampaignDay, reason: str) -> None:
     """Takes ``unit`` out of the rest of this run; the reason is told when the run ends."""
     context.log.error(f"campaign-day {unit} is set aside: {reason}")
+    with logs.bound(campaign_day=unit.key):
+        log.error(f"set aside: {reason}")
     _set_aside[context.run.run_id].setdefault(unit, reason)
 
 
@@ -62,7 +67,10 @@ def each(
         if unit in aside:
             continue
         try:
-            reports.append(work(unit))
+            with logs.bound(campaign_day=unit.key, asset=name):
+                report = work(unit)
+                log.info(f"{name} is done", extra={"facts": told_of(report)})
+            reports.append(report)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this campaign-day's, and told as such
             words = (str(error).strip().splitlines() or ["no message"])[0]
             set_aside(context, unit, redact(f"{name}: {type(error).__name__}: {words}"))
@@ -73,6 +81,12 @@ def each(
             )
         raise dg.Failure(_told(aside, len(chosen)), allow_retries=False)
     return dg.MaterializeResult(metadata=_summed(reports, aside))
+
+
+def told_of(report: StageReport) -> dict[str, Any]:
+    """The figures of a stage's line in pipeline.log."""
+    names = ("rows_in", "rows_out", "rows_rejected", "rows_open", "calls", "spend_microusd")
+    return {name: getattr(report, name) for name in names} | {"seconds": round(report.seconds, 2)}
 
 
 def _told(aside: dict[CampaignDay, str], of: int) -> str:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
+from leadfactory import logs
 from leadfactory.database import Database
 from leadfactory.settings import settings
 
@@ -17,6 +18,10 @@ class DatabaseResource(dg.ConfigurableResource[Database]):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Database]:
         """One engine for the run, closed with it."""
+        run = context.dagster_run if context.run_id else None
+        if run is not None:
+            facts = {"run_id": run.run_id, "job": run.job_name, "campaign_day": run.tags.get("dagster/partition")}
+            logs.configure("run", settings(), main=logs.PIPELINE, stdout=False, facts=facts)
         database = Database.from_settings(settings())
         try:
             yield database

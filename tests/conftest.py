@@ -33,6 +33,7 @@ SLOW = (
     "reports",
     "browser",
     "dashboards",
+    "backup",
     "security",
 )
 

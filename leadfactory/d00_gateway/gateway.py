@@ -13,6 +13,7 @@ from uuid import UUID
 
 import httpx
 
+from leadfactory import logs
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway import redaction
@@ -103,7 +104,7 @@ class Gateway:
     @contextlib.contextmanager
     def about(self, business_id: UUID) -> Iterator[None]:
         """Attributes the calls inside to a business, whose lead budget then bounds them."""
-        with within(BUSINESS, business_id):
+        with within(BUSINESS, business_id), logs.bound(lead=business_id):
             yield
 
     @contextlib.contextmanager

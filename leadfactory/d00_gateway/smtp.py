@@ -174,11 +174,11 @@ class _Wire(httpx.AsyncBaseTransport):
                 SMTP, "message", reason, detail=redact(str(error))[:200], left_the_house=False
             ) from None
 
-    def _connected(self) -> _Session:
-        return _Session(self._relay, self._timeout_s)
+    def _connected(self) -> Session:
+        return Session(self._relay, self._timeout_s)
 
 
-class _Session:
+class Session:
     """An open, logged-in connection, closed without waiting for an answer: what was accepted stays accepted."""
 
     def __init__(self, relay: Relay, timeout_s: float) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from leadfactory import campaign_days, mail_tokens
+from leadfactory import campaign_days, fence, mail_tokens
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
@@ -100,7 +100,8 @@ async def deliver_all(
     done = Delivered()
     with db.begin() as tx:
         settle_by_evidence(tx, clock.now(), done)
-        planned = waiting(tx, unit)
+        _settle_replayed(tx)
+        planned = waiting(tx, unit) if fence.is_fenced(tx) is None else []
     sender = _Sender(db, clock, settings, stripe, mailer, done)
     for delivery_id in planned:
         await sender.send(delivery_id)
@@ -238,6 +239,17 @@ def settle_by_evidence(tx: sa.Connection, now: dt.datetime, done: Delivered | No
         if done is not None:
             done.units[CampaignDay(row.campaign, row.cohort_on)] += 1
     return len(told)
+
+
+def _settle_replayed(tx: sa.Connection) -> None:
+    """A mail that the send journal names, and that a restored database plans again, is not sent again."""
+    d, r = report_deliveries, fence.replayed_sends
+    values = {
+        "state": "unknown",
+        "reason": "it was mailed before the database was restored",
+        "claimed_at": r.c.claimed_at,
+    }
+    tx.execute(sa.update(d).where(d.c.delivery_id == r.c.send_id, d.c.state == "planned").values(values))
 
 
 def _row(tx: sa.Connection, delivery_id: uuid.UUID) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from leadfactory import fence
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.d00_gateway.mail import MAILERS
 from leadfactory.d00_gateway.policies import Policies
@@ -62,6 +63,7 @@ GATES: tuple[Gate, ...] = (
     Gate("address_changed", "refused", "e.contact_email_hmac = s.address_hmac"),
     Gate("audit_too_old", "refused", "a.status = 'ok' AND :now < a.expires_at"),
     Gate("draft_missing", "refused", "d.status = 'drafted'"),
+    Gate("fenced", "waits", "NOT " + fence.STANDS),
     Gate("campaign_not_launched", "waits", "c.state = 'launched'"),
     Gate("halted", "waits", """NOT EXISTS (SELECT 1 FROM halts x WHERE x.resumed_at IS NULL
         AND (x.scope, x.subject) IN (('sender', s.sender_email), ('campaign', s.campaign), ('mailer', c.mailer)))"""),

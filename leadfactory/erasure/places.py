@@ -57,6 +57,10 @@ KEPT = {
     "draft_reviews.reviewer": "an operator, who answers for the letter",
     "draft_reviews.reason": "an operator's word about a letter, without an address",
     "campaigns.risk_acknowledged_by": "an operator, who answers for the campaign",
+    "backups": "about the store of backups: ids, sizes, and our own words about what failed",
+    "restore_drills": "the same about rehearsals",
+    "replayed_sends": "a keyed hash, so that nobody is written to twice after a restore",
+    "send_fences": "our own words, and an operator who answers for lifting one",
     "halts.subject": "ours", "halts.resumed_by": "an operator, who let it go on", "halts.resumed_why": "an operator's own words",
     "campaigns.sender_name": "ours", "campaigns.sender_email": "ours", "campaigns.postal_address": "ours",
     "email_sends.sender_email": "ours",
@@ -70,6 +74,7 @@ KEPT = {
 # Codes, versions, ids, keyed hashes, places, and sentences of ours without a word of the person's.
 NOT_PERSONAL = {
     "api_keys": "scopes",
+    "alerts": "fingerprint name severity labels summary run_id",
     "audit_log": "actor action subject",
     "audit_reports": "campaign no_pdf template_version",
     "auth_failures": "reason",
@@ -101,6 +106,7 @@ NOT_PERSONAL = {
     "money_entries": "kind account currency",
     "payment_events": "campaign event_id session_id kind facts",
     "price_book": "campaign product currency experiment arm list_version",
+    "night_reviews": "channels",
     "quality_verdicts": "asset campaign suite suite_version broken",
     "refund_requests": "reason idempotency_key state why stripe_id",
     "rejected_rows": "asset campaign row_key rule value",

@@ -47,11 +47,13 @@ def test_a_process_ends_by_sigkill_at_its_point(lane: Lane) -> None:
 def test_production_refuses_to_be_killed_on_purpose(tmp_path: Path) -> None:
     seller = tmp_path / "seller.yaml"
     seller.write_text((ROOT / "config" / "seller.yaml").read_text().replace("invented: true", "invented: false"))
+    people = tmp_path / "contacts.yaml"
+    people.write_text((ROOT / "config" / "contacts.yaml").read_text().replace("[Contact]", "somebody"))
     named = {name: str(Settings.model_fields[name].validation_alias) for name in SANDBOX_KEYS}
     environment = dict.fromkeys(named.values(), "a-key") | {
         "LEADFACTORY_ENV": "production", "LEADFACTORY_SUPPRESSION_KEY": "s" * 32, "LEADFACTORY_SIGNING_KEYS": "k" * 32,
         "LEADFACTORY_DATABASE_URL": "postgresql://nobody@db.invalid/leadfactory", "LEADFACTORY_CRASH_AT": "1",
-        "LEADFACTORY_SELLER": str(seller),
+        "LEADFACTORY_SELLER": str(seller), "LEADFACTORY_CONTACTS": str(people),
     }  # fmt: skip
     refused = run(environment)
     assert refused.returncode == 2

@@ -1,10 +1,9 @@
-"""Every alert, fired end to end: real rows, a real edge with two workers, Debian's Prometheus and Alertmanager, a receiver."""
+"""Every alert, fired end to end: real rows, a real edge with two workers, Debian's Prometheus and Alertmanager, the process that tells
+people, and a Slack-compatible webhook at the other end."""
 
 from __future__ import annotations
 
 import contextlib
-import http.server
-import json
 import os
 import re
 import signal
@@ -19,12 +18,15 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 import yaml
 
+from leadfactory.monitoring.tables import alerts
 from leadfactory.settings import ROOT
 from tests.leads import TUESDAY
 from tests.monitoring import debian
 from tests.monitoring.faults import Faults
+from tests.monitoring.test_escalation import Sink, free_port, sink  # noqa: F401 (fixture)
 from tests.postgres import settings_for_tests
 from tests.states import superuser_url
 
@@ -73,34 +75,10 @@ class Cable:
                 end.shutdown(socket.SHUT_RDWR)
 
 
-class Receiver:
-    """Takes Alertmanager's posts."""
-
-    def __init__(self) -> None:
-        told = self.told = {}  # type: ignore[var-annotated]
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                told.update({(each["labels"]["alertname"], each["status"]): each for each in body["alerts"]})
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Quiet."""
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self._server.server_port
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def firing(self) -> set[str]:
-        return {name for name, status in self.told if status == "firing"}
-
-
 @contextlib.contextmanager
 def running(argv: list[str], log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("wb") as sink:
-        process = subprocess.Popen(argv, cwd=ROOT, env={**os.environ, **environment}, stdout=sink, stderr=sink, start_new_session=True)  # fmt: skip
+    with log.open("wb") as written:
+        process = subprocess.Popen(argv, cwd=ROOT, env={**os.environ, **environment}, stdout=written, stderr=written, start_new_session=True)  # fmt: skip
     try:
         yield process
     finally:
@@ -110,11 +88,6 @@ def running(argv: list[str], log: Path, **environment: str) -> Iterator[subproce
             process.wait(10)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def until(what: Callable[[], Any], within_s: float, told: Callable[[], object]) -> None:
@@ -144,7 +117,7 @@ def rules(folder: Path) -> set[str]:
 def configured(folder: Path, *, edge: int, manager: int, receiver: int) -> None:
     """Our configuration of both programs, at these ports and in a hurry."""
     prometheus = yaml.safe_load((ROOT / "monitoring" / "prometheus.yml").read_text())
-    prometheus["global"] = {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "2s"}
+    prometheus["global"] = {"scrape_interval": "3s", "scrape_timeout": "3s", "evaluation_interval": "2s"}
     prometheus["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [f"127.0.0.1:{manager}"]
     prometheus["scrape_configs"][0]["static_configs"][0]["targets"] = [f"127.0.0.1:{edge}"]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(prometheus))
@@ -154,22 +127,25 @@ def configured(folder: Path, *, edge: int, manager: int, receiver: int) -> None:
     (folder / "alertmanager.yml").write_text(yaml.safe_dump(alertmanager))
 
 
-def test_every_alert_arrives_at_a_receiver(database, owner_database, postgres, tmp_path):
+def test_every_alert_reaches_people(database, owner_database, postgres, tmp_path, sink):  # noqa: F811
     debian.need()
-    names, receiver, cable = rules(tmp_path), Receiver(), Cable((database.url.host, database.url.port))
-    edge, prometheus, manager = free_port(), free_port(), free_port()
-    configured(tmp_path, edge=edge, manager=manager, receiver=receiver.port)
+    names, cable = rules(tmp_path), Cable((database.url.host, database.url.port))
+    edge, prometheus, manager, escalating = free_port(), free_port(), free_port(), free_port()
+    configured(tmp_path, edge=edge, manager=manager, receiver=escalating)
     url = f"http://127.0.0.1:{edge}"
     environment = {
         "LEADFACTORY_HOME": str(tmp_path), "LEADFACTORY_ENV": "test", "LEADFACTORY_CLOCK": TUESDAY.isoformat(),
         "LEADFACTORY_DATABASE_URL": database.url.set(drivername="postgresql", port=cable.port).render_as_string(hide_password=False),
         "STRIPE_WEBHOOK_SECRET": "whsec_a", "LEADFACTORY_PUBLIC_URL": url,
+        "LEADFACTORY_ALERT_WEBHOOK_URL": sink.webhook, "LEADFACTORY_CONTACTS": str(patient(tmp_path)),
     }  # fmt: skip
     faults = Faults(database, owner_database, superuser_url(postgres, "leadfactory"), settings_for_tests(tmp_path), url)
     assert set(faults.rows()) | LATER | {"DiskSpace", "DiskFull", "MemoryHigh"} == names
     python = [sys.executable, "-m", "edge", "--port", str(edge), "--workers", "2"]
     with (
         running(python, tmp_path / "edge.log", **environment) as served,
+        running([sys.executable, "-m", "leadfactory.monitoring.escalating", "--port", str(escalating), "--turn-seconds", "1"],
+                tmp_path / "escalating.log", **environment),
         running(["prometheus", f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/tsdb",
                  f"--web.listen-address=127.0.0.1:{prometheus}"], tmp_path / "prometheus.log"),
         running(["prometheus-alertmanager", f"--config.file={tmp_path}/alertmanager.yml", f"--storage.path={tmp_path}/am",
@@ -177,27 +153,49 @@ def test_every_alert_arrives_at_a_receiver(database, owner_database, postgres, t
     ):  # fmt: skip
         until(lambda: answers(f"{url}/health"), 60, lambda: (tmp_path / "edge.log").read_text())
         httpx.get(f"{url}/u/none")  # a counter that is seen for the first time has not risen yet
+        counted = f"http://127.0.0.1:{prometheus}/api/v1/query?query=leadfactory_edge_request_seconds_count"
+        until(
+            lambda: "unsubscribe.show" in httpx.get(counted).text, 60, lambda: (tmp_path / "prometheus.log").read_text()
+        )
         for cause in faults.rows().values():
             cause()
         until(
-            lambda: receiver.firing() >= names - LATER,
+            lambda: told_of(sink) >= names - LATER,
             60,
-            lambda: f"not told: {sorted(names - LATER - receiver.firing())}",
+            lambda: f"not told: {sorted(names - LATER - told_of(sink))}",
         )
-        told = receiver.told["RunFailed", "firing"]
-        assert told["annotations"]["run"] == "r-1"
-        assert "humanize" not in json.dumps([each["annotations"] for each in receiver.told.values()])
+        said = "\n".join(sink.said)
+        assert "http://localhost:3333/runs/r-1" in said
+        assert "docs/alerts.md#high-bounce-rate" in said
+        assert "support@stripe.com" in said
         _requests_add_up(url)
         faults.figures()
         try:
-            until(lambda: "FiguresFailed" in receiver.firing(), 30, receiver.firing)
+            until(lambda: "FiguresFailed" in told_of(sink), 30, lambda: told_of(sink))
         finally:
             faults.mend_figures()
         cable.cut()
-        until(lambda: "DatabaseDown" in receiver.firing(), 40, receiver.firing)
+        until(lambda: "DatabaseDown" in told_of(sink), 40, lambda: told_of(sink))
         os.killpg(served.pid, signal.SIGKILL)
-        until(lambda: "EdgeDown" in receiver.firing(), 40, receiver.firing)
-    assert receiver.firing() == names
+        until(lambda: "EdgeDown" in told_of(sink), 40, lambda: told_of(sink))
+    assert told_of(sink) == names
+
+    with database.begin() as tx:
+        kept = set(tx.scalars(sa.select(alerts.c.name)))
+    assert kept >= names - {"DatabaseDown", "EdgeDown"}  # of the last two the table heard when the test was over
+
+
+def patient(folder: Path) -> Path:
+    """Our contacts, who take any number of messages."""
+    path = folder / "contacts.yaml"
+    text = (ROOT / "config" / "contacts.yaml").read_text()
+    path.write_text(text.replace("messages_per_ten_minutes: 6", "messages_per_ten_minutes: 1000"))
+    return path
+
+
+def told_of(sink: Sink) -> set[str]:  # noqa: F811
+    """The alerts that the messages name."""
+    return {name for text in sink.said for name in re.findall(r"(?m)^(?:CRITICAL|warning): (\w+) \(level", text)}
 
 
 def _requests_add_up(url: str) -> None:

@@ -48,6 +48,7 @@ READERS = {
     "leadfactory/d00_gateway/express.py": (2, "when an attempt began and was settled"),
     "leadfactory/d00_gateway/usage.py": (3, "whether leases, breakers and attempts of the ledger are of now"),
     "leadfactory/database_care/activity.py": (3, "how long the server's sessions have been at it"),
+    "leadfactory/monitoring/escalating.py": (1, "how long an alert has fired: people's minutes"),
     "leadfactory/monitoring/figures.py": (1, "ages of what Dagster, the ledger and the disk stamped"),
     "leadfactory/quality/invariants.py": (1, "which attempts of the ledger have been open for an hour"),
     "leadfactory/d00_gateway/breaker.py": (16, "when a breaker may be tried again"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -19,10 +21,17 @@ def a_file(folder: Path, text: str) -> Path:
     return path
 
 
+def _reached() -> Path:
+    """Contacts in whom nobody is a placeholder."""
+    path = Path(tempfile.mkdtemp()) / "contacts.yaml"
+    path.write_text((ROOT / "config" / "contacts.yaml").read_text().replace("[Contact]", "somebody"))
+    return path
+
+
 def production(path: Path | None) -> Settings:
     return Settings(
         env="production", suppression_key="s" * 32, signing_keys="k" * 32, database_url="postgresql://x@db.invalid/y",
-        seller_file=path, **dict.fromkeys(SANDBOX_KEYS, "a-key"),
+        seller_file=path, contacts_file=_reached(), **dict.fromkeys(SANDBOX_KEYS, "a-key"),
     )  # type: ignore[arg-type]  # fmt: skip
 
 
@@ -53,6 +62,12 @@ def test_what_is_empty_or_malformed_is_named(tmp_path: Path, wrong: str, said: s
     lines = [wrong if line.startswith(f"{field}:") else line for line in SHIPPED.splitlines()]
     with pytest.raises(ConfigError, match=said):
         seller.seller(a_file(tmp_path, "\n".join(lines)))
+
+
+def test_production_refuses_contacts_whom_nobody_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "_reached", lambda: None)
+    with pytest.raises(ValueError, match=r"LEADFACTORY_CONTACTS is missing: copy config/contacts\.yaml"):
+        production(a_file(tmp_path, SHIPPED.replace("invented: true", "invented: false")))
 
 
 def test_production_starts_with_a_real_one(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ CASES = {
     "address_changed": "UPDATE enriched_businesses SET contact_email_hmac = decode('00', 'hex')",
     "audit_too_old": "UPDATE site_audits SET expires_at = '2026-10-06T15:00:00Z'",
     "draft_missing": "UPDATE email_drafts SET status = 'rejected'",
+    "fenced": "INSERT INTO send_fences (reason, raised_at) SELECT 'restored', planned_at FROM email_sends",
     "campaign_not_launched": "UPDATE campaigns SET state = 'paused'",
     "draft_review": "UPDATE campaigns SET review_percent = 100",
     "halted": "INSERT INTO halts (scope, subject, rule, detail, halted_at) SELECT 'sender', sender_email, 'bounces', '', planned_at FROM email_sends",
