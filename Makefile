@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: help demo test test-fast dev lint format lock outdated bench doctor clean pango chromium prometheus
+.PHONY: help demo test test-fast dev lint format lock outdated bench doctor clean docs pango chromium prometheus
 .DEFAULT_GOAL := help
 
 help: ## Show this help
@@ -74,6 +74,9 @@ outdated: $(READY) ## List newer versions than the lock's
 
 bench: $(READY) ## Run the benchmarks; each prints a ratio to a baseline of the same run
 	@$(BIN)/python -m bench
+
+docs: $(READY) ## Write the marts' documentation (models, columns, tests, lineage) and serve it at http://127.0.0.1:8580
+	@$(BIN)/leadfactory warehouse docs
 
 doctor: $(READY) ## Check every dependency of this machine
 	@$(BIN)/leadfactory doctor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Annotated, Any
 
 import typer
@@ -26,14 +27,20 @@ def erase_person(email: Address = None, dry_run: DryRun = False, json: Json = Fa
 
     Without an address: works off all requests that recipients made by pressing "delete".
     """
-    from leadfactory.d10_analytics.warehouse import build_marts
+    from leadfactory import migrate
+    from leadfactory.d10_analytics.warehouse import rebuild_and_forget
     from leadfactory.database import Database
     from leadfactory.erasure import erasing
     from leadfactory.settings import settings
 
     configured = settings()
     db = Database.from_settings(configured)
-    common: dict[str, Any] = {"db": db, "clock": configured.clock, "settings": configured, "marts": build_marts}
+    common: dict[str, Any] = {
+        "db": db,
+        "clock": configured.clock,
+        "settings": configured,
+        "marts": functools.partial(rebuild_and_forget, into=migrate.owner_url(configured)),
+    }
     try:
         if email is not None:
             proofs = [erasing.erase(email, **common, dry_run=dry_run)]

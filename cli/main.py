@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cli import (
+    analysts,
     api_key,
     audit,
     backup,
@@ -29,6 +30,7 @@ from cli import (
     scoring,
     suppressions,
     targets,
+    warehouse,
 )
 from cli.erasing import register as register_erasing
 from cli.importing import register as register_importing
@@ -52,7 +54,8 @@ app.add_typer(bounces.app, name="bounces")
 app.add_typer(halts.app, name="halts")
 register_simulate(app)
 app.add_typer(api_key.app, name="api-key")
-for group in (audit, experiments, gateway, db, db_care, integrity, backup, restoring, fence, logs, suppressions):
+app.add_typer(warehouse.app, name="warehouse")
+for group in (analysts, audit, experiments, gateway, db, db_care, integrity, backup, restoring, fence, logs, suppressions):
     group.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")

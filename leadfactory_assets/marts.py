@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, build_dbt_asset_specs
 
-from leadfactory.d10_analytics import warehouse
+from leadfactory.d10_analytics import judging, warehouse
 from leadfactory.settings import settings
 from schedules.marts import marts_nightly
 
@@ -48,6 +48,11 @@ def _checks() -> dict[str, dg.AssetCheckSpec]:
         near += sorted(child for node in near if node for child in MANIFEST["child_map"].get(node, ()))
         mart = next((MART_OF[node] for node in near if node in MART_OF), min(MART_OF.values()))
         found[test_id] = dg.AssetCheckSpec(test["name"], asset=mart, description=test.get("description") or None)
+    for name in judging.KEYS:
+        about = "Great Expectations on the built mart: its key, its shares, its counts."
+        found[f"{warehouse.EXPECTATIONS}{name}"] = dg.AssetCheckSpec(
+            f"{name}_expectations", asset=dg.AssetKey(["marts", name]), description=about
+        )
     return found
 
 
@@ -65,9 +70,11 @@ def _results(tested: tuple[warehouse.Tested, ...]) -> Iterator[dg.AssetCheckResu
 
 @dg.multi_asset(specs=SPECS, check_specs=list(CHECKS.values()), pool="duckdb", can_subset=False)
 def dbt_marts() -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
-    """All marts or none: built and tested in a side file, then published by one rename; materialized once published."""
+    """All marts or none: built and judged in a side file, then published there and in Postgres; materialized once published."""
+    from leadfactory import migrate
+
     try:
-        published = warehouse.build_marts(settings())
+        published = warehouse.build_marts(settings(), into=migrate.owner_url(settings()))
     except warehouse.MartsError as error:
         yield from _results(error.tested)
         raise

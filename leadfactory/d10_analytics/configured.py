@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from leadfactory.d01_targeting.verticals import verticals
+from leadfactory.d09_delivery.policy import policy
 
 VERTICALS = pa.schema(
     [
@@ -18,6 +19,7 @@ VERTICALS = pa.schema(
         ("season_months", pa.string()),
     ]
 )
+RULES = pa.schema([("rule", pa.string()), ("value", pa.float64())])
 
 
 def tables() -> dict[str, tuple[pa.Schema, list[tuple[Any, ...]]]]:
@@ -26,4 +28,5 @@ def tables() -> dict[str, tuple[pa.Schema, list[tuple[Any, ...]]]]:
         (slug, each.ticket, each.urgency, each.maturity, ",".join(each.yelp), ",".join(map(str, each.season)))
         for slug, each in sorted(verticals().items())
     ]
-    return {"verticals": (VERTICALS, rows)}
+    rules = sorted((rule, float(value)) for rule, value in policy().auto_pause.model_dump().items())
+    return {"verticals": (VERTICALS, rows), "delivery_rules": (RULES, rules)}

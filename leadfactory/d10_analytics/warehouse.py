@@ -1,4 +1,7 @@
-"""Builds the marts aside, tests them, and publishes the file by one rename. A failed build leaves the old file in place."""
+"""Builds the marts aside, judges them, and publishes file and Postgres. What fails before leaves yesterday's in place in both.
+
+Belongs here: the order of build, tests and publication. Does not: how Postgres takes the marts, and which versions are kept.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leadfactory.d10_analytics import lake_files
+from leadfactory.d10_analytics import judging, lake_files, postgres_marts, versions
 from leadfactory.settings import ROOT, Settings
 
 if TYPE_CHECKING:
@@ -26,12 +29,14 @@ if TYPE_CHECKING:
 PROJECT = ROOT / "dbt_project"
 DBT = Path(sys.executable).with_name("dbt")  # beside our interpreter, whatever PATH says
 MARTS = "marts"  # the one schema of the published file
+EXPECTATIONS = "expectations."  # how ids of Great Expectations' verdicts begin, beside those of dbt's tests
 Run = Callable[[list[str], dict[str, str]], None]
+Judge = Callable[[Path], dict[str, list[str]]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Tested:
-    """One dbt test of a build: dbt's id of it, whether it held, how many rows broke it, and dbt's words if it did not."""
+    """One test of a build: dbt's id of it, or ``expectations.`` and the mart; whether it held, how much broke it, and the words."""
 
     test_id: str
     passed: bool
@@ -109,11 +114,32 @@ def run_dbt(arguments: list[str], extra: dict[str, str]) -> None:
         raise MartsError(f"dbt {arguments[0]} failed; the published marts are unchanged:\n{said}")
 
 
-def build_marts(settings: Settings, *, run: Run = run_dbt) -> Published:
-    """Builds, tests and publishes all marts; ``run`` runs dbt with arguments and environment.
+def write_docs(settings: Settings, *, run: Run = run_dbt) -> Path:
+    """The documentation of the project as one page: every model, column, test and the lineage, with the published rows' statistics.
 
     Raises:
-        MartsError: when nothing was exported yet, or a model or a test fails; the old file stays.
+        MartsError: when nothing was published yet, or dbt fails.
+    """
+    if not settings.warehouse.is_file():
+        raise MartsError(f"no marts are published at {settings.warehouse}: run the jobs lake and marts, or `make demo`")
+    with _building(settings) as side:
+        shutil.copyfile(settings.warehouse, side)  # dbt opens it for writing
+        run(["docs", "generate", "--static"], environment(settings, side))
+    return settings.home / "dbt" / "target" / "static_index.html"
+
+
+def build_marts(
+    settings: Settings, *, run: Run = run_dbt, judge: Judge = judging.judge, into: str | None = None
+) -> Published:
+    """Builds, tests and publishes all marts.
+
+    Args:
+        run: runs dbt with arguments and environment.
+        judge: what is wrong with a built file, by mart.
+        into: Postgres that gets the marts too, as a role that owns their schemas.
+
+    Raises:
+        MartsError: when nothing was exported yet, a model or a test fails, or Postgres does not take them; the old ones stay.
     """
     results = settings.home / "dbt" / "target" / "run_results.json"
     with _building(settings) as side, lake_files.held(settings.lake, alone=False):
@@ -127,7 +153,42 @@ def build_marts(settings: Settings, *, run: Run = run_dbt) -> Published:
             run(["build"], environment(settings, side))
         except MartsError as error:
             raise MartsError(str(error), _tests(results)) from None
-        return _publish(settings, side, sha, _tests(results))
+        done = _finished(settings, side, sha, _tests(results))
+        done = dataclasses.replace(done, tested=(*done.tested, *_judged(side, judge, done.tested)))
+        try:
+            if into is not None:
+                postgres_marts.load(into, side)
+                postgres_marts.swap(into)
+        except postgres_marts.MartsNotLoaded as error:
+            raise MartsError(str(error), done.tested) from error
+        versions.publish(settings, side, done.build_id)
+        return done
+
+
+def rebuild_and_forget(settings: Settings, *, into: str) -> Published:
+    """Builds and publishes anew, then removes every earlier version, in files and in Postgres: of what must be forgotten.
+
+    Raises:
+        MartsError: as ``build_marts``.
+    """
+    done = build_marts(settings, into=into)
+    postgres_marts.forget_previous(into)
+    versions.keep_only_published(settings)
+    return done
+
+
+def _judged(side: Path, judge: Judge, before: tuple[Tested, ...]) -> tuple[Tested, ...]:
+    found = judge(side)
+    tested = tuple(
+        Tested(f"{EXPECTATIONS}{mart}", not broken, len(broken), "; ".join(broken)) for mart, broken in found.items()
+    )
+    wrong = [f"{mart}: {'; '.join(broken)}" for mart, broken in found.items() if broken]
+    if wrong:
+        raise MartsError(
+            f"the built marts break expectations; the published ones are unchanged: {' | '.join(wrong)}",
+            (*before, *tested),
+        )
+    return tested
 
 
 @contextlib.contextmanager
@@ -159,8 +220,8 @@ def _tests(results: Path) -> tuple[Tested, ...]:
     )
 
 
-def _publish(settings: Settings, side: Path, sha: str, tested: tuple[Tested, ...]) -> Published:
-    """Publishes a built and tested side file: tables only, with a version row, by one rename; readers keep the old file."""
+def _finished(settings: Settings, side: Path, sha: str, tested: tuple[Tested, ...]) -> Published:
+    """Makes a built and tested side file what may be published: tables only, with a version row, wholly on disk."""
     import duckdb
 
     build_id = f"{settings.clock.now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
@@ -178,8 +239,6 @@ def _publish(settings: Settings, side: Path, sha: str, tested: tuple[Tested, ...
         warehouse.execute("CHECKPOINT")  # everything in the one file that is renamed
     with side.open("rb") as built:
         os.fsync(built.fileno())
-    side.replace(settings.warehouse)
-    lake_files.sync_folder(settings.home)
     return done
 
 

@@ -78,6 +78,11 @@ def look(tx: sa.Connection, asset: str, unit: CampaignDay) -> Held:
 def _broken(
     suite: Suite, part: str, columns: list[str], values: list[tuple[Any, ...]], expectations: tuple[Expect, ...]
 ) -> list[str]:
+    return [f"{part}: {told}" for told in broken(f"{suite.asset}_{part}", columns, values, expectations)]
+
+
+def broken(name: str, columns: list[str], values: list[tuple[Any, ...]], expectations: tuple[Expect, ...]) -> list[str]:
+    """The expectations that these rows do not meet, in words; rows that are not there break none."""
     if not values:
         return []
     import great_expectations as gx
@@ -87,12 +92,12 @@ def _broken(
     batch = (
         _context()
         .data_sources.add_or_update_pandas("memory")
-        .add_dataframe_asset(f"{suite.asset}_{part}")
+        .add_dataframe_asset(name)
         .add_batch_definition_whole_dataframe("all")
         .get_batch({"dataframe": frame})
     )
     rules = [getattr(gx.expectations, expect.kind)(**expect.arguments) for expect in expectations]
-    result = batch.validate(gx.ExpectationSuite(name=f"{suite.asset}_{part}", expectations=rules))
+    result = batch.validate(gx.ExpectationSuite(name=name, expectations=rules))
     found = []
     for expectation in result.results:
         if not expectation.success:
@@ -100,7 +105,7 @@ def _broken(
             arguments = {k: v for k, v in config.kwargs.items() if k != "batch_id"}
             count = (expectation.result or {}).get("unexpected_count")
             told = f" ({count} rows)" if count is not None else ""
-            found.append(f"{part}: {config.type} {arguments}{told}")
+            found.append(f"{config.type} {arguments}{told}")
     return found
 
 

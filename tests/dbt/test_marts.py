@@ -9,7 +9,7 @@ import pytest
 
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.d01_targeting.verticals import verticals
-from leadfactory.d10_analytics import lake_files, responses, sales, warehouse
+from leadfactory.d10_analytics import lake_files, responses, sales, versions, warehouse
 from leadfactory.d10_analytics.funnel import Funnel
 from leadfactory.d10_analytics.warehouse import MartsError
 from leadfactory.settings import Settings
@@ -94,6 +94,7 @@ def test_an_own_name_stands_as_it_was_published(marts: duckdb.DuckDBPyConnection
 
 def test_marts_over_an_empty_lake_are_empty(story: Story) -> None:
     assert story.empty.rows == dict.fromkeys(sorted(ROWS), 0) | {"dim_verticals": len(verticals())}
+    assert all(each.passed for each in story.empty.tested)
     assert set(story.empty_funnel.values()) == {Funnel()}
 
 
@@ -109,6 +110,26 @@ def test_a_reader_keeps_its_version_while_a_new_one_is_published(story: Story) -
 def test_a_failing_test_leaves_the_old_file(story: Story) -> None:
     assert not story.broken.success
     assert story.sha_after_broken == story.sha_before_broken
+
+
+def test_postgres_holds_the_rows_of_the_file(story: Story) -> None:
+    assert {name: len(rows) for name, rows in story.in_postgres.items()} == {
+        n: len(r) for n, r in story.tables_again.items()
+    }
+    for name in ("mart_cohort_funnel", "mart_unit_economics", "dim_campaigns"):
+        assert story.in_postgres[name], name
+
+
+def test_a_failing_test_leaves_the_marts_in_postgres(story: Story) -> None:
+    newest = versions.listed(story.config)[0]
+    assert story.live_after_broken is not None
+    assert story.live_after_broken[0] == newest.build_id
+
+
+def test_earlier_versions_are_kept(story: Story) -> None:
+    kept = versions.listed(story.config)
+    assert [each.published for each in kept] == [True, False, False]
+    assert {story.empty.build_id, story.full.build_id} <= {each.build_id for each in kept}
 
 
 def test_the_published_file_holds_tables_of_marts_only(marts: duckdb.DuckDBPyConnection) -> None:
@@ -138,7 +159,8 @@ def test_every_column_carries_its_description(marts: duckdb.DuckDBPyConnection) 
 
 
 def test_builds_leave_nothing_beside_the_published_file(story: Story) -> None:
-    assert sorted(path.name for path in story.config.home.glob("warehouse*")) == ["warehouse.duckdb", "warehouse.lock"]
+    left = sorted(path.name for path in story.config.home.glob("warehouse*"))
+    assert left == ["warehouse.duckdb", "warehouse.lock", "warehouse.versions"]
 
 
 def test_dbt_writes_nothing_into_the_project(story: Story) -> None:

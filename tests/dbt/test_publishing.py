@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
-from leadfactory.d10_analytics import lake_files, warehouse
-from leadfactory.d10_analytics.warehouse import MartsError, build_marts
+from leadfactory.d10_analytics import judging, lake_files, versions, warehouse
+from leadfactory.d10_analytics.warehouse import MartsError, Published
 from leadfactory.settings import Settings
 from tests.postgres import settings_for_tests
 
@@ -37,6 +38,11 @@ def builds(*more: str, without: str = "") -> Callable[[list[str], dict[str, str]
                 side.execute(statement)
 
     return run
+
+
+def build_marts(config: Settings, **more: Any) -> Published:
+    """A publication of what ``run`` built; dbt's place is taken, so there are no columns to judge."""
+    return warehouse.build_marts(config, **{"judge": lambda built: {}, **more})
 
 
 def tables(config: Settings) -> set[str]:
@@ -100,3 +106,58 @@ def test_the_version_row_tells_what_was_published(config: Settings) -> None:
         ).fetchall()
     assert row == (done.build_id, lake_files.manifest_sha256(config.lake), True)
     assert done.rows == dict.fromkeys(MODELS, 1)
+
+
+def test_a_mart_that_breaks_an_expectation_is_not_published(config: Settings) -> None:
+    first = build_marts(config, run=builds())
+    with pytest.raises(MartsError, match="dim_dates: one is not two"):
+        build_marts(config, run=builds(), judge=lambda built: {"dim_dates": ["one is not two"]})
+    assert [each.build_id for each in versions.listed(config)] == [first.build_id]
+
+
+def test_an_expectation_names_the_mart_and_the_rule(tmp_path: Path) -> None:
+    built = tmp_path / "built.duckdb"
+    with duckdb.connect(str(built)) as side:
+        side.execute("CREATE SCHEMA marts")
+        for mart, key in judging.KEYS.items():
+            columns = ", ".join(f"'x' AS {column}" for column in key)
+            side.execute(f"CREATE TABLE marts.{mart} AS SELECT {columns}, 1::bigint AS sent, 0.5::double AS open_share")
+        side.execute("UPDATE marts.mart_daily_activity SET sent = -1")
+        side.execute("UPDATE marts.mart_vendor_health SET open_share = 1.5")
+        side.execute("INSERT INTO marts.dim_campaigns SELECT * FROM marts.dim_campaigns")
+    found = {mart: broken for mart, broken in judging.judge(built).items() if broken}
+    assert set(found) == {"mart_daily_activity", "mart_vendor_health", "dim_campaigns"}
+    assert "'sent'" in found["mart_daily_activity"][0]
+
+
+def test_as_many_versions_are_kept_as_were_promised(config: Settings) -> None:
+    for _ in range(versions.KEPT + 2):
+        newest = build_marts(config, run=builds())
+    kept = versions.listed(config)
+    assert (len(kept), kept[0].build_id, kept[0].published) == (versions.KEPT, newest.build_id, True)
+
+
+def test_a_rollback_publishes_the_version_before(config: Settings) -> None:
+    first, second = (
+        build_marts(config, run=builds()),
+        build_marts(config, run=builds("CREATE TABLE marts.more AS SELECT 1")),
+    )
+    versions.restore(config, versions.before(config, None))
+    assert {each.build_id: each.published for each in versions.listed(config)} == {
+        first.build_id: True,
+        second.build_id: False,
+    }
+    assert "marts.more" not in tables(config)
+
+
+def test_a_rollback_to_what_is_not_kept_says_what_is(config: Settings) -> None:
+    only = build_marts(config, run=builds())
+    with pytest.raises(versions.NoSuchVersion, match=only.build_id):
+        versions.before(config, None)
+
+
+def test_what_must_be_forgotten_leaves_no_version_behind(config: Settings) -> None:
+    build_marts(config, run=builds())
+    newest = build_marts(config, run=builds())
+    assert versions.keep_only_published(config) == 1
+    assert [each.build_id for each in versions.listed(config)] == [newest.build_id]

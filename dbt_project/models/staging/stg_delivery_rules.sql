@@ -1,0 +1,4 @@
+select
+    rule,
+    value
+from {{ source('lake', 'delivery_rules') }}
