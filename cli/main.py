@@ -14,6 +14,7 @@ from cli import (
     audit,
     backup,
     bounces,
+    dashboards,
     db,
     db_care,
     drafts,
@@ -53,9 +54,23 @@ app.add_typer(purchases, name="purchases")
 app.add_typer(bounces.app, name="bounces")
 app.add_typer(halts.app, name="halts")
 register_simulate(app)
+app.add_typer(dashboards.app, name="dashboards")
 app.add_typer(api_key.app, name="api-key")
 app.add_typer(warehouse.app, name="warehouse")
-for group in (analysts, audit, experiments, gateway, db, db_care, integrity, backup, restoring, fence, logs, suppressions):
+for group in (
+    analysts,
+    audit,
+    experiments,
+    gateway,
+    db,
+    db_care,
+    integrity,
+    backup,
+    restoring,
+    fence,
+    logs,
+    suppressions,
+):
     group.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")

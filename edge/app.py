@@ -15,6 +15,7 @@ from starlette.routing import Route
 from edge import (
     auth,
     checkout,
+    dashboards,
     forms,
     health,
     inbound,
@@ -119,6 +120,7 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
             Route("/r/{token}.pdf", reports.pdf, methods=["GET"]),
             Route("/r/{token}", reports.html, methods=["GET"]),
             *review.ROUTES,
+            *dashboards.ROUTES,
             Route("/static/{version}/{name}", samples.picture, methods=["GET"]),
             Route("/login", login.show, methods=["GET"]),
             Route("/login", login.act, methods=["POST"]),

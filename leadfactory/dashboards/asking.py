@@ -76,7 +76,9 @@ def version(db: Database) -> Version:
         return _version(tx)
 
 
-def ask(db: Database, dashboard: Dashboard, chosen: Filter, only: Sequence[Panel] | None = None) -> tuple[Version, dict[str, Rows]]:
+def ask(
+    db: Database, dashboard: Dashboard, chosen: Filter, only: Sequence[Panel] | None = None
+) -> tuple[Version, dict[str, Rows]]:
     """The rows of every panel (or of those named) and the one build that all are from.
 
     Raises:
@@ -105,6 +107,8 @@ def _version(tx: sa.Connection) -> Version:
     row = tx.execute(sa.text("SELECT build_id, built_at FROM marts.version")).first()
     if row is None:
         raise NoMarts
-    span = tx.execute(sa.text("SELECT min(occurred_on) AS first, max(occurred_on) AS last FROM marts.mart_daily_activity")).one()
+    span = tx.execute(
+        sa.text("SELECT min(occurred_on) AS first, max(occurred_on) AS last FROM marts.mart_daily_activity")
+    ).one()
     names = tx.scalars(sa.text("SELECT campaign_id FROM marts.dim_campaigns ORDER BY campaign_id")).all()
     return Version(row.build_id, row.built_at, span.first, span.last, tuple(names))

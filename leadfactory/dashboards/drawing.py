@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import html
 import io
+import itertools
 import re
 import threading
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,9 @@ MOST_SERIES = len(SERIES)
 _lock = threading.Lock()  # matplotlib keeps fonts and settings for the whole process
 _STYLE = re.compile(r'style="([^"]*)"')
 _PAINT = re.compile(r'\b(fill|stroke)="(#0101\d\d|#0102\d\d)"')
-_DROPPED = re.compile(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>|<\?xml[^>]*>|<!DOCTYPE[^>]*>|<!--.*?-->", re.DOTALL)
+_DROPPED = re.compile(
+    r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>|<\?xml[^>]*>|<!DOCTYPE[^>]*>|<!--.*?-->", re.DOTALL
+)
 _TAG = re.compile(r"<(?:path|use|text|g|rect|line)\b[^>]*>")
 
 
@@ -38,7 +41,7 @@ def svg(panel: Panel, rows: Rows) -> str:
         import matplotlib as mpl
 
         mpl.use("Agg")
-        settings = {
+        settings: Any = {
             "svg.fonttype": "none", "svg.hashsalt": panel.name, "font.family": "DejaVu Sans", "font.size": 9, "text.color": INK,
             "axes.edgecolor": GRID, "axes.labelcolor": MUTED, "xtick.color": MUTED, "ytick.color": MUTED, "axes.spines.top": False,
             "axes.spines.right": False, "axes.spines.left": False, "axes.grid": True, "axes.grid.axis": "y", "grid.color": GRID,
@@ -109,7 +112,11 @@ def _curves(axes: Axes, panel: Panel, rows: Rows) -> None:
     above: dict[Any, float] = {}
     below: dict[Any, float] = {}
     xs = sorted({x for points in found.values() for x in points})
-    step = min(((b - a).days for a, b in zip(xs, xs[1:], strict=False)), default=7) if stacked and xs and isinstance(xs[0], dt.date) else 1
+    step = (
+        min(((b - a).days for a, b in itertools.pairwise(xs)), default=7)
+        if stacked and xs and isinstance(xs[0], dt.date)
+        else 1
+    )
     for (name, points), colour in zip(list(found.items())[:MOST_SERIES], SERIES, strict=False):
         if stacked:
             heights = [points.get(x, 0.0) for x in xs]
@@ -119,7 +126,9 @@ def _curves(axes: Axes, panel: Panel, rows: Rows) -> None:
                 side = above if h >= 0 else below
                 side[x] = side.get(x, 0.0) + h
         else:
-            axes.plot(sorted(points), [points[x] for x in sorted(points)], color=colour, label=name, solid_capstyle="round")
+            axes.plot(
+                sorted(points), [points[x] for x in sorted(points)], color=colour, label=name, solid_capstyle="round"
+            )
     if panel.warn is not None:
         axes.axhline(panel.warn, color=WARN, linewidth=1.2, linestyle=(0, (4, 3)))
     lowest = min([0.0, *below.values()])
@@ -127,7 +136,15 @@ def _curves(axes: Axes, panel: Panel, rows: Rows) -> None:
     if panel.warn is not None:
         axes.set_ylim(top=max(axes.get_ylim()[1], panel.warn * 1.25))
     _axes(axes, panel, xs)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, fontsize=8.5, handlelength=1.1, borderaxespad=0.2, columnspacing=1.4)
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        ncols=4,
+        fontsize=8.5,
+        handlelength=1.1,
+        borderaxespad=0.2,
+        columnspacing=1.4,
+    )
 
 
 def _axes(axes: Axes, panel: Panel, xs: list[Any]) -> None:
@@ -184,10 +201,16 @@ def _plain(tag: str) -> str:
         if font := told.pop("font", None):
             size = re.search(r"([\d.]+)px", font)
             told["font-size"] = size[1] if size else "9"
-        return " ".join(f'{name}="{html.escape(value, quote=True)}"' for name, value in told.items() if name != "font-family")
+        return " ".join(
+            f'{name}="{html.escape(value, quote=True)}"' for name, value in told.items() if name != "font-family"
+        )
 
     tag = _STYLE.sub(attributes, tag)
-    classes = [f"{'f' if found[1] == 'fill' else 'k'}-{_CLASS[found[2]]}" for found in _PAINT.finditer(tag) if found[2] in _CLASS]
+    classes = [
+        f"{'f' if found[1] == 'fill' else 'k'}-{_CLASS[found[2]]}"
+        for found in _PAINT.finditer(tag)
+        if found[2] in _CLASS
+    ]
     tag = _PAINT.sub("", tag)
     if tag.startswith("<text") and not any(name.startswith("f-") for name in classes):
         classes.append("f-ink")

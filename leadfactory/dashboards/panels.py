@@ -49,6 +49,17 @@ class Panel(pydantic.BaseModel):
         return bare.replace("_", " ").capitalize()
 
 
+class Live(pydantic.BaseModel):
+    """A panel of Grafana's alone: what Prometheus knows of this moment. ``unit`` is Grafana's."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    title: str
+    expr: str
+    explanation: str = pydantic.Field(min_length=20)
+    legend: str = ""
+    unit: str = "short"
+
+
 class Dashboard(pydantic.BaseModel):
     """One dashboard: its panels in the order of reading."""
 
@@ -57,6 +68,7 @@ class Dashboard(pydantic.BaseModel):
     title: str
     about: str
     panels: tuple[Panel, ...] = pydantic.Field(min_length=1)
+    prometheus: tuple[Live, ...] = ()
 
     def panel(self, name: str) -> Panel:
         """A panel by its name.
