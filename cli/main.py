@@ -24,6 +24,7 @@ from cli import (
     inbox,
     integrity,
     logs,
+    night,
     reports,
     restoring,
     scoring,
@@ -32,6 +33,7 @@ from cli import (
 )
 from cli.erasing import register as register_erasing
 from cli.importing import register as register_importing
+from cli.operations import register as register_operations
 from cli.output import CommandError, errors
 from cli.purchases import app as purchases
 from cli.simulate import register as register_simulate
@@ -52,7 +54,7 @@ app.add_typer(bounces.app, name="bounces")
 app.add_typer(halts.app, name="halts")
 register_simulate(app)
 app.add_typer(api_key.app, name="api-key")
-for group in (audit, experiments, gateway, db, db_care, integrity, backup, restoring, fence, logs, suppressions):
+for group in (audit, experiments, gateway, db, db_care, integrity, backup, restoring, fence, logs, night, suppressions):
     group.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")
@@ -72,22 +74,6 @@ def dev() -> None:
     from cli.dev import run
 
     run()
-
-
-@app.command(epilog="Example: leadfactory doctor --json")
-def doctor(json: Json = False) -> None:
-    """Check every dependency, one line each, with the remedy for what is missing."""
-    from cli.doctor import run
-
-    run(json=json)
-
-
-@app.command("health-check", epilog="Examples: leadfactory health-check   ·   leadfactory health-check --json")
-def health_check(json: Json = False) -> None:
-    """Ask every process and store whether it answers; exit code 1 when one does not. Takes less than five seconds."""
-    from cli.health import run
-
-    run(json=json)
 
 
 @app.command(
@@ -225,14 +211,6 @@ def test_pipeline(
     run(limit=limit, campaign=campaign, dry_run=dry_run, json=json)
 
 
-@app.command("verify-integrations", epilog="Example: leadfactory verify-integrations --json")
-def verify_integrations(json: Json = False) -> None:
-    """One call without side effects to each vendor, and the quota that is left."""
-    from cli.integrations import run
-
-    run(json=json)
-
-
 @app.command(epilog='Examples: leadfactory explain joes-diner.example   ·   leadfactory explain "Joe\'s" --json')
 def explain(
     business: Annotated[str, typer.Argument(help="An id, the domain of the website, or a part of the own name.")],
@@ -255,6 +233,7 @@ def campaign_days(
 
 
 register_importing(app)
+register_operations(app)
 register_erasing(app)
 
 
