@@ -12,6 +12,7 @@ from cli import stack
 from cli.dagster_api import FINAL, DagsterApi
 from cli.output import CommandError, as_json, console, dollars
 from cli.plan import refuse_loss, show
+from cli.stores import tell_of_pauses
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.d01_targeting import campaigns, previewing
 from leadfactory.d01_targeting.campaign_fields import MAX_BUDGET_CENTS
@@ -195,6 +196,7 @@ class system_of_record:
 
         migrate.upgrade(settings())
         self._db = Database.from_settings(settings())
+        tell_of_pauses(self._db)
         return self._db
 
     def __exit__(self, *_: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 
-from cli import stack
+from cli import processes, stack
 from cli.output import console
 from leadfactory.settings import settings
 
@@ -23,6 +23,7 @@ def run() -> None:
         stopped = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: stopped.set())
         try:
-            stopped.wait()
+            while not stopped.wait(0.5):
+                processes.restart_asked()
         except KeyboardInterrupt:
             console.print("\nstopping …")

@@ -7,6 +7,7 @@ import dataclasses
 import shutil
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import typer
 
@@ -28,10 +29,39 @@ class Finding:
     remedy: str = ""
 
 
-def run(*, json: bool) -> None:
-    """Looks at everything; exit code 1 when anything is broken."""
+def run(*, json: bool, env_file: Path | None = None) -> None:
+    """Looks at everything; exit code 1 when anything is broken. With ``env_file`` at nothing but that file."""
+    if env_file is not None:
+        from cli import env_file as files
+
+        show(files.findings(env_file), json=json)
+        return
     config = settings()
-    show([check(config) for check in CHECKS], json=json)
+    show([*(check(config) for check in CHECKS), *_others(config)], json=json)
+
+
+def _others(config: Settings) -> list[Finding]:
+    """What `system-check`, `health-check` and `verify-integrations` say and the lines above do not; nothing is started for it."""
+    from cli import health, integrations, system_check
+
+    told = {"schema", "disk"}
+    found = [one for one in system_check.findings(config) if one.name not in told]
+    if stack.find_dagster(config) is None and not stack.answers(f"http://127.0.0.1:{stack.EDGE_PORT}/health"):
+        found.append(Finding("processes", "ok", "none runs; `leadfactory dev` starts them"))
+    else:
+        found += [dataclasses.replace(one, name=f"{one.name} answers") for one in health.findings(config)]
+    if config.uses_sandbox and not stack.answers(f"{config.sandbox_url}/_health"):
+        return [*found, Finding("integrations", "ok", "not asked: the sandbox does not run")]
+    if config.database_url is None and not embedded_runs(config):
+        return [*found, Finding("integrations", "ok", "not asked: calls need the database, which is down")]
+    return found + integrations.findings()
+
+
+def embedded_runs(config: Settings) -> bool:
+    """Whether this home's own server runs."""
+    from leadfactory import embedded
+
+    return embedded.is_running(config.home)
 
 
 def show(findings: list[Finding], *, json: bool) -> None:

@@ -20,7 +20,11 @@ START = "leadfactory dev (or the compose service of that name)"
 
 def run(*, json: bool) -> None:
     """Ask every process and store whether it answers; exit code 1 when one does not. Takes less than five seconds."""
-    config = settings()
+    show(findings(settings()), json=json)
+
+
+def findings(config: Settings) -> list[Finding]:
+    """What each said within the time that all of them have."""
     with ThreadPoolExecutor(len(CHECKS)) as pool:
         asked = {name: pool.submit(_told, check, config) for name, check in CHECKS.items()}
         found = []
@@ -31,7 +35,7 @@ def run(*, json: bool) -> None:
                 state, told, remedy = "broken", f"no answer within {WITHIN_S:.0f} s", START
             found.append(Finding(name, state, told, remedy))
         pool.shutdown(wait=False, cancel_futures=True)
-    show(found, json=json)
+    return found
 
 
 Told = tuple[str, str, str]

@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from cli import stack
+from cli.doctor import Finding
 from cli.output import as_json, console
 from leadfactory.d00_gateway.errors import VendorError
 from leadfactory.settings import settings
@@ -19,19 +20,53 @@ from leadfactory.settings import settings
 def run(*, json: bool) -> None:
     """One call without side effects per vendor; exit code 1 when one does not answer or refuses the key."""
     with _vendors_there(quiet=json):
-        results = asyncio.run(_ping_all())
+        results = asked()
     if json:
         as_json(results)
     else:
         table = Table()
-        for column in ("vendor", "answer", "base URL"):
+        for column in ("vendor", "answer", "quota left", "base URL"):
             table.add_column(column)
         for name, result in results.items():
             colour = "green" if result["ok"] else "red"
-            table.add_row(name, f"[{colour}]{result['told']}[/]", str(result["base_url"]))
+            table.add_row(name, f"[{colour}]{result['told']}[/]", str(result["quota"]), str(result["base_url"]))
         console.print(table)
     if not all(result["ok"] for result in results.values()):
         raise typer.Exit(1)
+
+
+def asked() -> dict[str, dict[str, object]]:
+    """What each vendor said, and what our own limits leave of its quota."""
+    from leadfactory.d00_gateway import usage
+    from leadfactory.d00_gateway.policies import Policies
+    from leadfactory.database import Database
+
+    results = asyncio.run(_ping_all())
+    db = Database.from_settings(settings())
+    try:
+        with db.begin() as tx:
+            rates = usage.rates(tx, Policies.for_settings(settings()))
+    finally:
+        db.dispose()
+    for name, result in results.items():
+        left = [
+            f"{one.limit - one.used - one.leased} of {one.limit} a {one.rate}" for one in rates if one.vendor == name
+        ]
+        result["quota"] = ", ".join(left[-1:]) or "no limit is set"
+    return results
+
+
+def findings() -> list[Finding]:
+    """The same for `doctor`."""
+    return [
+        Finding(
+            name,
+            "ok" if result["ok"] else "broken",
+            f"{result['told']}; {result['quota']}",
+            "" if result["ok"] else "leadfactory breaker list; then the key and the vendor's status page",
+        )
+        for name, result in asked().items()
+    ]
 
 
 async def _ping_all() -> dict[str, dict[str, object]]:

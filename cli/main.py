@@ -26,6 +26,7 @@ from cli import (
     inbox,
     integrity,
     logs,
+    night,
     reports,
     restoring,
     scoring,
@@ -35,6 +36,7 @@ from cli import (
 )
 from cli.erasing import register as register_erasing
 from cli.importing import register as register_importing
+from cli.operations import register as register_operations
 from cli.output import CommandError, errors
 from cli.purchases import app as purchases
 from cli.simulate import register as register_simulate
@@ -58,19 +60,9 @@ app.add_typer(dashboards.app, name="dashboards")
 app.add_typer(api_key.app, name="api-key")
 app.add_typer(warehouse.app, name="warehouse")
 for group in (
-    analysts,
-    audit,
-    experiments,
-    gateway,
-    db,
-    db_care,
-    integrity,
-    backup,
-    restoring,
-    fence,
-    logs,
-    suppressions,
-):
+    analysts, audit, experiments, gateway, db, db_care, integrity, backup, restoring, fence, logs, night, suppressions
+):  # fmt: skip
+    group.register(app)
     group.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 app.add_typer(scoring.app, name="scoring")
@@ -90,22 +82,6 @@ def dev() -> None:
     from cli.dev import run
 
     run()
-
-
-@app.command(epilog="Example: leadfactory doctor --json")
-def doctor(json: Json = False) -> None:
-    """Check every dependency, one line each, with the remedy for what is missing."""
-    from cli.doctor import run
-
-    run(json=json)
-
-
-@app.command("health-check", epilog="Examples: leadfactory health-check   ·   leadfactory health-check --json")
-def health_check(json: Json = False) -> None:
-    """Ask every process and store whether it answers; exit code 1 when one does not. Takes less than five seconds."""
-    from cli.health import run
-
-    run(json=json)
 
 
 @app.command(
@@ -243,14 +219,6 @@ def test_pipeline(
     run(limit=limit, campaign=campaign, dry_run=dry_run, json=json)
 
 
-@app.command("verify-integrations", epilog="Example: leadfactory verify-integrations --json")
-def verify_integrations(json: Json = False) -> None:
-    """One call without side effects to each vendor, and the quota that is left."""
-    from cli.integrations import run
-
-    run(json=json)
-
-
 @app.command(epilog='Examples: leadfactory explain joes-diner.example   ·   leadfactory explain "Joe\'s" --json')
 def explain(
     business: Annotated[str, typer.Argument(help="An id, the domain of the website, or a part of the own name.")],
@@ -273,6 +241,7 @@ def campaign_days(
 
 
 register_importing(app)
+register_operations(app)
 register_erasing(app)
 
 

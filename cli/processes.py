@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 import signal
 import socket
@@ -44,6 +45,23 @@ class Process:
     name: str
     log: Path
     popen: subprocess.Popen[bytes]
+    again: Callable[[], subprocess.Popen[bytes]] | None = None
+    card: Path | None = None
+
+    def restart(self) -> None:
+        """Ends it and starts the same program with the same environment."""
+        assert self.again is not None
+        self.stop()
+        self.popen = self.again()
+        self.write_card()
+
+    def write_card(self) -> None:
+        """Tells `leadfactory ps` of it, whole at any moment."""
+        if self.card is not None:
+            beside = self.card.with_suffix(".new")
+            told = {"service": self.card.stem, "pid": self.popen.pid, "started_at": time.time(), "log": str(self.log)}
+            beside.write_text(json.dumps(told))
+            beside.replace(self.card)
 
     def tail(self, lines: int = 12) -> str:
         """The end of its log."""
@@ -72,23 +90,46 @@ class Process:
                 return
 
 
-def start(name: str, argv: list[str], *, env: dict[str, str], log: Path, cwd: Path) -> Process:
-    """Starts ``argv`` in a process group of its own with output to ``log``.
+LIVE: list[Process] = []  # those of this stack that have a card, oldest first
+
+
+def start(
+    name: str, argv: list[str], *, env: dict[str, str], log: Path, cwd: Path, service: str | None = None
+) -> Process:
+    """Starts ``argv`` in a process group of its own with output to ``log``; as a ``service`` it can be seen and restarted.
 
     Raises:
         CommandError: when the program is missing or the log cannot be written.
     """
-    try:
-        log.parent.mkdir(parents=True, exist_ok=True)
+
+    def run() -> subprocess.Popen[bytes]:
         with log.open("ab") as sink:
-            popen = subprocess.Popen(
+            return subprocess.Popen(
                 argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True
             )
+
+    cards = log.parent.parent / "run"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        cards.mkdir(exist_ok=True)
+        process = Process(name, log, run(), run, None if service is None else cards / f"{service}.json")
+        process.write_card()
     except OSError as error:
         raise CommandError(
             f"{name} could not be started ({error}): check free disk space and run `make demo` again"
         ) from None
-    return Process(name, log, popen)
+    if service is not None:
+        LIVE.append(process)
+    return process
+
+
+def restart_asked() -> None:
+    """Restarts those of this stack for which `leadfactory restart` left a word."""
+    for process in LIVE:
+        word = None if process.card is None else process.card.with_suffix(".restart")
+        if word is not None and word.exists():
+            process.restart()
+            word.unlink(missing_ok=True)
 
 
 def wait_until(process: Process, ready: Callable[[], bool], *, within_s: float) -> None:
@@ -119,3 +160,7 @@ def stopping(processes: list[Process]) -> Iterator[None]:
     finally:
         for process in reversed(processes):
             process.stop()
+            if process.card is not None:
+                process.card.unlink(missing_ok=True)
+            if process in LIVE:
+                LIVE.remove(process)

@@ -108,18 +108,25 @@ def _play(folder: Path, quarter: Quarter, days: int, seed: str, *, silent: bool)
         player.prepare()
         player.play(days, lambda number, day: bar.update(task, completed=number - 1, description=day))
         bar.update(task, completed=days, description="lake and marts")
-        _publish(made.db, made.config)
+        _publish(made.db, made.config, _owner(made.config))
         with made.db.begin() as tx:
             counted = figures.count(tx)
         return counted, {name: count for name, count in player.happened.items() if count}
 
 
-def _publish(db: Any, config: Settings) -> None:
+def _owner(config: Settings) -> str | None:
+    """Who may publish marts in Postgres: the embedded server's owner; on a server of somebody's own, that is not ours to know."""
+    from leadfactory import migrate
+
+    return migrate.owner_url(config) if config.database_url is None else None
+
+
+def _publish(db: Any, config: Settings, into: str | None) -> None:
     """What the two nightly jobs do after the last day."""
     from leadfactory.d10_analytics import export, warehouse
 
     export.export_lake(db=db, clock=config.clock, settings=config)
-    warehouse.build_marts(config)
+    warehouse.build_marts(config, into=into)
 
 
 def _told(

@@ -107,7 +107,12 @@ def sandbox(say: Say, *, any_port: bool) -> Iterator[None]:
         argv += ["--faults", os.environ["LEADFACTORY_SANDBOX_FAULTS"]]
     (config.home / "sandbox").mkdir(parents=True, exist_ok=True)
     process = processes.start(
-        "vendor sandbox", argv, env=dict(os.environ), log=config.home / "logs" / "sandbox.log", cwd=ROOT
+        "vendor sandbox",
+        argv,
+        env=dict(os.environ),
+        log=config.home / "logs" / "sandbox.log",
+        cwd=ROOT,
+        service="sandbox",
     )
     with processes.stopping([process]):
         processes.wait_until(process, lambda: answers(f"{config.sandbox_url}/_health"), within_s=30)
@@ -131,7 +136,7 @@ def edge(say: Say, *, any_port: bool) -> Iterator[None]:
     if config.uses_sandbox:
         env |= sandbox_keys(config)
     argv = [sys.executable, "-m", "edge", "--port", str(port)]
-    process = processes.start("edge", argv, env=env, log=config.home / "logs" / "edge.log", cwd=ROOT)
+    process = processes.start("edge", argv, env=env, log=config.home / "logs" / "edge.log", cwd=ROOT, service="edge")
     with processes.stopping([process]):
         processes.wait_until(process, lambda: answers(f"{url}/health"), within_s=60)
         if config.uses_sandbox:
@@ -185,11 +190,14 @@ def dagster(say: Say, *, any_port: bool) -> Iterator[DagsterApi]:
     env = dict(os.environ) | prepare(config)
     argv = [str(Path(sys.executable).with_name("dagster")), "dev", "-w", str(ROOT / "workspace.yaml")]
     argv += ["-h", "127.0.0.1", "-p", str(port)]
-    process = processes.start("Dagster", argv, env=env, log=config.home / "logs" / "dagster.log", cwd=ROOT)
+    process = processes.start(
+        "Dagster", argv, env=env, log=config.home / "logs" / "dagster.log", cwd=ROOT, service="dagster"
+    )
     with processes.stopping([process]):
         api = DagsterApi(f"http://127.0.0.1:{port}")
         processes.wait_until(process, lambda: answers(f"{api.url}/server_info"), within_s=120)
         _wait_for_locations(api, process)
+        apply_pools(api)
         say(f"Dagster on {api.url}")
         address = config.home / "dagster.url"
         address.write_text(api.url)
@@ -197,6 +205,13 @@ def dagster(say: Say, *, any_port: bool) -> Iterator[DagsterApi]:
             yield api
         finally:
             address.unlink(missing_ok=True)
+
+
+def apply_pools(api: DagsterApi) -> None:
+    """The limits of config/pools.yaml: a new instance knows only the default."""
+    from cli import pools
+
+    pools.write(pools.wanted(), api)
 
 
 def find_dagster(config: Settings) -> DagsterApi | None:

@@ -19,7 +19,22 @@ def database() -> Any:
     from leadfactory.settings import settings
 
     migrate.upgrade(settings())
-    return Database.from_settings(settings())
+    found = Database.from_settings(settings())
+    tell_of_pauses(found)
+    return found
+
+
+def tell_of_pauses(db: Any) -> None:
+    """Says on standard error what an operator holds back, so that nobody wonders why nothing happens."""
+    from rich.markup import escape
+
+    from cli.output import errors
+    from leadfactory import pauses
+
+    with db.engine.connect() as tx:
+        held = pauses.banner(tx)
+    if held:
+        errors.print(f"[bold yellow]PAUSED[/] {escape(held)}")
 
 
 @contextlib.contextmanager

@@ -33,6 +33,7 @@ from edge import (
 )
 from edge.headers import HOSTED_CHECKOUT, SecurityHeaders
 from edge.pages import page
+from leadfactory import reloading
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.gateway import Gateway
 from leadfactory.d00_gateway.stripe import StripeClient
@@ -88,7 +89,8 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
         with database.begin() as tx:  # an address hashed with another key would be suppressed in vain
             suppression.establish_key(tx, hashes, clock.now())
         await app.state.readiness.prime()
-        yield
+        async with reloading.following(database):
+            yield
         if own:
             database.dispose()
 

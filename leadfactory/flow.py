@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
@@ -20,6 +21,12 @@ def quiet(asset: str, done: int, total: int) -> None:
     """A progress that says nothing."""
 
 
+class Stopped(RuntimeError):
+    """What ``STOP`` raises: somebody wants the stage to end at the next item."""
+
+
+# Asked before each item: returns, or raises ``Stopped``. Set by ``pauses.watching``.
+STOP: contextvars.ContextVar[Callable[[], None] | None] = contextvars.ContextVar("stop", default=None)
 _stored_together: int | None = None
 
 
@@ -50,16 +57,26 @@ async def each(
 
     ``work`` must turn what it expects to go wrong into a result; what it raises all the same stops the stage after the
     results that are already there have been stored. ``store`` commits its batch: a kill loses at most ``batch`` results.
+    What ``STOP`` raises ends the stage at the next item: those under way are finished and stored first.
     """
     if _stored_together is not None:
         at_once, batch = 1, _stored_together
     ready: list[Result] = []
     waiting = iter(items)
     done = 0
+    stop = STOP.get()
+    stopped: Stopped | None = None
 
     async def worker() -> None:
-        nonlocal done
+        nonlocal done, stopped
         for item in waiting:
+            try:
+                if stopped is None and stop is not None:
+                    stop()
+            except Stopped as word:
+                stopped = word
+            if stopped is not None:
+                return
             ready.append(await work(item))
             done += 1
             if told is not None:
@@ -73,6 +90,8 @@ async def each(
                 group.create_task(worker())
     finally:
         _hand_over(ready, store)
+    if stopped is not None:
+        raise stopped
 
 
 def _hand_over(ready: list[Result], store: Callable[[list[Result]], None]) -> None:

@@ -26,6 +26,8 @@ WITHHELD = {
     "send_transitions": "UPDATE, DELETE",  # append-only
     "business_merges": "UPDATE, DELETE",  # append-only
     "suppressions": "DELETE",  # nobody is un-suppressed by a bug
+    "config_reloads": "UPDATE, DELETE",  # append-only
+    "pauses": "DELETE",  # who held what back, and who let it go on, stays told
     "send_fences": "DELETE",  # who let mail leave after a restore stays told
     "suppression_polls": "UPDATE, DELETE",  # append-only
     "halts": "DELETE",  # who let what go on stays told

@@ -26,6 +26,7 @@ from leadfactory.clock import Clock
 from leadfactory.database import Database
 from leadfactory.flow import Progress, quiet
 from leadfactory.locks import campaign_day_lock
+from leadfactory.pauses import watching
 from leadfactory.settings import Settings, SettingsError, settings
 from leadfactory.stage_report import StageReport
 
@@ -220,9 +221,10 @@ def run(name: str, unit: CampaignDay, db: Database, config: Settings, progress: 
     Raises:
         KeyError: for an unknown stage.
         CampaignDayBusy: when another process works on the same campaign-day.
+        Paused: when an operator holds it back.
     """
     group, stage = STAGES[name]
-    with campaign_day_lock(db, unit, group):
+    with watching(db, campaign=unit.campaign if group == "night" else None), campaign_day_lock(db, unit, group):
         report: Any = stage(unit, db, config.clock, config, progress)
         return asyncio.run(_awaited(report)) if inspect.isawaitable(report) else report
 

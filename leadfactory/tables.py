@@ -1,6 +1,6 @@
 """Every table of the system of record, for migrations and for tests; importing this fills ``database.metadata``."""
 
-from leadfactory import api_keys, audit_log, auth_failures, campaign_days, fence
+from leadfactory import api_keys, audit_log, auth_failures, campaign_days, fence, pauses, reloading
 from leadfactory.backup import tables as backup
 from leadfactory.d00_gateway import tables as d00
 from leadfactory.d01_targeting import tables as d01
@@ -43,5 +43,7 @@ __all__ = [
     "inbox",
     "metadata",
     "monitoring",
+    "pauses",
     "quality",
+    "reloading",
 ]

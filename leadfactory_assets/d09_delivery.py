@@ -4,6 +4,7 @@ import asyncio
 
 import dagster as dg
 
+from leadfactory import pauses
 from leadfactory.clock import Clock
 from leadfactory.d09_delivery.mailer import PostOffice
 from leadfactory.database import Database
@@ -53,11 +54,12 @@ def send_all_due(
     """Sends what is due now over all cohorts and records one materialization for each campaign-day it changed."""
     from leadfactory.d09_delivery import sending  # only the run that needs the room pays for its imports
 
-    reports = asyncio.run(
-        sending.send_all_due(
-            db=db, clock=clock, settings=settings(), mailer=mailer, dry_run=config.dry_run, limit=config.limit
+    with pauses.watching(db):
+        reports = asyncio.run(
+            sending.send_all_due(
+                db=db, clock=clock, settings=settings(), mailer=mailer, dry_run=config.dry_run, limit=config.limit
+            )
         )
-    )
     for report in reports:
         context.log_event(dg.AssetMaterialization(key("email_sends"), partition=report.unit.key, metadata=told(report)))
     context.log.info(f"{len(reports)} campaign-days had sends due")
@@ -93,8 +95,9 @@ def webhook_drain(
     from leadfactory.d07_storefront import reporting  # only the run that needs the rooms pays for their imports
     from leadfactory.d09_delivery import event_reports
 
-    done, reports = event_reports.drain(db=db, clock=clock)
-    bought, sales = reporting.drain(db=db, clock=clock, settings=settings())
+    with pauses.watching(db):
+        done, reports = event_reports.drain(db=db, clock=clock)
+        bought, sales = reporting.drain(db=db, clock=clock, settings=settings())
     for report in [*reports, *sales]:
         context.log_event(dg.AssetMaterialization(key(report.asset), partition=report.unit.key, metadata=told(report)))
     return dg.MaterializeResult(metadata=done | bought)

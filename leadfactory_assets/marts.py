@@ -10,6 +10,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, buil
 
 from leadfactory.d10_analytics import judging, warehouse
 from leadfactory.settings import settings
+from resources.database import DatabaseResource
 from schedules.marts import marts_nightly
 
 
@@ -93,4 +94,4 @@ marts = dg.define_asset_job(
     executor_def=dg.in_process_executor,
     description="Builds every mart aside, tests it, publishes the file by one rename.",
 )
-defs = dg.Definitions(assets=[dbt_marts], jobs=[marts], schedules=[marts_nightly])
+defs = dg.Definitions(assets=[dbt_marts], jobs=[marts], schedules=[marts_nightly], resources={"db": DatabaseResource()})

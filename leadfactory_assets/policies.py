@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 
+from leadfactory import pauses
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.database import Database
 from leadfactory.locks import campaign_day_lock
@@ -57,7 +58,8 @@ def run_stage(
     """Runs ``stage`` on the context's campaign-days, each under its advisory lock, and tells what it did."""
 
     def work(unit: CampaignDay) -> StageReport:
-        with campaign_day_lock(db, unit, group, wait_s=LOCK_WAIT_S):
+        campaign = unit.campaign if group == NIGHT else None  # a paused campaign's sends wait at their gate
+        with pauses.watching(db, campaign=campaign), campaign_day_lock(db, unit, group, wait_s=LOCK_WAIT_S):
             report = stage(unit)
             return asyncio.run(_awaited(report)) if inspect.isawaitable(report) else report
 

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from leadfactory import pauses
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway import content
 from leadfactory.database import Database
@@ -25,7 +26,7 @@ def purge_expired(
     )
 
 
-@dg.job(executor_def=dg.in_process_executor)
+@dg.job(executor_def=dg.in_process_executor, tags={pauses.GOES_ON_TAG: pauses.GOES_ON})
 def vendor_terms() -> None:
     """Deletes vendor content whose storage term is over, every hour."""
     purge_expired()

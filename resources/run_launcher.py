@@ -7,15 +7,31 @@ held its place in the queue and its campaign-day.
 
 from __future__ import annotations
 
+import functools
+
 import grpc
+import sqlalchemy as sa
 from dagster import DagsterRun, deserialize_value
 from dagster._core.errors import DagsterUserCodeUnreachableError
-from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
+from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, LaunchRunContext, WorkerStatus
 from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
+
+from leadfactory import embedded, pauses
+from leadfactory.database import Database, DatabaseUnavailable
+from leadfactory.settings import settings
 
 
 class LeadFactoryRunLauncher(DefaultRunLauncher):
     """DefaultRunLauncher whose run monitoring sees a lost process within one poll (``run_monitoring`` in dagster.yaml)."""
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Starts the run's process; while all is paused it is cancelled instead, whoever asked for it, and says why."""
+        run = context.dagster_run
+        held = None if run.tags.get(pauses.GOES_ON_TAG) == pauses.GOES_ON else _held()
+        if held is None:
+            super().launch_run(context)
+        else:
+            self._instance.report_run_canceled(run, message=f"not started: {pauses.Paused(held)}")
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -41,3 +57,20 @@ class LeadFactoryRunLauncher(DefaultRunLauncher):
         if deserialize_value(answer, CanCancelExecutionResult).can_cancel:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "its code server has no such process")
+
+
+def _held() -> pauses.Pause | None:
+    """The pause of all work; None too when the database does not answer, which the run itself will tell."""
+    config = settings()
+    if config.database_url is None and not embedded.is_running(config.home):
+        return None
+    try:
+        with _database().begin() as tx:
+            return pauses.is_paused(tx, "all")
+    except (DatabaseUnavailable, sa.exc.SQLAlchemyError):
+        return None
+
+
+@functools.cache
+def _database() -> Database:
+    return Database.from_settings(settings())

@@ -2,12 +2,14 @@
 
 import dagster as dg
 
+from leadfactory import pauses
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d01_targeting import campaigns
 from leadfactory.database import Database
 from leadfactory_assets.jobs import campaign_day
 from leadfactory_assets.partitions import DAY, TIMEZONE
+from schedules.pausing import held
 from schedules.status import ON_IN_PRODUCTION
 
 CLOSED = "the campaign is closed"  # told while its partitions exist, not for ever
@@ -27,9 +29,12 @@ def daily_campaigns(
     day = context.scheduled_execution_time.date() if clock.is_real else clock.today()
     if not DAY.has_partition_key(day.isoformat()):
         return dg.SkipReason(f"{day} is no partition: LEADFACTORY_CLOCK or LEADFACTORY_FIRST_DAY is off the calendar")
+    word = held(db)
+    if word is not None:
+        return word
     known = set(context.instance.get_dynamic_partitions("campaign"))
     with db.begin() as tx:
-        active, resting = campaigns.active(tx, day), campaigns.resting(tx, day)
+        active, resting, paused = campaigns.active(tx, day), campaigns.resting(tx, day), pauses.current(tx)
     left_out = {slug: reason for slug, reason in resting.items() if slug in known or reason != CLOSED}
     units = []
     for slug in active:
@@ -38,7 +43,10 @@ def daily_campaigns(
         except ValueError as error:
             left_out[slug] = str(error)
             continue
-        if slug in known:
+        word_of_it = pauses.holding(paused, ("campaign", slug))
+        if word_of_it is not None:
+            left_out[slug] = str(word_of_it)
+        elif slug in known:
             units.append(unit)
         else:
             left_out[slug] = UNREGISTERED

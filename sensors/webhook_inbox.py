@@ -4,6 +4,7 @@ import datetime as dt
 
 import dagster as dg
 
+from leadfactory import pauses, reloading
 from leadfactory.database import Database
 from leadfactory_assets.jobs import drain_webhooks
 
@@ -25,8 +26,12 @@ def webhook_inbox(
     from leadfactory.inbox import waiting  # the location loads without the room
     from leadfactory.inbox.rules import rules
 
+    reloading.look(db)  # the code server's beat: its schedules and sensors go by the newest configuration
     with db.begin() as tx:
+        word = pauses.is_paused(tx, "all")
         found = waiting.look(tx)
+    if word is not None:
+        return dg.SensorResult(skip_reason=f"{word}; the inbox goes on accepting", cursor=context.cursor)
     busy = context.instance.get_runs_count(dg.RunsFilter(job_name=drain_webhooks.name, statuses=UNDER_WAY))
     plan = waiting.plan(found, context.cursor, busy=busy, most_ticks=rules().settle_ticks)
     if not plan.start:

@@ -10,7 +10,9 @@ from cli.simulating.script import Believable, Range
 from leadfactory.d10_analytics.sales import PAID
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-LEAST_SHARE_OF_A_WEEKDAY = 0.08  # of a week's letters; five even days would have 0.2 each
+LEAST_SHARE_OF_A_WEEKDAY = (
+    0.03  # of a week's letters: what the weekend found leaves on Monday, its follow-ups on Friday and Monday
+)
 _LETTERS = sa.text(
     """SELECT count(*) AS letters, count(DISTINCT s.business_id) AS businesses,
               count(*) FILTER (WHERE o.delivery = 'delivered') AS delivered,

@@ -16,6 +16,7 @@ from typing import LiteralString
 import psycopg
 from psycopg.types.json import Jsonb
 
+from leadfactory import pauses, reloading
 from leadfactory.d00_gateway import breaker, budget, cache, granting, ledger, limiter, quotas
 from leadfactory.d00_gateway.breaker import Breaker
 from leadfactory.d00_gateway.budget import Budget
@@ -41,6 +42,8 @@ class Batch:
         self.quotas: dict[str, list[Quota]] = defaultdict(list)
         self.budgets: dict[BudgetKey, Budget] = {}
         self.breakers: dict[str, Breaker] = dict(held.breakers)
+        self.pauses: list[pauses.Pause] = held.pauses
+        self.reload_id = held.reload_id
         self.sent: dict[str, int] = {}
         self.taken: dict[uuid.UUID, int] = defaultdict(int)
         self.new_leases: list[Lease] = []
@@ -59,7 +62,7 @@ class Batch:
         hits = await self._read(conn)
         await self._vote(conn)
         open_starts = self._serve_hits(hits)
-        open_starts = await self._pass_breakers(conn, open_starts)
+        open_starts = await self._pass_breakers(conn, self._pass_pauses(open_starts))
         for vendor in sorted({start.call.vendor for start in open_starts}):
             granting.grant(self, vendor, [start for start in open_starts if start.call.vendor == vendor])
         await self._write(conn)
@@ -78,13 +81,20 @@ class Batch:
                 "keys": [start.call.request_hash for start in look_ups], "nows": [start.now for start in look_ups],
             })  # fmt: skip
         self.read_breakers = self.began - self.held.breakers_read_at > BREAKERS_STALE_S
-        breakers = await conn.execute(breaker.READ) if self.read_breakers and self.starts else None
+        look = self.read_breakers and self.starts
+        breakers = await conn.execute(breaker.READ) if look else None
+        paused = await conn.execute(pauses.READ) if look else None
+        reload = await conn.execute(reloading.READ) if look else None
         counts = await quotas.lock(conn, self)
         budgets = await self._lock_budgets(conn)
         if taken_off is not None:  # held even if this transaction is rolled back: the lock is the session's
             self.held.locked |= {row[0] for row in await taken_off.fetchall() if row[1]}
         if breakers is not None:
             self.breakers = {row[0]: Breaker(*row) for row in await breakers.fetchall()}
+        if paused is not None:
+            self.pauses = [pauses.Pause(*row) for row in await paused.fetchall()]
+        if reload is not None:
+            (self.reload_id,) = await reload.fetchone() or (0,)
         if counts is not None:
             await quotas.take_in(self, counts)
         if budgets is not None:
@@ -169,6 +179,19 @@ class Batch:
             self.granted.append((start, Hit(call_id, found[2], found[3], found[4])))
         return left
 
+    def _pass_pauses(self, starts: list[Start]) -> list[Start]:
+        left = []
+        for start in starts:
+            held = start.call.held_by(self.pauses)
+            if held is None:
+                left.append(start)
+            else:
+                error = VendorUnavailable(
+                    start.call.vendor, start.call.spec.endpoint, "paused", detail=str(held), left_the_house=False
+                )
+                self.refused.append((start, error))
+        return left
+
     async def _pass_breakers(self, conn: psycopg.AsyncConnection, starts: list[Start]) -> list[Start]:
         passed, probing = [], set()
         for start in starts:
@@ -226,7 +249,7 @@ class Batch:
     def apply(self) -> list[tuple[Start, Permit]]:
         """Takes what was committed into memory and answers the callers; returns permits whose callers are gone."""
         held = self.held
-        held.breakers = self.breakers
+        held.breakers, held.pauses, held.reload_id = self.breakers, self.pauses, self.reload_id
         if self.read_breakers and self.starts:
             held.breakers_read_at = self.began
         held.counted |= self.sent

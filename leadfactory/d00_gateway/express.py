@@ -108,6 +108,8 @@ def _is_usual(batch: Batch) -> bool:
 
 
 def _breakers_are_quiet(batch: Batch) -> bool:
+    if batch.starts and batch.held.pauses:
+        return False
     if batch.starts and batch.began - batch.held.breakers_read_at > BREAKERS_STALE_S:
         return False
     known = batch.held.breakers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import ssl
 import threading
 from collections import Counter
@@ -13,7 +14,7 @@ from uuid import UUID
 
 import httpx
 
-from leadfactory import logs
+from leadfactory import logs, reloading
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway import redaction
@@ -23,6 +24,8 @@ from leadfactory.d00_gateway.scope import BUSINESS, SCOPE, SPEC, CallScope, Call
 from leadfactory.database import Database
 from leadfactory.settings import Settings
 
+log = logging.getLogger(__name__)
+
 
 class _Bound:
     """What belongs to one event loop: the ledger's writer, HTTP clients, semaphores, calls under way by cache key."""
@@ -31,7 +34,7 @@ class _Bound:
         self.gateway = gateway
         from leadfactory.d00_gateway.writer import Writer  # drivers and transports load with the first call
 
-        self.writer = Writer(gateway.db, clock=gateway.clock, policies=gateway.policies)
+        self.writer = Writer(gateway.db, clock=gateway.clock, policies=gateway.policies, reloaded=gateway.reloaded)
         self.flights = Flights()
         self.users = 0
         self.ready = asyncio.Lock()
@@ -67,6 +70,7 @@ class Gateway:
     def __init__(self, db: Database, *, clock: Clock, settings: Settings, policies: Policies | None = None) -> None:
         self.db, self.clock, self.settings = db, clock, settings
         self.policies = policies or Policies.for_settings(settings)
+        self._own_policies = policies is not None
         self._bound: dict[asyncio.AbstractEventLoop, _Bound] = {}
         self._lock = threading.Lock()
         self._unusable_headers: Counter[tuple[str, str]] = Counter()
@@ -134,6 +138,16 @@ class Gateway:
                 f"a call to {vendor} needs `async with gateway.running(...)` around it in this event loop"
             )
         return self._bound[loop].http(vendor, wire)
+
+    def reloaded(self, reload_id: int) -> Policies:
+        """The policies under the configuration of that number; a file that became wrong since it was checked changes nothing."""
+        reloading.follow(reload_id)
+        if not self._own_policies:
+            try:
+                self.policies = Policies.for_settings(self.settings)
+            except ValueError:
+                log.exception("config/vendors.yaml is wrong; vendors are called by the rates that held before")
+        return self.policies
 
     def unusable_headers(self) -> Counter[tuple[str, str]]:
         """How often each vendor sent a rate header that could not be read, by (vendor, header); since the process started."""

@@ -13,6 +13,7 @@ from leadfactory.d00_gateway import cache
 from leadfactory.d00_gateway.breaker import Breaker
 from leadfactory.d00_gateway.ledger import BudgetKey, Call, Hit, Permit
 from leadfactory.d00_gateway.limiter import Lease
+from leadfactory.pauses import Pause
 
 
 @dataclasses.dataclass(eq=False)
@@ -44,6 +45,8 @@ class Held:
 
     leases: dict[str, list[Lease]] = dataclasses.field(default_factory=lambda: defaultdict(list))
     breakers: dict[str, Breaker] = dataclasses.field(default_factory=dict)
+    pauses: list[Pause] = dataclasses.field(default_factory=list)  # read with the breakers
+    reload_id: int = 0  # of the configuration, read with the breakers
     breakers_read_at: float = -math.inf
     counted: dict[str, int] = dataclasses.field(default_factory=dict)  # units of the vendor's day known to be sent
     budgets: set[BudgetKey] = dataclasses.field(default_factory=set)

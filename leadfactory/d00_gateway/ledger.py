@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from leadfactory import pauses
 from leadfactory.d00_gateway.meanings import VendorWord
 from leadfactory.d00_gateway.scope import CallScope, CallSpec
+from leadfactory.pauses import Pause
 
 BudgetKey = tuple[str, str]
 
@@ -35,6 +38,10 @@ class Call:
     def cohort_on(self) -> dt.date | None:
         """The campaign-day's date."""
         return self.scope.unit.day if self.scope is not None and self.scope.unit is not None else None
+
+    def held_by(self, found: Sequence[Pause]) -> Pause | None:
+        """The pause that holds it back."""
+        return pauses.of_call(found, self.vendor, self.campaign, None if self.scope is None else self.scope.asset)
 
     @property
     def budget_keys(self) -> tuple[BudgetKey, ...]:

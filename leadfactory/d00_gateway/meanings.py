@@ -21,6 +21,7 @@ NOT_RETRIED = frozenset(
         "insufficient_quota",
         "budget",
         "breaker_open",
+        "paused",
         "rate_limited",
         "invalid_key",
         "forbidden",

@@ -12,6 +12,7 @@ import logging
 import math
 import time
 from collections import Counter
+from collections.abc import Callable
 
 import psycopg
 
@@ -35,8 +36,12 @@ _POINT_LOOKUPS = "-cenable_hashjoin=off -cenable_mergejoin=off -cenable_seqscan=
 class Writer:
     """Leave to start, and settlements, for one event loop."""
 
-    def __init__(self, db: Database, *, clock: Clock, policies: Policies) -> None:
-        self._db, self._clock, self._policies = db, clock, policies
+    def __init__(
+        self, db: Database, *, clock: Clock, policies: Policies, reloaded: Callable[[int], Policies] | None = None
+    ) -> None:
+        """``reloaded``: told the number of the newest configuration, answers the policies that hold."""
+        self._db, self._clock, self._policies, self._reloaded = db, clock, policies, reloaded
+        self._reload_id = 0
         self._held = Held()
         self._conn: psycopg.AsyncConnection | None = None
         self._task: asyncio.Task[None] | None = None
@@ -72,7 +77,7 @@ class Writer:
         """Waits for leave to make an attempt; when it returns a permit, its ledger row and reservation are committed.
 
         Raises:
-            VendorUnavailable: ``daily_limit``, ``rate_limited``, ``budget`` or ``breaker_open``; nothing was sent.
+            VendorUnavailable: ``daily_limit``, ``rate_limited``, ``budget``, ``breaker_open`` or ``paused``; nothing was sent.
             VendorRejected: the call takes more units than a limit has.
             DatabaseUnavailable: the ledger cannot be written; nothing was sent.
         """
@@ -168,6 +173,7 @@ class Writer:
             if not self._endings:
                 self._idle.set()
             await self._land()
+            self._take_over()
         if now >= self._upkeep_at:
             self._upkeep_at = now + UPKEEP_S
             await self._upkeep()
@@ -193,6 +199,13 @@ class Writer:
                 crash_points.reached(crash_points.AFTER_COMMIT)
                 return batch
         raise AssertionError("unreachable: the last try returns or raises")
+
+    def _take_over(self) -> None:
+        """Goes on by a configuration that was announced since; caps of budgets are brought to it at their next use."""
+        if self._held.reload_id > self._reload_id and self._reloaded is not None:
+            self._reload_id = self._held.reload_id
+            self._policies = self._reloaded(self._reload_id)
+            self._held.budgets.clear()
 
     async def _land(self) -> None:
         """Frees look-ups that are answered, failed or given up; those that still wait for leave stay ours."""

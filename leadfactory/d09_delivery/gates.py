@@ -63,6 +63,8 @@ GATES: tuple[Gate, ...] = (
     Gate("address_changed", "refused", "e.contact_email_hmac = s.address_hmac"),
     Gate("audit_too_old", "refused", "a.status = 'ok' AND :now < a.expires_at"),
     Gate("draft_missing", "refused", "d.status = 'drafted'"),
+    Gate("paused", "waits", """NOT EXISTS (SELECT 1 FROM pauses x WHERE x.resumed_at IS NULL AND (x.kind, x.key) IN
+        (('all', ''), ('campaign', s.campaign), ('sender', s.sender_email), ('vendor', c.mailer)))"""),
     Gate("fenced", "waits", "NOT " + fence.STANDS),
     Gate("campaign_not_launched", "waits", "c.state = 'launched'"),
     Gate("halted", "waits", """NOT EXISTS (SELECT 1 FROM halts x WHERE x.resumed_at IS NULL

@@ -80,7 +80,7 @@ def _steps(axes: Axes, rows: Rows) -> None:
     most = max(numbers, default=1.0) or 1.0
     for place, number in zip(places, numbers, strict=True):
         before = numbers[place - 1] if place else 0.0
-        share = f"   {words.written(number / before, 'share')} of those before" if before else ""
+        share = f"   · {words.written(number / before, 'share')} of those before" if before else ""
         axes.text(number + most * 0.012, place, f"{number:,.0f}{share}", va="center", color=INK, fontsize=8.5)
     axes.set_yticks(list(places), labels)
     axes.invert_yaxis()

@@ -57,6 +57,9 @@ KEPT = {
     "draft_reviews.reviewer": "an operator, who answers for the letter",
     "draft_reviews.reason": "an operator's word about a letter, without an address",
     "campaigns.risk_acknowledged_by": "an operator, who answers for the campaign",
+    "config_reloads.reloaded_by": "an operator",
+    "pauses.key": "ours", "pauses.reason": "an operator's own words", "pauses.paused_by": "an operator",
+    "pauses.resumed_by": "an operator", "pauses.resumed_why": "an operator's own words",
     "backups": "about the store of backups: ids, sizes, and our own words about what failed",
     "restore_drills": "the same about rehearsals",
     "replayed_sends": "a keyed hash, so that nobody is written to twice after a restore",
@@ -117,6 +120,8 @@ NOT_PERSONAL = {
     "send_transitions": "from_state to_state reason",
     "sequence_stops": "campaign reason",
     "halts": "scope rule detail",
+    "pauses": "kind",
+    "config_reloads": "files",
     "site_audits": "campaign status reason strategy lighthouse_version pagespeed_reason crawl_reason desktop_reason desktop field_data "
     "unmeasured rules_version",
     "audit_findings": "campaign kind category unit source effort effort_who rules_version",

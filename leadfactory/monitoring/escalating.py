@@ -1,4 +1,5 @@
-"""`python -m leadfactory.monitoring.escalating`: takes Alertmanager's posts and tells people, level after level while an alert fires.
+"""`python -m leadfactory.monitoring.escalating`: takes Alertmanager's posts and tells people, level after level while an alert fires;
+and the review of a night when it is over.
 
 It must work when the database does not: what fires and who knows is kept in a file under the home, and the table `alerts` follows
 when it can. A message that no channel took is tried again at the next turn.
@@ -22,12 +23,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from leadfactory import logs
 from leadfactory.database import Database, DatabaseUnavailable
-from leadfactory.monitoring import contacts, notifying, wording
+from leadfactory.monitoring import contacts, notifying, reviewing, wording
 from leadfactory.monitoring.escalation import Escalation, Firing, Message, heard
 from leadfactory.monitoring.tables import alerts
 from leadfactory.settings import Settings, settings
 
 PORT, TURN_S, LARGEST = 9095, 5.0, 2**20
+REVIEW_EVERY = 12  # turns
 log = logging.getLogger(__name__)
 
 
@@ -68,6 +70,19 @@ class Desk:
             self._write()
             return message
 
+    def review(self) -> list[str]:
+        """Sends the night's review when the night is over; the channels that took it."""
+        try:
+            return reviewing.tell_when_over(self._database(), self._settings, self._now())
+        except (DatabaseUnavailable, SQLAlchemyError, notifying.NobodyTold) as error:
+            log.warning("the night's review is tried again: %s", type(error).__name__)
+            return []
+
+    def _database(self) -> Database:
+        if self._db is None:
+            self._db = Database.from_settings(self._settings)
+        return self._db
+
     def _keep(self) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         beside = self._file.with_suffix(".new")
@@ -81,9 +96,7 @@ class Desk:
         if not self._unwritten:
             return
         try:
-            if self._db is None:
-                self._db = Database.from_settings(self._settings)
-            with self._db.begin() as tx:
+            with self._database().begin() as tx:
                 for row in self._unwritten.values():
                     keep = {name: row[name] for name in ("levels_told", "ended_at", "summary")}
                     tx.execute(insert(alerts).values(**row).on_conflict_do_update(index_elements=["fingerprint", "started_at"], set_=keep))  # fmt: skip
@@ -138,9 +151,13 @@ def main() -> None:
     serving = server(desk, chosen.host, chosen.port)
     threading.Thread(target=serving.serve_forever, daemon=True).start()
     stop = threading.Event()
+    turns = 0
     while not stop.wait(chosen.turn_seconds):
         try:
             desk.turn()
+            if turns % REVIEW_EVERY == 0:
+                desk.review()
+            turns += 1
         except Exception:
             log.exception("a turn failed; the next one tries again")
 

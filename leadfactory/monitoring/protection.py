@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from leadfactory.monitoring.figures import WINDOWS, Figure, Scene, exists, one, rows, seconds_since
+from leadfactory.monitoring.figures import WINDOWS, Figure, Scene, exists, one, rows, seconds_since, wall
 
-BACKUPS = "SELECT kind, max(finished_at) AS newest FROM backups WHERE ok GROUP BY kind"
+BACKUPS = "SELECT kind, max(finished_at) AS newest FROM backups WHERE ok AND removed_at IS NULL GROUP BY kind"
 DRILL = "SELECT ok, finished_at, rpo_s, rto_s FROM restore_drills ORDER BY started_at DESC LIMIT 1"
 FAILED_SIGN_INS = """
 SELECT coalesce(sum(attempts), 0) AS n FROM auth_failures WHERE minute > :since - interval '1 minute' AND minute <= :now"""
@@ -28,7 +28,8 @@ PAUSES = "SELECT kind, count(*) AS n FROM pauses WHERE resumed_at IS NULL GROUP 
 
 
 def figures(tx: sa.Connection, scene: Scene) -> Iterator[Figure]:
-    """The family."""
+    """The family. Backups and drills are dated by real time."""
+    now = wall(tx)
     failed = one(tx, FAILED_SIGN_INS, since=scene.now - WINDOWS["5m"], now=scene.now)
     yield Figure.one("auth_failures", "Refused sign-ins and keys of 5 min.", float(failed.n))
     keys = rows(tx, KEYS, now=scene.now)
@@ -39,17 +40,17 @@ def figures(tx: sa.Connection, scene: Scene) -> Iterator[Figure]:
     faults = one(tx, BROKEN)[0] + int(one(tx, UNCHAINED)[0])
     yield Figure.one("audit_chain_faults", "Of the newest 1000 rows of the audit log, those that were changed or removed.", faults)  # fmt: skip
     if exists(tx, "leadfactory.backups"):
-        ages = {row.kind: seconds_since(row.newest, scene.now) for row in rows(tx, BACKUPS)}
+        ages = {row.kind: seconds_since(row.newest, now) for row in rows(tx, BACKUPS)}
         yield Figure.one(
             "backup_age_seconds", "Age of the newest good backup; infinite when there is none.",
             min(ages.values(), default=math.inf),
         )  # fmt: skip
     if exists(tx, "leadfactory.restore_drills"):
         drills = rows(tx, DRILL)
-        if drills:
-            drill = one(tx, DRILL)
-            yield Figure.one("restore_drill_ok", "1 when the newest restore drill passed.", float(bool(drill.ok)))
-            yield Figure.one("restore_drill_age_seconds", "Its age.", seconds_since(drill.finished_at, scene.now))
+        passed = tuple(({}, float(bool(drill.ok))) for drill in drills)
+        ages_of_it = tuple(({}, seconds_since(drill.finished_at, now)) for drill in drills)
+        yield Figure("restore_drill_ok", "1 when the newest restore drill passed; absent before the first.", passed)
+        yield Figure("restore_drill_age_seconds", "Age of the newest restore drill.", ages_of_it)
     if exists(tx, "leadfactory.pauses"):
         kinds = dict.fromkeys(("all", "campaign", "sender", "vendor"), 0.0)
         yield Figure.of("pauses", "What an operator has paused.", "kind", kinds | {r.kind: r.n for r in rows(tx, PAUSES)})  # fmt: skip

@@ -58,6 +58,8 @@ class Faults:
                                          window_started_at=really_ago(hours=1), resets_at=really_ago(hours=-9)),
             "SpendAtCap": lambda: put(self.db, "budgets", scope="campaign", key=UNIT.campaign, cap_microusd=100, spent_microusd=96,
                                       reserved_microusd=0),
+            "BackupTooOld": lambda: None,  # there is none
+            "RestoreDrillFailed": lambda: put(self.db, "restore_drills", ok=False, checks=[]),
             "MartsStale": self.old_marts,
             "RunFailed": lambda: put(self.db, "run_outcomes", run_id="r-1", job="campaign_day", partition_key=UNIT.key,
                                      status="FAILURE", ended_at=really_ago(minutes=1)),
@@ -144,12 +146,12 @@ class Faults:
             )
 
     def slow_pages(self) -> None:
-        """Thirty people wait behind a lock for three seconds."""
+        """Thirty people wait behind a lock for six seconds."""
         link = Tokens(self.settings.signing_keys.get_secret_value()).sign("unsubscribe", uuid.uuid4())
         with self.owner.begin() as tx, ThreadPoolExecutor(30) as people:
             tx.execute(sa.text("LOCK TABLE email_sends IN ACCESS EXCLUSIVE MODE"))
             asked = [people.submit(httpx.get, f"{self.edge}/u/{link}", timeout=30) for _ in range(30)]
-            time.sleep(3)
+            time.sleep(6)
             tx.rollback()
             for each in asked:
                 each.result()

@@ -36,6 +36,8 @@ CASES: dict[str, tuple[Series, ...]] = {
     "UnknownSends": ({"unknown_sends_oldest_seconds": 901}, {"unknown_sends_oldest_seconds": 900}),
     "LedgerOff": ({'ledger_imbalance_cents{currency="usd"}': 1}, {'ledger_imbalance_cents{currency="usd"}': 0}),
     "AuditChainBroken": ({"audit_chain_faults": 1}, {"audit_chain_faults": 0}),
+    "BackupTooOld": ({"backup_age_seconds": 93601}, {"backup_age_seconds": 93600}),
+    "RestoreDrillFailed": ({"restore_drill_ok": 0}, {"restore_drill_ok": 1}),
     "DiskFull": ({'disk_used_ratio{place="home"}': 0.91}, {'disk_used_ratio{place="home"}': 0.9}),
     "LowDeliveryRate": (
         {f"delivery_ratio{W4}": 0.89, f"delivery_sample{W4}": 50},

@@ -256,6 +256,22 @@ def test_a_changed_row_of_the_audit_log_is_a_fault(world, scrape, owner_database
     assert (before, value(scrape(), "audit_chain_faults")) == (0, 1)
 
 
+def test_a_factory_without_a_backup_is_infinitely_far_from_one(world, scrape):
+    before = value(scrape(), "backup_age_seconds")
+    for finished, good in ((really_ago(hours=5), True), (really_ago(hours=1), False)):
+        put(world.db, "backups", id=str(finished), kind="full", ok=good, started_at=finished, finished_at=finished)
+    assert before == float("inf")
+    assert value(scrape(), "backup_age_seconds") == pytest.approx(5 * 3600, abs=60)
+
+
+def test_the_newest_restore_drill_is_told(world, scrape):
+    for hours, good in ((48, True), (24, False)):
+        put(world.db, "restore_drills", ok=good, started_at=really_ago(hours=hours), finished_at=really_ago(hours=hours), checks=[])  # fmt: skip
+    told = scrape()
+    assert value(told, "restore_drill_ok") == 0
+    assert value(told, "restore_drill_age_seconds") == pytest.approx(24 * 3600, abs=60)
+
+
 def test_published_marts_have_an_age(world, scrape):
     world.settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
     world.settings.warehouse.touch()

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from leadfactory.d09_delivery import gates, suppression
 from leadfactory.d09_delivery.tables import email_sends
-from tests.leads import TUESDAY, clock_at
+from tests.leads import TUESDAY, UNIT, clock_at
 
 CASES = {
     "suppressed_domain": "INSERT INTO suppressions SELECT 'domain', domain_hmac, 'test', 'test', planned_at FROM email_sends",
@@ -39,6 +39,7 @@ CASES = {
     "budget_of_the_lead": "UPDATE budgets SET spent_microusd = cap_microusd - reserved_microusd - 398 WHERE scope = 'lead'",
     "window": "UPDATE email_sends SET timezone = 'Asia/Tokyo'",
 }
+PAUSE = "INSERT INTO pauses (kind, key, reason, paused_by, paused_at) VALUES (:kind, :key, 'why', 'ana', now())"
 
 
 @pytest.fixture
@@ -74,6 +75,23 @@ def test_a_planned_send_leaves_when_nothing_stops_it(planned):
 def test_a_gate_stops_a_send_on_its_own(planned, gate):
     planned.change(CASES[gate])
     stopped(planned, gate, gates.OUTCOMES[gate])
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [("all", ""), ("campaign", UNIT.campaign), ("sender", "ana@mail.leadfactory.example"), ("vendor", "sendgrid")],
+)
+def test_what_an_operator_paused_does_not_leave(planned, kind, key):
+    """The claim asks in its own transaction: from the word on nothing more is claimed."""
+    planned.change(PAUSE, kind=kind, key=key)
+    stopped(planned, "paused", "waits")
+
+
+@pytest.mark.parametrize(("kind", "key"), [("campaign", "another"), ("sender", "x@y.example"), ("vendor", "smtp")])
+def test_a_pause_of_something_else_stops_nothing(planned, kind, key):
+    planned.change(PAUSE, kind=kind, key=key)
+    _, sendgrid = planned.send()
+    assert len(sendgrid.asked) == 1
 
 
 @pytest.mark.parametrize(
@@ -203,5 +221,5 @@ def test_a_lost_fingerprint_stops_everything(planned):
 
 def test_every_gate_of_the_list_has_a_test():
     elsewhere = {"sequence_stopped", "undelivered_before", "sender_cap", "warm_up", "recipient_domain_cap"}
-    tested = {*CASES, *elsewhere, "expired", "suppressed_address", "suppressed_business"}
+    tested = {*CASES, *elsewhere, "expired", "paused", "suppressed_address", "suppressed_business"}
     assert tested == {gate.name for gate in gates.GATES}

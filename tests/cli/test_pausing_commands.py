@@ -1,0 +1,50 @@
+"""`leadfactory pause|resume|pauses`: what it says, what it writes, what it refuses, and the line above every other command."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from leadfactory import pauses
+from leadfactory.audit_log import audit_log
+
+
+def test_a_word_is_written_told_and_taken_back(here, database):
+    told = here("pause", "all", "--reason=the disk is moved", "--by=ana", "--json")
+    assert (told["kind"], told["paused_by"], told["dry_run"]) == ("all", "ana", False)
+    assert [row["reason"] for row in here("pauses", "--json")] == ["the disk is moved"]
+    here("resume", "all", "--reason=the disk is in", "--by=ben")
+    assert here("pauses") == "nothing is paused\n"
+    assert [row["resumed_by"] for row in here("pauses", "--all", "--json")] == ["ben"]
+
+
+def test_both_words_are_in_the_audit_log(here, database):
+    here("pause", "vendor", "yelp", "--reason=the bill", "--by=ana")
+    here("resume", "vendor", "yelp", "--reason=paid", "--by=ben")
+    with database.begin() as tx:
+        rows = tx.execute(
+            sa.select(audit_log.c.actor, audit_log.c.action, audit_log.c.subject).order_by(audit_log.c.happened_at)
+        ).all()
+    assert sorted(map(tuple, rows)) == [
+        ("operator ana", "pause", "vendor yelp"),
+        ("operator ben", "resume", "vendor yelp"),
+    ]
+
+
+def test_a_dry_run_writes_nothing(here, database):
+    assert here("pause", "all", "--reason=why", "--dry-run", "--json")["dry_run"] is True
+    with database.begin() as tx:
+        assert pauses.current(tx) == []
+
+
+def test_every_command_says_on_standard_error_what_is_paused(here, capsys, database):
+    here("pause", "all", "--reason=the disk is moved", "--by=ana")
+    said = here("pause", "all", "--reason=again", fails=True)
+    assert "PAUSED all is paused by ana" in said
+    assert "leadfactory resume all" in said
+
+
+def test_an_unknown_vendor_campaign_or_sender_is_refused_with_those_that_are_known(here):
+    assert "there is no vendor 'yalp': known are" in here("pause", "vendor", "yalp", "--reason=x", fails=True)
+    assert "there is no campaign 'x': known are none yet" in here("pause", "campaign", "x", "--reason=x", fails=True)
+    assert "which vendor?" in here("pause", "vendor", "--reason=x", fails=True)
+    assert "'everything' is nothing to pause" in here("pause", "everything", "--reason=x", fails=True)
