@@ -27,6 +27,7 @@ from cli import (
     integrity,
     logs,
     night,
+    purchases,
     reports,
     restoring,
     scoring,
@@ -38,7 +39,6 @@ from cli.erasing import register as register_erasing
 from cli.importing import register as register_importing
 from cli.operations import register as register_operations
 from cli.output import CommandError, errors
-from cli.purchases import app as purchases
 from cli.simulate import register as register_simulate
 
 app = typer.Typer(
@@ -47,25 +47,16 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="LeadFactory: from local businesses to letters that their owners are glad to get. Start with `leadfactory demo`.",
 )
-app.add_typer(exclusions.app, name="exclusions")
-app.add_typer(targets.app, name="targets")
-app.add_typer(reports.app, name="report")
-app.add_typer(drafts.app, name="drafts")
-app.add_typer(inbox.app, name="inbox")
-app.add_typer(purchases, name="purchases")
-app.add_typer(bounces.app, name="bounces")
-app.add_typer(halts.app, name="halts")
-register_simulate(app)
-app.add_typer(dashboards.app, name="dashboards")
-app.add_typer(api_key.app, name="api-key")
-app.add_typer(warehouse.app, name="warehouse")
-for group in (
-    analysts, audit, experiments, gateway, db, db_care, integrity, backup, restoring, fence, logs, night, suppressions
+for name, module in (
+    ("exclusions", exclusions), ("targets", targets), ("report", reports), ("drafts", drafts), ("inbox", inbox), ("bounces", bounces),
+    ("halts", halts), ("api-key", api_key), ("warehouse", warehouse), ("purchases", purchases), ("scoring", scoring),
 ):  # fmt: skip
-    group.register(app)
+    app.add_typer(module.app, name=name)
+app.add_typer(dashboards.app, name="dashboards")
+register_simulate(app)
+for group in (analysts, audit, experiments, gateway, db, db_care, integrity, backup, restoring, fence, logs, night, suppressions):  # fmt: skip
     group.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
-app.add_typer(scoring.app, name="scoring")
 
 
 @app.command(epilog="Example: leadfactory demo --json")

@@ -62,8 +62,7 @@ class Marts:
         self._open.execute("SET TimeZone = 'UTC'")
         self._open.execute("SET schema = 'marts'")
         self._open.execute("SET lock_configuration = true")
-        row = self._open.execute("SELECT build_id, epoch_us(built_at), lake_manifest_sha256 FROM version").fetchone()
-        assert row is not None
+        (row,) = self._open.execute("SELECT build_id, epoch_us(built_at), lake_manifest_sha256 FROM version").fetchall()
         self.build = Build(row[0], dt.datetime.fromtimestamp(row[1] / 1e6, dt.UTC), row[2])
 
     def ask(self, query: str, parameters: list[Any] | None = None) -> pa.Table:
@@ -73,9 +72,11 @@ class Marts:
             RefusedQuery: with what DuckDB says.
         """
         import duckdb
+        import pyarrow as pa
 
         try:
-            return self._open.execute(query, parameters).to_arrow_table()
+            found = self._open.sql(query, params=parameters)
+            return pa.table({}) if found is None else found.to_arrow_table()
         except duckdb.Error as error:
             raise RefusedQuery(str(error)) from None
 

@@ -16,10 +16,10 @@ from starlette.testclient import TestClient
 
 from edge.app import create_app
 from leadfactory import api_keys
+from leadfactory.d10_analytics import postgres_marts
 from leadfactory.dashboards import asking, drawing, grafana, words
 from leadfactory.dashboards.asking import Filter, Rows
 from leadfactory.dashboards.panels import NAMES, dashboard
-from leadfactory.d10_analytics import postgres_marts
 from leadfactory.database import Database
 from leadfactory.settings import ROOT
 from tests.dashboards.conftest import DATABASE, Played
@@ -143,7 +143,11 @@ def test_grafana_asks_what_postgres_understands(db: Database, name: str) -> None
     chosen = Filter.usual(version)
     with db.engine.connect() as tx:
         for panel in dashboard(name).panels:
-            asked = grafana.sql(panel).replace("$__timeFrom()", f"'{chosen.since}'").replace("$__timeTo()", f"'{chosen.until}'")
+            asked = (
+                grafana.sql(panel)
+                .replace("$__timeFrom()", f"'{chosen.since}'")
+                .replace("$__timeTo()", f"'{chosen.until}'")
+            )
             asked = asked.replace("${campaign:singlequote}", ", ".join(f"'{each}'" for each in version.campaigns))
             assert tx.exec_driver_sql(asked.replace("%", "%%")).all(), panel.name
 
