@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import yaml
 
@@ -17,7 +18,7 @@ from cli.simulating import script
 from leadfactory import embedded
 from leadfactory.settings import Settings, settings
 from tests.postgres import settings_for_tests
-from tests.states import copy_database
+from tests.states import copy_database, superuser_url
 
 DATABASE = "dashboards"
 DAYS = 3
@@ -61,6 +62,8 @@ def played(postgres: embedded.EmbeddedServer, tmp_path_factory: pytest.TempPathF
     """`leadfactory simulate --days 3`, run once."""
     folder = tmp_path_factory.mktemp("dashboards")
     copy_database(postgres, "leadfactory", DATABASE)
+    with psycopg.connect(superuser_url(postgres, "postgres"), autocommit=True) as admin:
+        admin.execute(f"ALTER DATABASE {DATABASE} OWNER TO lf_owner")  # who may swap the schemas of the marts
     small_script(folder / "quarter.yaml")
     url, home = postgres.url("app", DATABASE), folder / "home"
     before, usual = dict(os.environ), script.PATH
