@@ -121,6 +121,22 @@ def _warehouse(config: Settings) -> Told:
     return "ok", f"{config.warehouse} opens", ""
 
 
+def _watcher(address: Callable[[Settings], str], path: str, remedy: str) -> Callable[[Settings], Told]:
+    """One of those who watch: they are no part of `leadfactory dev`, and production does without none of them."""
+
+    def check(config: Settings) -> Told:
+        url = address(config)
+        try:
+            answer = httpx.get(url + path, timeout=WITHIN_S / 2)
+        except httpx.HTTPError:
+            return "broken" if config.env == "production" else "warning", f"does not answer at {url}", remedy
+        if answer.status_code != 200:
+            return "broken", f"answers {answer.status_code} at {url}", remedy
+        return "ok", f"answers at {url}", ""
+
+    return check
+
+
 CHECKS: dict[str, Callable[[Settings], Told]] = {
     "Postgres": _postgres,
     "edge": _edge,
@@ -129,4 +145,12 @@ CHECKS: dict[str, Callable[[Settings], Told]] = {
     "code locations": _locations,
     "lake": _lake,
     "warehouse": _warehouse,
+    "Prometheus": _watcher(
+        lambda c: c.prometheus_url, "/-/healthy", "prometheus --config.file=monitoring/prometheus.yml"
+    ),
+    "Alertmanager": _watcher(
+        lambda c: c.alertmanager_url, "/-/healthy", "prometheus-alertmanager --config.file=monitoring/alertmanager.yml"
+    ),
+    "escalating": _watcher(lambda c: c.escalating_url, "/health", "python -m leadfactory.monitoring.escalating"),
+    "Grafana": _watcher(lambda c: c.grafana_url, "/api/health", "start Grafana with monitoring/grafana"),
 }

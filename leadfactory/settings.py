@@ -116,6 +116,10 @@ class Settings(BaseSettings):
     alert_smtp_url: SecretStr = Field(SecretStr(""), validation_alias="LEADFACTORY_ALERT_SMTP_URL")
     alert_from: str = Field("", validation_alias="LEADFACTORY_ALERT_FROM")
     dagster_url: str = Field("http://localhost:3333", validation_alias="LEADFACTORY_DAGSTER_URL")
+    prometheus_url: str = Field("http://127.0.0.1:9090", validation_alias="LEADFACTORY_PROMETHEUS_URL")
+    alertmanager_url: str = Field("http://127.0.0.1:9093", validation_alias="LEADFACTORY_ALERTMANAGER_URL")
+    escalating_url: str = Field("http://127.0.0.1:9095", validation_alias="LEADFACTORY_ESCALATING_URL")
+    grafana_url: str = Field("http://127.0.0.1:3000", validation_alias="LEADFACTORY_GRAFANA_URL")
     runbook_url: str = Field("docs/alerts.md", validation_alias="LEADFACTORY_ALERTS_PAGE_URL")
     first_day: dt.date = Field(dt.date(2026, 1, 1), validation_alias="LEADFACTORY_FIRST_DAY")
 

@@ -33,6 +33,7 @@ from schedules.daily_campaigns import daily_campaigns
 from schedules.due_sends import due_sends_every_quarter
 from schedules.upkeep import lake_nightly, payments_nightly, standing_hourly, suppressions_polled, vendor_terms_hourly
 from sensors.campaign_registry import campaign_registry
+from sensors.held_nights import held_nights
 from sensors.resumed_work import resumed_work
 from sensors.run_outcomes import run_cancellations, run_failures, run_successes
 from sensors.webhook_inbox import webhook_inbox
@@ -78,7 +79,15 @@ def build_defs(overrides: Mapping[str, object] | None = None) -> dg.Definitions:
             suppressions_polled,
             vendor_terms_hourly,
         ],
-        sensors=[campaign_registry, run_successes, run_cancellations, run_failures, webhook_inbox, resumed_work],
+        sensors=[
+            campaign_registry,
+            held_nights,
+            run_successes,
+            run_cancellations,
+            run_failures,
+            webhook_inbox,
+            resumed_work,
+        ],
         resources=RESOURCES | dict(overrides or {}),
         executor=dg.in_process_executor,  # of clicks and backfills too: a process a step costs 5 s, and GX again
     )

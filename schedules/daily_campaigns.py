@@ -7,6 +7,8 @@ from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d01_targeting import campaigns
 from leadfactory.database import Database
+from leadfactory.monitoring import preflight
+from leadfactory.settings import settings
 from leadfactory_assets.jobs import campaign_day
 from leadfactory_assets.partitions import DAY, TIMEZONE
 from schedules.pausing import held
@@ -29,6 +31,11 @@ def daily_campaigns(
     day = context.scheduled_execution_time.date() if clock.is_real else clock.today()
     if not DAY.has_partition_key(day.isoformat()):
         return dg.SkipReason(f"{day} is no partition: LEADFACTORY_CLOCK or LEADFACTORY_FIRST_DAY is off the calendar")
+    flight = preflight.look(settings().home)
+    if flight.stops:
+        return dg.SkipReason(flight.stops)
+    if flight.warns:
+        context.log.warning(flight.warns)
     word = held(db)
     if word is not None:
         return word

@@ -7,3 +7,6 @@ from leadfactory.settings import settings
 ON_IN_PRODUCTION = (
     dg.DefaultScheduleStatus.RUNNING if settings().env == "production" else dg.DefaultScheduleStatus.STOPPED
 )
+SENSOR_ON_IN_PRODUCTION = (
+    dg.DefaultSensorStatus.RUNNING if settings().env == "production" else dg.DefaultSensorStatus.STOPPED
+)

@@ -24,7 +24,7 @@ SELECT count(*) FROM (
   WHERE c.link > (SELECT coalesce(max(link), 0) FROM audit_chain) - 1000) AS links
 WHERE (a).audit_id IS NULL OR link_before IS NOT NULL AND (link <> link_before + 1 OR audit_hash(before, a) <> hash)"""
 UNCHAINED = "SELECT (SELECT count(*) FROM audit_log) <> (SELECT count(*) FROM audit_chain)"
-PAUSES = "SELECT kind, count(*) AS n FROM pauses WHERE resumed_at IS NULL GROUP BY kind"
+PAUSES = "SELECT kind, count(*) AS n, min(paused_at) AS oldest FROM pauses WHERE resumed_at IS NULL GROUP BY kind"
 
 
 def figures(tx: sa.Connection, scene: Scene) -> Iterator[Figure]:
@@ -53,4 +53,7 @@ def figures(tx: sa.Connection, scene: Scene) -> Iterator[Figure]:
         yield Figure("restore_drill_age_seconds", "Age of the newest restore drill.", ages_of_it)
     if exists(tx, "leadfactory.pauses"):
         kinds = dict.fromkeys(("all", "campaign", "sender", "vendor"), 0.0)
-        yield Figure.of("pauses", "What an operator has paused.", "kind", kinds | {r.kind: r.n for r in rows(tx, PAUSES)})  # fmt: skip
+        held = rows(tx, PAUSES)
+        since = {row.kind: seconds_since(row.oldest, scene.now) for row in held}
+        yield Figure.of("pauses", "What an operator has paused.", "kind", kinds | {row.kind: row.n for row in held})
+        yield Figure.of("pause_age_seconds", "For how long the oldest of a kind has held.", "kind", kinds | since)

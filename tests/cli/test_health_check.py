@@ -5,10 +5,12 @@ from __future__ import annotations
 import http.server
 import json
 import threading
+from pathlib import Path
 
 import pytest
 
 from cli import health
+from tests.postgres import settings_for_tests
 
 HEALTHY = [{"daemonType": "SCHEDULER", "required": True, "healthy": True, "lastHeartbeatTime": 1.0}]
 SILENT = [{"daemonType": "SENSOR", "required": True, "healthy": False, "lastHeartbeatTime": None}]
@@ -45,6 +47,7 @@ def webserver(cli_home):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     cli_home.mkdir(parents=True, exist_ok=True)
+    said["port"] = server.server_port
     (cli_home / "dagster.url").write_text(f"http://127.0.0.1:{server.server_port}")
     yield said
     server.shutdown()
@@ -94,5 +97,29 @@ def edge_is_up() -> bool:
     return stack.answers(f"http://127.0.0.1:{stack.EDGE_PORT}/health")
 
 
+def test_who_watches_is_missed_in_production_and_pointed_out_elsewhere(webserver, monkeypatch):
+    at = f"http://127.0.0.1:{webserver['port']}"
+    config = settings_for_tests(
+        Path("home"), LEADFACTORY_PROMETHEUS_URL=at, LEADFACTORY_ALERTMANAGER_URL="http://127.0.0.1:9"
+    )
+    assert health.CHECKS["Prometheus"](config)[0] == "ok"
+    assert health.CHECKS["Alertmanager"](config)[0] == "warning"
+    state, told, remedy = health.CHECKS["Alertmanager"](config.model_copy(update={"env": "production"}))
+    assert (state, told) == ("broken", "does not answer at http://127.0.0.1:9")
+    assert "alertmanager.yml" in remedy
+
+
 def test_every_process_and_store_of_the_factory_is_asked():
-    assert set(health.CHECKS) >= {"Postgres", "edge", "webserver", "daemon", "code locations", "lake", "warehouse"}
+    assert set(health.CHECKS) >= {
+        "Postgres",
+        "edge",
+        "webserver",
+        "daemon",
+        "code locations",
+        "lake",
+        "warehouse",
+        "Prometheus",
+        "Alertmanager",
+        "escalating",
+        "Grafana",
+    }

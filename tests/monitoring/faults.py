@@ -60,6 +60,7 @@ class Faults:
                                       reserved_microusd=0),
             "BackupTooOld": lambda: None,  # there is none
             "RestoreDrillFailed": lambda: put(self.db, "restore_drills", ok=False, checks=[]),
+            "PausedLong": lambda: put(self.db, "pauses", kind="vendor", key="yelp", paused_at=ago(hours=25)),
             "MartsStale": self.old_marts,
             "RunFailed": lambda: put(self.db, "run_outcomes", run_id="r-1", job="campaign_day", partition_key=UNIT.key,
                                      status="FAILURE", ended_at=really_ago(minutes=1)),

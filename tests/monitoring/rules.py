@@ -18,6 +18,7 @@ CASES: dict[str, tuple[Series, ...]] = {
         {"campaign_days_unfinished": 0, "night_seconds": 9000, IDLE: 0},  # all is done
         {"campaign_days_unfinished": 2, "night_seconds": 3600, IDLE: 0},  # two hours have not passed
         {"campaign_days_unfinished": 2, "night_seconds": 9000, IDLE: 1},
+        {"campaign_days_unfinished": 2, "night_seconds": 9000, IDLE: 0, 'pauses{kind="all"}': 1},
     ),
     "HighBounceRate": (
         {f"bounce_ratio{W1}": 0.11, f"bounce_sample{W1}": 50},
@@ -71,6 +72,7 @@ CASES: dict[str, tuple[Series, ...]] = {
     "AuthFailures": ({"auth_failures": 21}, {"auth_failures": 20}),
     "WebhooksRefused": ({'webhooks_refused{source="sendgrid"}': 51}, {'webhooks_refused{source="sendgrid"}': 50}),
     "CredentialOld": ({'credential_age_seconds{credential="a"}': 7776001}, {'credential_age_seconds{credential="a"}': 7776000}),
+    "PausedLong": ({'pause_age_seconds{kind="all"}': 86401}, {'pause_age_seconds{kind="all"}': 86400}),
     "FiguresFailed": ({'figures_failed{family="mail"}': 1}, {'figures_failed{family="mail"}': 0}),
     "BusinessesBelowTarget": (
         {f"businesses_processed{W24}": 999, "night_seconds": 21601},

@@ -272,6 +272,23 @@ def test_the_newest_restore_drill_is_told(world, scrape):
     assert value(told, "restore_drill_age_seconds") == pytest.approx(24 * 3600, abs=60)
 
 
+def test_a_pause_counts_and_ages_until_it_is_taken_back(world, scrape):
+    put(world.db, "pauses", kind="vendor", key="yelp", paused_at=ago(hours=3))
+    put(
+        world.db,
+        "pauses",
+        kind="all",
+        key="",
+        paused_at=ago(hours=3),
+        resumed_at=ago(hours=1),
+        resumed_by="ana",
+        resumed_why="done",
+    )
+    told = scrape()
+    assert [value(told, "pauses", kind=kind) for kind in ("vendor", "all")] == [1, 0]
+    assert [value(told, "pause_age_seconds", kind=kind) for kind in ("vendor", "all")] == [10800, 0]
+
+
 def test_published_marts_have_an_age(world, scrape):
     world.settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
     world.settings.warehouse.touch()
