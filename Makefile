@@ -69,8 +69,8 @@ lock: $(READY) ## Resolve requirements.in into the hash-locked requirements.lock
 	@$(BIN)/uv pip compile requirements.in --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --no-strip-extras --no-emit-index-url --no-emit-find-links -o requirements.lock
 
-outdated: $(READY) ## List newer versions than the lock's
-	@$(BIN)/uv pip list --outdated --python $(BIN)/python
+outdated: $(READY) ## List newer versions than the lock's, and the pin that holds each
+	@$(BIN)/python ci/outdated.py
 
 bench: $(READY) ## Run the benchmarks; each prints a ratio to a baseline of the same run
 	@$(BIN)/python -m bench

@@ -8,7 +8,16 @@ import sys
 
 from bench.results import FOLDER
 
-BENCHMARKS = ("imports", "permit_cost", "campaign_day", "dagster_tax", "dedupe", "reports", "webhook_ingest")
+BENCHMARKS = (
+    "imports",
+    "permit_cost",
+    "campaign_day",
+    "claiming",
+    "dagster_tax",
+    "dedupe",
+    "reports",
+    "webhook_ingest",
+)
 
 
 def main() -> int:

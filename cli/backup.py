@@ -21,7 +21,11 @@ Which = Annotated[str, typer.Option("--backup", help="`latest`, or the id that `
 
 
 def register(parent: typer.Typer) -> None:
-    """Adds the commands to ``parent``."""
+    """Adds the commands to ``parent``, and those of what follows a backup: restoring, the fence, and what goes after a time."""
+    from cli import fence, purging, restoring  # they speak as this module does, and import it
+
+    for each in (restoring, fence, purging):
+        each.register(parent)
     parent.command("backup", epilog="Examples: leadfactory backup   ·   leadfactory backup --list --json")(backup)
     parent.command(
         "verify-backup",
@@ -104,15 +108,13 @@ def _list(found: list[Backup], *, json: bool) -> None:
 
 
 def _rehearse(*, json: bool) -> None:
-    import datetime as dt
-
-    from leadfactory.backup import files, making
+    from leadfactory.backup import files, making, wall
     from leadfactory.backup.keys import Keys
     from leadfactory.backup.store import Store
     from leadfactory.settings import settings
 
     config = settings()
-    over = making.remove_old(config, Store(config.backups), dt.datetime.now(dt.UTC), dry_run=True)
+    over = making.remove_old(config, Store(config.backups), wall.now(), dry_run=True)
     missing = [each["name"] for each in files.secrets_of(config) if not each["set"]]
     figures = {
         "store": config.backups, "key": Keys.of(config).fingerprint, "databases": list(making.DUMPS), "areas": list(files.AREAS),

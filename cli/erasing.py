@@ -71,6 +71,9 @@ def _print(proofs: list, dry_run: bool, json: bool) -> None:
             console.print(
                 f"lake files written anew: {proof.lake_files}; marts: {proof.marts}; looked at {looked}: nothing is left"
             )
+            console.print(
+                f"blobs removed: {proof.blobs_removed}; kept as the record of sales, or too young to judge: {proof.blobs_kept}"
+            )
             console.print("kept: the keyed hash in suppressions; backups lose it with their 30 days")
     if not proofs:
         console.print("no request waits")

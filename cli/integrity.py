@@ -1,4 +1,4 @@
-"""`leadfactory verify-data-integrity` and `data-corruption-report`: do the tables keep what was promised, row by row."""
+"""`leadfactory verify-data-integrity`, `data-corruption-report` and `recover-files`: do the tables keep what was promised, row by row."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.table import Table
 from cli.output import CommandError, as_json, console
 
 if TYPE_CHECKING:
+    from leadfactory.backup.damage import Looked
     from leadfactory.quality.invariants import Verified
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
@@ -21,14 +22,22 @@ def register(app: typer.Typer) -> None:
     """Adds the commands to ``app``."""
     app.command("verify-data-integrity", epilog="Example: leadfactory verify-data-integrity --json")(verify)
     app.command(
+        "recover-files", epilog="Examples: leadfactory recover-files --dry-run   ·   leadfactory recover-files"
+    )(recover_files)
+    app.command(
         "data-corruption-report",
         epilog="Examples: leadfactory data-corruption-report   ·   leadfactory data-corruption-report --out=/tmp/damage.md",
     )(report)
 
 
-def verify(json: Json = False) -> None:
-    """Ask every invariant of the tables, with counts; exit code 1 when one is broken. Changes nothing."""
-    found = _verified()
+def verify(
+    pages: Annotated[
+        bool, typer.Option("--pages", help="Read every page of the cluster too, as a backup does.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Ask every invariant of the tables, and read every file, with counts; exit code 1 when one is broken. Changes nothing."""
+    found = _verified() + (_pages() if pages else [])
     if json:
         as_json([dataclasses.asdict(one) for one in found])
     else:
@@ -48,6 +57,35 @@ def verify(json: Json = False) -> None:
             else f"all {len(found)} invariants hold"
         )
     if any(one.broken for one in found):
+        raise typer.Exit(1)
+
+
+def recover_files(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is damaged and put nothing back.")] = False,
+    json: Json = False,
+) -> None:
+    """Put damaged or lost files of lake, blobs and warehouse back from the newest backup that has them as they must be."""
+    from cli.campaigns import system_of_record
+    from leadfactory.backup import damage
+    from leadfactory.settings import settings
+
+    with system_of_record() as db, db.begin() as tx:
+        broken = [each for area in damage.look(tx, settings()) for each in area.broken]
+    back, left = ([], broken) if dry_run else damage.recover(settings(), broken)
+    if json:
+        as_json(
+            {
+                "recovered": [dataclasses.asdict(each) for each in back],
+                "damaged": [dataclasses.asdict(each) for each in left],
+            }
+        )
+    else:
+        for each in back:
+            console.print(f"[green]back:[/] {each.area}/{each.path}")
+        for each in left:
+            console.print(f"[red]damaged:[/] {each.area}/{each.path} {each.what}")
+        console.print(f"{len(back)} files came back, {len(left)} are still damaged")
+    if left:
         raise typer.Exit(1)
 
 
@@ -85,12 +123,34 @@ def report(
     console.print(f"written to {out}: {len(broken)} of {len(found)} invariants are broken")
 
 
+def _pages() -> list[Verified]:
+    from leadfactory.backup import damage
+    from leadfactory.quality.invariants import Verified
+    from leadfactory.settings import settings
+
+    found = damage.pages(settings())
+    promise = "every page of the cluster has the checksum that it was written with"
+    return [Verified("pages_are_whole", promise, 1, len(found), found, "leadfactory restore-database --verify")]
+
+
 def _verified() -> list[Verified]:
     from cli.campaigns import system_of_record
+    from leadfactory.backup import damage
     from leadfactory.d09_delivery.policy import policy
     from leadfactory.quality import invariants
     from leadfactory.settings import settings
 
     with system_of_record() as db, db.begin() as tx:
         tx.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        return invariants.verify(tx, now=settings().clock.now(), cooldown_days=policy().recontact_cooldown_days)
+        found = invariants.verify(tx, now=settings().clock.now(), cooldown_days=policy().recontact_cooldown_days)
+        return found + [_of_files(each) for each in damage.look(tx, settings())]
+
+
+def _of_files(looked: Looked) -> Verified:
+    """A look at files as an invariant."""
+    from leadfactory.backup import damage
+    from leadfactory.quality.invariants import SAMPLES, Verified
+
+    samples = [f"{each.path} {each.what}" for each in looked.broken[:SAMPLES]]
+    promise = f"every file of the {looked.area} is there, and is what was written"
+    return Verified(f"{looked.area}_is_whole", promise, looked.files, len(looked.broken), samples, damage.REMEDY)

@@ -20,7 +20,6 @@ from cli import (
     drafts,
     exclusions,
     experiments,
-    fence,
     gateway,
     halts,
     inbox,
@@ -29,7 +28,6 @@ from cli import (
     night,
     purchases,
     reports,
-    restoring,
     scoring,
     suppressions,
     targets,
@@ -54,7 +52,7 @@ for name, module in (
     app.add_typer(module.app, name=name)
 app.add_typer(dashboards.app, name="dashboards")
 register_simulate(app)
-for group in (analysts, audit, experiments, gateway, db, db_care, integrity, backup, restoring, fence, logs, night, suppressions):  # fmt: skip
+for group in (analysts, audit, experiments, gateway, db, db_care, integrity, backup, logs, night, suppressions):
     group.register(app)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 

@@ -7,16 +7,19 @@ from typing import Annotated
 
 import typer
 
-from cli import pausing, performance, pools, reloading, services, system_check
+from cli import doctor_sender, pausing, performance, pools, reloading, services, system_check
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands to ``app``."""
-    app.command(
-        epilog="Examples: leadfactory doctor   ·   leadfactory doctor --json   ·   leadfactory doctor --env-file .env.production"
+    doctors = typer.Typer(invoke_without_command=True, pretty_exceptions_enable=False)
+    doctors.callback(
+        epilog="Examples: leadfactory doctor   ·   leadfactory doctor --env-file .env.production   ·   leadfactory doctor sender"
     )(doctor)
+    doctor_sender.register(doctors)
+    app.add_typer(doctors, name="doctor")
     app.command("health-check", epilog="Examples: leadfactory health-check   ·   leadfactory health-check --json")(
         health_check
     )
@@ -27,6 +30,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(
+    context: typer.Context,
     env_file: Annotated[
         Path | None, typer.Option(help="Judge this file of variables for production instead; prints no value.")
     ] = None,
@@ -35,7 +39,8 @@ def doctor(
     """Check every dependency, what health-check, system-check and verify-integrations see, and say each remedy."""
     from cli.doctor import run
 
-    run(json=json, env_file=env_file)
+    if context.invoked_subcommand is None:
+        run(json=json, env_file=env_file)
 
 
 def health_check(json: Json = False) -> None:

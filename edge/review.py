@@ -20,6 +20,7 @@ from edge import desk_access, forms
 from edge.desk_access import Stranger, Visitor
 from edge.headers import policy
 from edge.pages import page
+from leadfactory import pauses
 from leadfactory.d08_personalization import desk as drafts
 from leadfactory.d08_personalization import listing, reviews
 from leadfactory.d08_personalization.desk import Case, Edit, EditRefused
@@ -110,11 +111,12 @@ def _list(desk: Desk, who: Visitor, asked: Mapping[str, str]) -> Response:
     wanted = asked.get("page", "")
     number = max(int(wanted), 1) if wanted.isascii() and wanted.isdecimal() and len(wanted) < 6 else 1
     with desk.db.begin() as tx:
+        paused = pauses.banner(tx)
         rows = listing.listed(
             tx, campaign=campaign or None, state=state or None, limit=PAGE + 1, skip=(number - 1) * PAGE
         )
     return page(
-        "review_list", who=who, rows=rows[:PAGE], more=len(rows) > PAGE, page=number, states=STATES,
+        "review_list", who=who, paused=paused, rows=rows[:PAGE], more=len(rows) > PAGE, page=number, states=STATES,
         state=state, campaign=campaign, said=DONE.get(asked.get("done", "")),
     )  # fmt: skip
 
@@ -126,9 +128,10 @@ def _show(desk: Desk, who: Visitor, draft_id: uuid.UUID, said: Said | None, done
         except ReviewRefused:
             return page("not_found", status=404)
         case, missing = _case(desk, tx, draft_id)
+        paused = pauses.banner(tx)
         over, history = drafts.settled(tx, row), reviews.history(tx, row)
     return page(
-        "review_draft", status=said.status if said else 200, who=who, row=row, case=case, missing=missing, over=over,
+        "review_draft", status=said.status if said else 200, who=who, paused=paused, row=row, case=case, missing=missing, over=over,
         history=history, problems=case.problems() if case else [], numbers=_numbers(case) if case else [], said=said,
         done=DONE.get(done), headers={"Content-Security-Policy": policy(frames="'self'")},
     )  # fmt: skip

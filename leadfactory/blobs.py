@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import os
+import re
 import threading
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from leadfactory import crash_points
 from leadfactory.d10_analytics.lake_files import folder, sync_folder
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class BlobDamaged(OSError):
@@ -64,6 +70,39 @@ def get(root: str, digest: str) -> bytes:
     if hashlib.sha256(content).hexdigest() != digest:
         raise BlobDamaged(f"blob {digest} is damaged: restore it from a backup")
     return content
+
+
+def remove_unused(root: str, used: Collection[str], before: dt.datetime) -> tuple[int, int]:
+    """Removes what no row names any more and was stored before a moment: how many went, and how many stay.
+
+    Whoever stores a blob stores its row after it: what is younger may be waiting for its row.
+    """
+    import fsspec
+
+    local = folder(root)
+    filesystem, base = fsspec.core.url_to_fs(str(local) if local is not None else root)
+    removed = kept = 0
+    for path, told in filesystem.find(base, detail=True).items():
+        digest = path.rsplit("/", 1)[-1]
+        if not _DIGEST.fullmatch(digest):
+            continue
+        if digest in used or _stored_at(told) >= before:
+            kept += 1
+            continue
+        filesystem.rm_file(path)
+        removed += 1
+    return removed, kept
+
+
+def _stored_at(told: Mapping[str, Any]) -> dt.datetime:
+    """When a store says that a file was written; now when it does not say, so that nothing goes by mistake."""
+    for name in ("mtime", "LastModified", "last_modified", "updated", "created"):
+        found = told.get(name)
+        if isinstance(found, int | float):
+            return dt.datetime.fromtimestamp(found, dt.UTC)
+        if isinstance(found, dt.datetime):
+            return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+    return dt.datetime.now(dt.UTC)
 
 
 def _path(digest: str) -> str:

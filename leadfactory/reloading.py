@@ -31,6 +31,7 @@ CONFIG, EXPERIMENTS = ROOT / "config", ROOT / "experiments"
 BEAT_S = 2.0
 # File → where it is read, once a process: a cached function that raises ConfigError (a ValueError) for a wrong file.
 LOADERS: dict[str, tuple[str, str]] = {
+    "contacts.yaml": ("leadfactory.monitoring.contacts", "contacts"),
     "crawl.yaml": ("leadfactory.d03_assessment.crawl_limits", "limits"),
     "delivery.yaml": ("leadfactory.d09_delivery.policy", "policy"),
     "enrichment.yaml": ("leadfactory.d04_enrichment.policy", "policy"),
@@ -44,6 +45,7 @@ LOADERS: dict[str, tuple[str, str]] = {
     "planning.yaml": ("leadfactory.d01_targeting.planning_config", "config"),
     "prices.yaml": ("leadfactory.d07_storefront.price_book", "price_list"),
     "replies.yaml": ("leadfactory.inbox.reply_rules", "reply_rules"),
+    "retention.yaml": ("leadfactory.backup.retention", "rules"),
     "reports.yaml": ("leadfactory.d06_reports.settings", "config"),
     "revenue.yaml": ("leadfactory.d05_scoring.revenue", "config"),
     "scoring.yaml": ("leadfactory.d05_scoring.rule_file", "load"),

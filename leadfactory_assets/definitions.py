@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from leadfactory_assets import (
+    backup,
     d01_targeting,
     d02_sourcing,
     d03_assessment,
@@ -18,6 +19,7 @@ from leadfactory_assets import (
     d11_experiments,
 )
 from leadfactory_assets.d09_delivery import due_sends
+from leadfactory_assets.housekeeping import database_care, housekeeping, monthly_review
 from leadfactory_assets.jobs import JOBS
 from leadfactory_assets.upkeep import vendor_terms
 from resources.clock import ClockResource
@@ -29,8 +31,10 @@ from resources.places import PlacesResource
 from resources.stripe import StripeResource
 from resources.website import WebsiteResource
 from resources.yelp import YelpResource
+from schedules.backup import backup_nightly, drill_weekly
 from schedules.daily_campaigns import daily_campaigns
 from schedules.due_sends import due_sends_every_quarter
+from schedules.housekeeping import database_care_weekly, housekeeping_nightly, review_monthly
 from schedules.upkeep import lake_nightly, payments_nightly, standing_hourly, suppressions_polled, vendor_terms_hourly
 from sensors.campaign_registry import campaign_registry
 from sensors.held_nights import held_nights
@@ -50,6 +54,7 @@ ROOMS = [
     d07_storefront,
     d06_reports,
     d10_analytics,
+    backup,
 ]
 RESOURCES: dict[str, object] = {
     "db": DatabaseResource(),
@@ -69,7 +74,16 @@ def build_defs(overrides: Mapping[str, object] | None = None) -> dg.Definitions:
     return dg.Definitions(
         assets=dg.load_assets_from_modules(ROOMS),
         asset_checks=dg.load_asset_checks_from_modules(ROOMS),
-        jobs=[*JOBS, due_sends, vendor_terms],
+        jobs=[
+            *JOBS,
+            due_sends,
+            vendor_terms,
+            backup.backup_job,
+            backup.drill_job,
+            housekeeping,
+            database_care,
+            monthly_review,
+        ],
         schedules=[
             daily_campaigns,
             due_sends_every_quarter,
@@ -78,6 +92,11 @@ def build_defs(overrides: Mapping[str, object] | None = None) -> dg.Definitions:
             payments_nightly,
             suppressions_polled,
             vendor_terms_hourly,
+            backup_nightly,
+            drill_weekly,
+            housekeeping_nightly,
+            database_care_weekly,
+            review_monthly,
         ],
         sensors=[
             campaign_registry,

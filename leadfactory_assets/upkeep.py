@@ -26,7 +26,7 @@ def purge_expired(
     )
 
 
-@dg.job(executor_def=dg.in_process_executor, tags={pauses.GOES_ON_TAG: pauses.GOES_ON})
+@dg.job(executor_def=dg.in_process_executor, tags={pauses.GOES_ON_TAG: pauses.GOES_ON, "leadfactory/makes": "nothing"})
 def vendor_terms() -> None:
     """Deletes vendor content whose storage term is over, every hour."""
     purge_expired()

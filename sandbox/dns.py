@@ -2,7 +2,8 @@
 
 Mail: most sites' domains have an MX, ``mail.`` of their own host; a few have none and take mail at their address, and a few
 publish a null MX (RFC 7505). The large mailbox providers have one too, and nothing else. Option ``dns_servfail``: answers no
-question about mail.
+question about mail. Text records: those of the senders that the sandbox's mails come from (SENDERS), and of option ``dns_txt``, a map
+from name to texts.
 """
 
 from __future__ import annotations
@@ -24,6 +25,14 @@ from sandbox.world.draws import share
 PRIVATE = ("10.0.0.5", "127.0.0.1", "169.254.169.254")  # what a hostile name resolves to
 TTL_S = 60
 NULL_MX_SHARE, NO_MX_SHARE = 0.03, 0.06
+_KEY = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA" + "sandbox" * 46 + "IDAQAB"  # of the length of a key of 2048 bits
+SENDERS = {
+    "mail.leadfactory.example": ["v=spf1 include:sendgrid.net -all"],
+    "sendgrid.net": ["v=spf1 ip4:198.51.100.0/24 -all"],
+    "s1._domainkey.mail.leadfactory.example": [f"v=DKIM1; k=rsa; p={_KEY}"],
+    "s2._domainkey.mail.leadfactory.example": [f"v=DKIM1; k=rsa; p={_KEY}"],
+    "_dmarc.leadfactory.example": ["v=DMARC1; p=quarantine; rua=mailto:dmarc@leadfactory.example"],
+}
 PROVIDERS = frozenset({"gmail.com", "yahoo.com", "outlook.com", "hotmail.com", "aol.com", "icloud.com"})
 
 
@@ -52,6 +61,11 @@ class DnsProtocol(asyncio.DatagramProtocol):
             if self._transport is not None:
                 self._transport.sendto(answer.to_wire(), addr)
             return
+        if question is not None and question.rdtype == dns.rdatatype.TXT:
+            self._texts(question.name, answer)
+            if self._transport is not None:
+                self._transport.sendto(answer.to_wire(), addr)
+            return
         address = self.address_of(question.name.to_text(omit_final_dot=True)) if question is not None else None
         if address is None:
             answer.set_rcode(dns.rcode.NXDOMAIN)
@@ -72,6 +86,19 @@ class DnsProtocol(asyncio.DatagramProtocol):
         exchanger = self.exchanger_of(host)
         if exchanger is not None:
             answer.answer.append(dns.rrset.from_text(name, TTL_S, "IN", "MX", exchanger))
+
+    def _texts(self, name: dns.name.Name, answer: dns.message.Message) -> None:
+        """Fills the answer to a question for text records."""
+        host = name.to_text(omit_final_dot=True).lower()
+        if self._sandbox.options.get("dns_servfail"):
+            answer.set_rcode(dns.rcode.SERVFAIL)
+            return
+        found = {**SENDERS, **(self._sandbox.options.get("dns_txt") or {})}.get(host, [])
+        if not found:
+            answer.set_rcode(dns.rcode.NXDOMAIN)
+        for text in found:
+            parts = " ".join(f'"{text[at : at + 200]}"' for at in range(0, len(text), 200))  # a string holds 255 bytes
+            answer.answer.append(dns.rrset.from_text(name, TTL_S, "IN", "TXT", parts))
 
     def exchanger_of(self, host: str) -> str | None:
         """Preference and mail server of a domain that exists: ``0 .`` for one that takes no mail, None where none is named."""

@@ -20,7 +20,7 @@ from typing import IO, Any, cast
 
 import sqlalchemy as sa
 
-from leadfactory.backup import catalogue, facts, files, physical, programs, records, source, wal
+from leadfactory.backup import catalogue, facts, files, physical, programs, records, source, wal, wall
 from leadfactory.backup.catalogue import Backup
 from leadfactory.backup.keys import Keys
 from leadfactory.backup.retention import backup_days
@@ -77,7 +77,7 @@ def make_emergency(settings: Settings, *, db: Database | None, told: Told = quie
 def _made(settings: Settings, kind: str, db: Database | None, told: Told, now: dt.datetime | None) -> Made:
     keys, store = Keys.of(settings), Store(settings.backups)
     with alone(settings.home), _scratch(settings.home) as aside:
-        started_at = now or dt.datetime.now(dt.UTC)
+        started_at = now or wall.now()
         backup_id = catalogue.new_id(started_at)
         records.begin(db, backup_id, kind, started_at)
         try:
@@ -85,14 +85,14 @@ def _made(settings: Settings, kind: str, db: Database | None, told: Told, now: d
             made = making.run()
         except BaseException as error:
             store.remove_folder(catalogue.folder(backup_id))
-            records.failed(db, backup_id, str(error) or type(error).__name__, dt.datetime.now(dt.UTC))
+            records.failed(db, backup_id, str(error) or type(error).__name__, wall.now())
             if isinstance(error, (programs.ProgramFailed, OSError, sa.exc.SQLAlchemyError)):
-                raise BackupFailed(f"no backup was made: {error}") from error
+                raise BackupFailed(f"no backup was made: {getattr(error, 'orig', None) or error}") from error
             raise
         records.done(db, made.backup)
         told("retention", len(STEPS), len(STEPS))
-        removed = remove_old(settings, store, now or dt.datetime.now(dt.UTC))
-        records.removed(db, removed, dt.datetime.now(dt.UTC))
+        removed = remove_old(settings, store, now or wall.now())
+        records.removed(db, removed, wall.now())
         return dataclasses.replace(made, removed=removed)
 
 
@@ -198,7 +198,7 @@ class _Making:
         self._put_bytes("facts.json", json.dumps(told, default=str).encode())
         backup = Backup(
             id=self._id, kind=self._kind, started_at=self._started_at,
-            finished_at=max(dt.datetime.now(dt.UTC), self._started_at), key=self._keys.fingerprint, parts=self._parts,
+            finished_at=max(wall.now(), self._started_at), key=self._keys.fingerprint, parts=self._parts,
             added=added, **about,
         )  # fmt: skip
         catalogue.publish(self._store, backup)

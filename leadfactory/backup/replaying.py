@@ -120,8 +120,8 @@ def _replay(tx: sa.Connection, entries: list[Entry], now: dt.datetime, done: Rep
     planned = {each.send_id: WHY for each in fresh if there.get(each.send_id) == "planned"}
     for entry in fresh:
         if entry.send_id in planned:
-            values = {"claimed_at": entry.claimed_at}
-            states.move(tx, {entry.send_id: WHY}, "planned", "claimed", entry.claimed_at, **values)
+            moment = entry.claimed_at
+            states.move(tx, {entry.send_id: WHY}, "planned", "claimed", moment, claimed_at=moment)
     done.unknown += len(states.move(tx, planned, "claimed", "unknown", now, settled_at=now))
     waiting = sa.update(d).where(d.c.delivery_id.in_([each.send_id for each in fresh]), d.c.state == "planned")
     done.reports += int(tx.execute(waiting.values(state="unknown", reason=WHY, claimed_at=now)).rowcount)

@@ -6,7 +6,6 @@ What was there before stays in a folder beside, under the time at which it was r
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import os
 import shutil
 import time
@@ -19,7 +18,7 @@ from psycopg import sql
 
 from leadfactory import embedded, fence
 from leadfactory import embedded_cluster as cluster
-from leadfactory.backup import facts, making, programs, side, verifying, wal
+from leadfactory.backup import facts, making, programs, side, verifying, wal, wall
 from leadfactory.backup.catalogue import Backup
 from leadfactory.backup.facts import Check
 from leadfactory.backup.keys import Keys
@@ -209,7 +208,7 @@ def _swap(home: Path, data: Path) -> Path | None:
     root = embedded.folder(home)
     live, kept = root / "data", None
     if live.is_dir():
-        kept = root / f"data.before-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S}"
+        kept = root / f"data.before-{wall.now():%Y%m%dT%H%M%S}"
         live.rename(kept)
     try:
         data.rename(live)

@@ -11,14 +11,38 @@ import pydantic
 from leadfactory import yaml_config
 
 
-class Retention(pydantic.BaseModel):
-    """config/retention.yaml; days."""
-
+class _Strict(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class Rows(_Strict):
+    """Rows of a table that go ``days`` after the moment in ``by``; with ``empty`` only those columns of them do."""
+
+    by: str
+    days: pydantic.PositiveInt
+    empty: tuple[str, ...] = ()
+
+
+class Files(_Strict):
+    """Files or folders below the home, by pattern, that go ``days`` after their last change."""
+
+    what: str
+    under: str
+    names: tuple[str, ...]
+    days: pydantic.PositiveInt
+
+
+class Retention(_Strict):
+    """config/retention.yaml; days."""
 
     version: str
     as_of: dt.date
     backup_days: pydantic.PositiveInt
+    purge: dict[str, Rows]
+    keep: dict[str, tuple[str, ...]]
+    files: tuple[Files, ...]
+    dagster_run_days: pydantic.PositiveInt
+    partition_key_days: pydantic.PositiveInt
 
 
 @functools.lru_cache(maxsize=4)

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import IO, Any, cast
 
-from leadfactory.backup import catalogue, files, physical, programs
+from leadfactory.backup import catalogue, files, physical, programs, wall
 from leadfactory.backup.catalogue import Backup
 from leadfactory.backup.keys import Keys
 from leadfactory.backup.making import DUMPS, Told, quiet
@@ -59,7 +59,7 @@ def verify(settings: Settings, store: Store, backup: Backup, *, told: Told = qui
             told("files", 4, len(STEPS))
             saved = files.listed((Path(aside) / "files.json").read_bytes())
             problems += list(files.damaged(store, keys, backup.key, saved))
-    return Verdict(backup, judged_by, len(saved), problems, dt.datetime.now(dt.UTC))
+    return Verdict(backup, judged_by, len(saved), problems, wall.now())
 
 
 def newest_good(settings: Settings, store: Store) -> Verdict:

@@ -25,7 +25,7 @@ from typing import IO, cast
 
 import psycopg
 
-from leadfactory.backup import programs, source
+from leadfactory.backup import programs, source, wall
 from leadfactory.backup.catalogue import Backup
 from leadfactory.backup.keys import Keys
 from leadfactory.backup.store import Damaged, Store
@@ -168,7 +168,7 @@ class Archiver:
 
     def pass_once(self) -> Shipped:
         """Ships what waits; afterwards the store says up to when it has everything."""
-        began = dt.datetime.now(dt.UTC)
+        began = wall.now()
         with contextlib.suppress(psycopg.OperationalError):
             complete = caught_up(self._server.url)
             done = ship(self._settings, self._store, self._keys)

@@ -20,12 +20,14 @@ class Checked:
     reason: str
 
 
-class _Silent(Exception):
+class Silent(Exception):
     """No name server gave an answer that counts."""
 
 
 @dataclasses.dataclass(frozen=True)
-class _Answer:
+class Answer:
+    """Whether a name exists, and its records of the kind that was asked for."""
+
     exists: bool
     records: tuple[object, ...]
 
@@ -50,11 +52,11 @@ class MailDomains:
     async def _asked(self, domain: str) -> Checked:
         try:
             return await self._judged(domain)
-        except _Silent:
+        except Silent:
             return Checked("unknown", "resolver_silent")
 
     async def _judged(self, domain: str) -> Checked:
-        answer = await self._ask(domain, "MX")
+        answer = await self.ask(domain, "MX")
         if not answer.exists:
             return Checked("refused", "no_such_domain")
         exchangers = sorted((record.preference, record.exchange.to_text()) for record in answer.records)  # type: ignore[attr-defined]
@@ -72,13 +74,13 @@ class MailDomains:
         return Checked("refused", "mx_without_address")
 
     async def _has_address(self, name: str) -> bool:
-        return bool((await self._ask(name, "A")).records or (await self._ask(name, "AAAA")).records)
+        return bool((await self.ask(name, "A")).records or (await self.ask(name, "AAAA")).records)
 
-    async def _ask(self, name: str, kind: str) -> _Answer:
+    async def ask(self, name: str, kind: str) -> Answer:
         """One question, to the servers in turn.
 
         Raises:
-            _Silent: none of them answered, or each said that it cannot.
+            Silent: none of them answered, or each said that it cannot.
         """
         import dns.asyncquery
         import dns.exception
@@ -89,7 +91,7 @@ class MailDomains:
         try:
             question = dns.message.make_query(name, kind, use_edns=0, payload=1232)
         except dns.exception.DNSException:
-            return _Answer(exists=False, records=())
+            return Answer(exists=False, records=())
         for where, port in self._servers() * self._rules.attempts:
             try:
                 answer, _ = await dns.asyncquery.udp_with_fallback(
@@ -100,8 +102,8 @@ class MailDomains:
             if answer.rcode() in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
                 wanted = dns.rdatatype.from_text(kind)
                 found = tuple(record for each in answer.answer if each.rdtype == wanted for record in each)
-                return _Answer(answer.rcode() == dns.rcode.NOERROR, found)
-        raise _Silent
+                return Answer(answer.rcode() == dns.rcode.NOERROR, found)
+        raise Silent
 
     def _servers(self) -> list[tuple[str, int]]:
         if self._server:

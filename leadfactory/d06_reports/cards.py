@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import decimal
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ PLATFORMS = {
     "weebly": "Weebly", "webflow": "Webflow", "joomla": "Joomla", "drupal": "Drupal", "duda": "Duda",
 }  # fmt: skip
 WHO = {"owner": "you", "editor": "whoever edits the text", "developer": "a web developer", "host": "the web host"}
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 _EVIDENCE_MOST = 8  # entries of one finding that are printed; the rest are counted
 _VALUE_MOST = 160  # characters of one evidence value
 
@@ -61,7 +63,7 @@ def card(finding: Finding, given: ReportInput, numbers: Numbers) -> Card:
     effort = catalogue.effort(finding.kind) if known else None
     from_page = finding.source.startswith("page:")
     at = given.site.read_at if from_page and given.site.read_at else given.audit.fetched_at
-    meaning = given.explanations.get(finding.kind)
+    meaning = _not_said(given.explanations.get(finding.kind), said, why)
     if meaning is not None:
         numbers.keep(meaning, f"site_insights.explanations of {finding.kind}")
     return Card(
@@ -88,6 +90,14 @@ def card(finding: Finding, given: ReportInput, numbers: Numbers) -> Card:
         at=moment(at),
         evidence=_evidence(finding, numbers),
     )
+
+
+def _not_said(meaning: str | None, *told: str) -> str | None:
+    """The sentences of an explanation that the card does not say already; without a model's words it is made of the same ones."""
+    if meaning is None:
+        return None
+    before = {sentence for text in told for sentence in _SENTENCE_END.split(text)}
+    return " ".join(each for each in _SENTENCE_END.split(meaning) if each not in before) or None
 
 
 def moment(at: dt.datetime) -> str:

@@ -14,9 +14,11 @@ from leadfactory.clock import Clock
 from leadfactory.d00_gateway.pagespeed import PagespeedClient
 from leadfactory.d00_gateway.website.client import WebsiteClient
 from leadfactory.d01_targeting.tables import campaigns
+from leadfactory.d03_assessment import wording
 from leadfactory.d03_assessment.measuring import Site, measure
+from leadfactory.d03_assessment.wording import Fact
 from leadfactory.d04_enrichment.tables import enriched_businesses
-from leadfactory.d06_reports import sealing, store
+from leadfactory.d06_reports import grading, sealing, store
 from leadfactory.d06_reports.records import Finding, ReportInput
 from leadfactory.d06_reports.tables import audit_reports
 from leadfactory.d07_storefront.purchase_states import ENTITLED
@@ -63,11 +65,16 @@ async def remeasure(
     if measured.row["status"] != "ok":
         return None
     fresh = _anew(given, measured, purchase_id)
+    if given.compared:
+        own = {**dict.fromkeys((*store.SCORES, *store.LAB)), **measured.row, "findings": len(fresh.findings)}
+        with db.begin() as tx:
+            sites, spreads = store.cohort(tx, unit, bought.business_id, own)
+        fresh = dataclasses.replace(fresh, sites=sites, compared=spreads)
     return sealing.add_version(fresh, purchase_id, AGAIN, db=db, clock=clock, settings=settings)
 
 
 def _anew(given: ReportInput, measured: Any, purchase_id: uuid.UUID) -> ReportInput:
-    """The report's input with today's measurements. What was explained or compared rested on the old ones and is left out."""
+    """The report's input with today's measurements, explained anew where it was: by the catalogue's words, for no model is asked here."""
     audit_id = uuid.uuid5(purchase_id, f"audit:{AGAIN}")  # the row of the campaign-day stays what it was
     row = {
         **dict.fromkeys((*store.SCORES, *store.LAB, "final_url", "lighthouse_version", "raw_sha256", "field_data")),
@@ -78,10 +85,17 @@ def _anew(given: ReportInput, measured: Any, purchase_id: uuid.UUID) -> ReportIn
                 each.source, dict(each.evidence))
         for each in sorted(measured.findings, key=lambda each: each.kind)
     )  # fmt: skip
-    return dataclasses.replace(
+    now = dataclasses.replace(
         given, audit=store.audit_of({**row, "audit_id": audit_id}), findings=findings, headline=None, explanations={},
         insight_source=None, compared=(), sites=0,
     )  # fmt: skip
+    if given.insight_source is None:
+        return now
+    worst = [Fact.of(each) for each in grading.judge(now).findings[: wording.TOP]]
+    words = wording.by_rules(worst, "measured again")
+    return dataclasses.replace(
+        now, headline=words.headline, explanations=dict(words.explanations), insight_source=words.source
+    )
 
 
 def _site(tx: sa.Connection, unit: CampaignDay, business_id: uuid.UUID) -> Site:

@@ -77,7 +77,7 @@ def read(
     if insight is not None and insight["audit_id"] != audit["audit_id"]:
         insight = None  # it explains other measurements
     found = _findings(tx, audit["audit_id"])
-    sites, spreads = _cohort(tx, unit, business_id) if compared else (0, ())
+    sites, spreads = cohort(tx, unit, business_id) if compared else (0, ())
     return ReportInput(
         report_on=on,
         business_id=str(business_id),
@@ -156,8 +156,13 @@ def _rules_version(tx: sa.Connection, audit_id: uuid.UUID) -> str | None:
     return tx.scalar(sa.select(f.c.rules_version).where(f.c.audit_id == audit_id).order_by(f.c.kind).limit(1))
 
 
-def _cohort(tx: sa.Connection, unit: CampaignDay, business_id: uuid.UUID) -> tuple[int, tuple[Spread, ...]]:
-    """The newest good audit of every business of the campaign, up to this campaign-day, as percentiles."""
+def cohort(
+    tx: sa.Connection, unit: CampaignDay, business_id: uuid.UUID, own: Mapping[str, Any] | None = None
+) -> tuple[int, tuple[Spread, ...]]:
+    """The newest good audit of every business of the campaign, up to this campaign-day, as percentiles.
+
+    ``own``: other measurements of the business itself than the stored ones, under the columns' names.
+    """
     a, f = site_audits, audit_findings
     counts = sa.select(f.c.audit_id, sa.func.count().label("findings")).group_by(f.c.audit_id).subquery()
     rows = tx.execute(
@@ -168,7 +173,7 @@ def _cohort(tx: sa.Connection, unit: CampaignDay, business_id: uuid.UUID) -> tup
         .order_by(a.c.business_id, a.c.cohort_on.desc())
     ).mappings().all()  # fmt: skip
     plain = [{str(name): value for name, value in row.items()} for row in rows]
-    mine = next(row for row in plain if row["business_id"] == business_id)
+    mine = own or next(row for row in plain if row["business_id"] == business_id)
     others = [row for row in plain if row["business_id"] != business_id]
     spreads = (_spread(rule, mine, others) for rule in config().compared)
     return len(others), tuple(spread for spread in spreads if spread is not None)

@@ -124,8 +124,7 @@ def _claim(db: Database, send_id: uuid.UUID, now: dt.datetime) -> Checkout:
             .where(mine, c.c.state.in_(RUNNING), c.c.expires_at <= soon)
             .values(state="expired", url=None, reason="its time was over")
         )
-        sold = sa.select(purchases.c.purchase_id).where(purchases.c.business_id == send.business_id, purchases.c.state.in_(SOLD))  # fmt: skip
-        if tx.scalar(sold.limit(1)) is not None:
+        if is_sold(tx, send.business_id):
             raise AlreadySold
         price = price_for(tx, send.business_id, send.campaign, now)
         checkout_id = uuid.uuid4()
@@ -144,6 +143,12 @@ def _claim(db: Database, send_id: uuid.UUID, now: dt.datetime) -> Checkout:
             row.checkout_id, CampaignDay(row.campaign, row.cohort_on), row.send_id, row.business_id, row.amount_cents, row.currency,
             row.idempotency_key, row.state, row.url, _domain(send.site_host),
         )  # fmt: skip
+
+
+def is_sold(tx: sa.Connection, business_id: uuid.UUID) -> bool:
+    """Whether the business's report was bought and the money is not back: nobody else can buy it then."""
+    p = purchases
+    return tx.scalar(sa.select(sa.literal(1)).where(p.c.business_id == business_id, p.c.state.in_(SOLD)).limit(1)) == 1
 
 
 def _sellable(tx: sa.Connection, send_id: uuid.UUID) -> Any:

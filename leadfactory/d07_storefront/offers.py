@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.d06_reports import store
+from leadfactory.d07_storefront.checkout import is_sold
 from leadfactory.d07_storefront.pages_config import config
 from leadfactory.d07_storefront.price_book import Price, price_for
 from leadfactory.d07_storefront.teasers import Teaser, teaser
@@ -22,13 +23,14 @@ Closed = Literal["unknown", "stopped", "erased", "expired"]
 
 @dataclasses.dataclass(frozen=True)
 class Offer:
-    """A report that can be bought now."""
+    """A report that can be bought now, or that was bought before (``sold``)."""
 
     send_id: uuid.UUID
     unit: CampaignDay
     business_id: uuid.UUID
     teaser: Teaser
     price: Price
+    sold: bool = False
 
 
 def offer(tx: sa.Connection, send_id: uuid.UUID, now: dt.datetime) -> Offer | Closed:
@@ -54,7 +56,7 @@ def offer(tx: sa.Connection, send_id: uuid.UUID, now: dt.datetime) -> Offer | Cl
     if now - given.audit.fetched_at > dt.timedelta(days=config().landing.valid_days):
         return "expired"
     price = price_for(tx, row.business_id, unit.campaign, now)
-    return Offer(send_id, unit, row.business_id, teaser(given), price)
+    return Offer(send_id, unit, row.business_id, teaser(given), price, is_sold(tx, row.business_id))
 
 
 def _stopped(tx: sa.Connection, business_id: uuid.UUID) -> bool:

@@ -11,11 +11,24 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
+from leadfactory.d01_targeting.tables import campaigns
 from leadfactory.d09_delivery.policy import DeliveryPolicy, policy
 
 # A recipient's domain in SQL over the alias s, told by its keyed hash where it is a business's own.
 RECIPIENT_DOMAIN = "coalesce(s.mail_provider, encode(s.domain_hmac, 'hex'), '')"
 _MAY_HAVE_LEFT = "s.state IN ('claimed', 'accepted', 'unknown')"
+_TODAY = sa.text(
+    f"""SELECT s.sender_email, {RECIPIENT_DOMAIN} AS domain, count(*) AS n FROM email_sends s
+        WHERE s.claimed_at >= :midnight AND {_MAY_HAVE_LEFT} GROUP BY 1, 2"""  # noqa: S608 - constants only
+)
+_DAYS = sa.text(
+    f"""SELECT x.sender_email, count(*) AS days
+        FROM unnest(CAST(:senders AS text[])) AS x (sender_email) CROSS JOIN generate_series(1, :days) AS n
+        WHERE EXISTS (SELECT 1 FROM email_sends s WHERE s.sender_email = x.sender_email AND {_MAY_HAVE_LEFT}
+          AND s.claimed_at >= CAST(:midnight AS timestamptz) - n * interval '1 day'
+          AND s.claimed_at < CAST(:midnight AS timestamptz) - (n - 1) * interval '1 day')
+        GROUP BY 1"""  # noqa: S608 - constants only
+)
 
 
 class Caps:
@@ -78,31 +91,25 @@ class Caps:
         return caps.own_domain if own else caps.mail_provider
 
 
-def of_today(tx: sa.Connection, now: dt.datetime) -> Caps:
-    """The caps of the UTC day of ``now``, counted from the sends that were claimed and may have left."""
-    rules = policy()
+def of_today(tx: sa.Connection, now: dt.datetime, known: dict[tuple[dt.datetime, str], int] | None = None) -> Caps:
+    """The caps of the UTC day of ``now``, counted from the sends that were claimed and may have left.
+
+    ``known`` keeps what was counted of the days before, which changes no more, between the claims of a process.
+    """
     midnight = now.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     senders: Counter[str] = Counter()
     domains: Counter[str] = Counter()
-    for row in tx.execute(
-        sa.text(
-            f"""SELECT s.sender_email, {RECIPIENT_DOMAIN} AS domain, count(*) AS n FROM email_sends s
-                WHERE s.claimed_at >= :midnight AND {_MAY_HAVE_LEFT} GROUP BY 1, 2"""  # noqa: S608 - constants only
-        ),
-        {"midnight": midnight},
-    ):
+    for row in tx.execute(_TODAY, {"midnight": midnight}):
         senders[row.sender_email] += row.n
         domains[row.domain] += row.n
-    days = tx.execute(
-        sa.text(
-            f"""SELECT x.sender_email, count(*) AS days
-                FROM (SELECT DISTINCT sender_email FROM email_sends WHERE state = 'planned') x
-                CROSS JOIN generate_series(1, :days) AS n
-                WHERE EXISTS (SELECT 1 FROM email_sends s WHERE s.sender_email = x.sender_email AND {_MAY_HAVE_LEFT}
-                  AND s.claimed_at >= :midnight - n * interval '1 day'
-                  AND s.claimed_at < :midnight - (n - 1) * interval '1 day')
-                GROUP BY 1"""  # noqa: S608 - constants only
-        ),
-        {"midnight": midnight, "days": rules.warm_up.of_last_days},
-    )
-    return Caps(rules, senders, domains, {row.sender_email: row.days for row in days})
+    waiting = set(tx.scalars(sa.select(campaigns.c.sender_email).where(campaigns.c.sender_email.is_not(None))))
+    known = {} if known is None else known
+    new = sorted({*senders, *waiting} - {sender for at, sender in known if at == midnight})
+    if new:
+        days = policy().warm_up.of_last_days
+        found = {
+            row.sender_email: row.days
+            for row in tx.execute(_DAYS, {"senders": new, "midnight": midnight, "days": days})
+        }
+        known |= {(midnight, sender): found.get(sender, 0) for sender in new}
+    return Caps(policy(), senders, domains, {sender: n for (at, sender), n in known.items() if at == midnight})

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import uuid
-from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,16 +14,16 @@ import sqlalchemy as sa
 from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.d00_gateway.policies import Policies
-from leadfactory.d09_delivery import caps, gates, mailing, slots, states, suppression
+from leadfactory.d09_delivery import caps, gates, journal, mailing, slots, states, suppression
 from leadfactory.d09_delivery.caps import Caps
 from leadfactory.d09_delivery.mailing import Letter
 from leadfactory.d09_delivery.policy import policy
-from leadfactory.d09_delivery.tables import email_sends
 from leadfactory.d11_experiments.tables import experiment_assignments
 from leadfactory.keyed_hashes import KeyedHashes
 from leadfactory.settings import Settings
 from leadfactory.tokens import Tokens
 
+READ_AHEAD = 5_000
 CLAIM_LOCK = 0x1EADC1A1  # claims are short and one at a time, which makes the caps per sender and day exact
 
 
@@ -36,7 +36,9 @@ class Desk:
     env: str
     public_url: str
     policies: Policies
+    journal: Path
     inbound_domain: str = ""
+    days_known: dict[tuple[dt.datetime, str], int] = dataclasses.field(default_factory=dict)  # of days that are over
 
     @classmethod
     def of(cls, settings: Settings) -> Desk:
@@ -47,6 +49,7 @@ class Desk:
             settings.env,
             settings.public_url,
             Policies.for_settings(settings),
+            settings.journal,
             settings.inbound_domain,
         )
 
@@ -59,44 +62,21 @@ class Claimed:
     stopped: dict[uuid.UUID, str]
 
 
-def sweep(tx: sa.Connection, desk: Desk, unit: CampaignDay | None, now: dt.datetime) -> Counter[str]:
-    """Ends what can never be sent (expired, refused) and settles claims of dead processes as unknown; counts by state.
-
-    Raises:
-        KeyMismatch: with another suppression key nothing can be decided.
-    """
-    suppression.check_key(tx, desk.hashes)
+def ready(
+    tx: sa.Connection, desk: Desk, unit: CampaignDay | None, now: dt.datetime, *, leave: Collection[uuid.UUID] = ()
+) -> list[uuid.UUID]:
+    """Up to some thousand planned sends that pass every gate now, in the order in which they are to leave. Takes none of them."""
     where, given = gates.scope(unit)
-    final = [name for name, outcome in gates.OUTCOMES.items() if outcome != "waits"]
-    rows = tx.execute(
-        sa.text(
-            f"""SELECT send_id, campaign, cohort_on, gate FROM (
-                  SELECT s.send_id, s.campaign, s.cohort_on, {gates.FIRST_STOP} AS gate FROM {gates.FROM}
-                  WHERE s.state = 'planned' AND {where}) judged
-                WHERE gate = ANY(:final) ORDER BY send_id"""  # noqa: S608 - constants of gates.py only
-        ),
-        _parameters(tx, desk, now, caps.of_today(tx, now)) | given | {"final": final},
-    ).all()
-    done: Counter[str] = Counter()
-    for outcome in ("expired", "refused"):
-        reasons = {row.send_id: row.gate for row in rows if gates.OUTCOMES[row.gate] == outcome}
-        done[outcome] = len(states.move(tx, reasons, "planned", outcome, now, settled_at=now))
-    dead = _dead(tx, unit)
-    reasons = {row.send_id: "the process that claimed it ended before it was settled" for row in dead}
-    done["unknown"] = len(states.move(tx, reasons, "claimed", "unknown", now, settled_at=now))
-    for row in {(row.campaign, row.cohort_on) for row in (*rows, *dead)}:
-        campaign_days.mark_dirty(tx, CampaignDay(*row), "email_sends")
-    return done
-
-
-def _dead(tx: sa.Connection, unit: CampaignDay | None) -> list[Any]:
-    s = email_sends
-    query = sa.select(s.c.send_id, s.c.campaign, s.c.cohort_on).where(
-        s.c.state == "claimed", s.c.claim_expires_at < sa.func.now()
-    )  # the database's clock serves leases
-    if unit is not None:
-        query = query.where(s.c.campaign == unit.campaign, s.c.cohort_on == unit.day)
-    return list(tx.execute(query.with_for_update(skip_locked=True)))
+    return list(
+        tx.scalars(
+            sa.text(
+                f"""SELECT s.send_id FROM {gates.FROM}
+                    WHERE s.state = 'planned' AND s.send_id <> ALL(:leave) AND {where} AND {gates.ALL_PASS}
+                    ORDER BY s.due_at, s.campaign, s.cohort_on, s.send_id LIMIT :most"""  # noqa: S608 - constants of gates.py only
+            ),
+            parameters(tx, desk, now, caps.of_today(tx, now, desk.days_known)) | given | {"leave": list(leave), "most": READ_AHEAD},
+        )
+    )  # fmt: skip
 
 
 def claim(
@@ -107,16 +87,21 @@ def claim(
     *,
     most: int,
     leave: Collection[uuid.UUID] = (),
+    among: Sequence[uuid.UUID] | None = None,
+    dry_run: bool = False,
 ) -> Claimed:
     """Claims up to ``most`` sends that pass every gate now; those in ``leave`` were looked at in vain and are passed over.
 
+    With ``among`` no others are looked at: those that ``ready`` named a moment ago, so that a claim costs what it takes and not what
+    waits. The journal has the claim before it commits, unless with ``dry_run``, whose claim never does.
+
     Raises:
-        KeyMismatch: with another suppression key nothing can be claimed.
+        KeyMismatch: with another suppression key nothing can be claimed. OSError: the journal cannot be written.
     """
     tx.execute(sa.select(sa.func.pg_advisory_xact_lock(CLAIM_LOCK)))
     suppression.check_key(tx, desk.hashes)
-    day = caps.of_today(tx, now)
-    candidates = _candidates(tx, desk, unit, now, most, leave, day)
+    day = caps.of_today(tx, now, desk.days_known)
+    candidates = _candidates(tx, desk, unit, now, most, leave, among, day)
     stopped: dict[uuid.UUID, str] = {}
     refused: dict[uuid.UUID, str | None] = {}
     fit: list[Letter] = []
@@ -138,6 +123,8 @@ def claim(
     stopped |= {letter.send_id: "contact_slot" for letter in fit if letter.send_id not in won}
     letters = [letter for letter in fit if letter.send_id in won]
     _take(tx, letters, now)
+    if not dry_run:
+        journal.claimed(desk.journal, [letter.entry for letter in letters])
     return Claimed(letters, stopped)
 
 
@@ -148,19 +135,24 @@ def _candidates(
     now: dt.datetime,
     most: int,
     leave: Collection[uuid.UUID],
+    among: Sequence[uuid.UUID] | None,
     day: Caps,
 ) -> list[Letter]:
     where, given = gates.scope(unit)
+    if among is not None:
+        where, given = f"({where}) AND s.send_id = ANY(:among)", given | {"among": list(among)}
+    claim_id = uuid.uuid4()
     rows = tx.execute(
         sa.text(
             f"""SELECT s.send_id, s.campaign, s.cohort_on, s.business_id, s.step, s.address_hmac, s.domain_hmac, s.sender_email,
-                       {caps.RECIPIENT_DOMAIN} AS recipient_domain, e.contact_email, c.mailer, c.consent_basis, c.sender_name, c.postal_address, d.subject, d.preview, d.body_html, d.body_text,
+                       {caps.RECIPIENT_DOMAIN} AS recipient_domain,
+                       e.contact_email, c.mailer, c.consent_basis, c.sender_name, c.postal_address, d.subject, d.preview, d.body_html, d.body_text,
                        d.content_hash
                 FROM {gates.FROM}
                 WHERE s.state = 'planned' AND s.send_id <> ALL(:leave) AND {where} AND {gates.ALL_PASS}
-                ORDER BY s.due_at, s.send_id LIMIT :most FOR UPDATE OF s SKIP LOCKED"""  # noqa: S608 - constants of gates.py only
+                ORDER BY s.due_at, s.campaign, s.cohort_on, s.send_id LIMIT :most FOR UPDATE OF s SKIP LOCKED"""  # noqa: S608 - constants of gates.py only
         ),
-        _parameters(tx, desk, now, day) | given | {"leave": list(leave), "most": most},
+        parameters(tx, desk, now, day) | given | {"leave": list(leave), "most": most},
     ).all()
     return [
         Letter(
@@ -183,6 +175,7 @@ def _candidates(
             body_text=row.body_text,
             content_hash=bytes(row.content_hash),
             claimed_at=now,
+            claim_id=claim_id,
         )
         for row in rows
     ]
@@ -191,8 +184,15 @@ def _candidates(
 def _take(tx: sa.Connection, letters: list[Letter], now: dt.datetime) -> None:
     """The claim itself: state, lease, exposure, lifecycle of the campaign-days."""
     lease = dt.timedelta(minutes=policy().claim_lease_minutes)
+    if not letters:
+        return
     reasons: states.Reasons = {letter.send_id: None for letter in letters}
-    states.move(tx, reasons, "planned", "claimed", now, claimed_at=now, claim_expires_at=sa.func.now() + lease)
+    claim: dict[str, Any] = {
+        "claimed_at": now,
+        "claim_id": letters[0].claim_id,
+        "claim_expires_at": sa.func.now() + lease,
+    }
+    states.move(tx, reasons, "planned", "claimed", now, **claim)
     table = experiment_assignments
     for unit in {letter.unit for letter in letters}:
         mine = [letter.business_id for letter in letters if letter.unit == unit]
@@ -211,7 +211,7 @@ def _take(tx: sa.Connection, letters: list[Letter], now: dt.datetime) -> None:
         campaign_days.mark_dirty(tx, unit, "email_sends", "experiment_assignments")
 
 
-def _parameters(tx: sa.Connection, desk: Desk, now: dt.datetime, day: Caps) -> dict[str, Any]:
+def parameters(tx: sa.Connection, desk: Desk, now: dt.datetime, day: Caps) -> dict[str, Any]:
     return gates.parameters(tx, env=desk.env, now=now, policies=desk.policies, day=day)
 
 
@@ -227,6 +227,6 @@ def waiting(
             f"""SELECT s.send_id, s.campaign, s.cohort_on, coalesce({gates.FIRST_STOP}, 'ready') AS gate FROM {gates.FROM}
                 WHERE s.state = 'planned' AND {where}"""  # noqa: S608 - constants of gates.py only
         ),
-        _parameters(tx, desk, now, caps.of_today(tx, now)) | given,
+        parameters(tx, desk, now, caps.of_today(tx, now, desk.days_known)) | given,
     )
     return {row.send_id: (CampaignDay(row.campaign, row.cohort_on), row.gate) for row in rows}

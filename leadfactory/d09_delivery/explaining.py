@@ -58,5 +58,5 @@ def _sends() -> sa.Select[Any]:
     s, o = email_sends, send_outcomes
     return sa.select(
         s.c.campaign, s.c.cohort_on, s.c.send_id, s.c.business_id, s.c.step, s.c.state, s.c.reason, s.c.planned_at,
-        s.c.claimed_at, s.c.settled_at, o.c.state.label("outcome"),
+        s.c.claimed_at, s.c.settled_at, s.c.quarantined_at, o.c.state.label("outcome"),
     ).outerjoin(o, o.c.send_id == s.c.send_id)  # fmt: skip

@@ -1,21 +1,29 @@
-"""The send journal: each claimed send in an fsynced file outside Postgres before the vendor is called.
+"""The send journal: files outside Postgres and its backups that say of each send whether it can have left.
 
-One file per hour, appended to and never rewritten. After a restore of the database the mailer replays the journal of the gap:
-what it names was perhaps sent, whatever the restored rows say.
+One file per hour of the factory's clock, appended to and never rewritten. ``claimed`` lines are on disk before a claim commits,
+``begun`` lines before the vendor is called: of a process that died, what was claimed here and not begun provably did not leave
+(``release``), the rest is unknown. After a restore of the database ``read`` names what was perhaps sent since, whatever the restored
+rows say.
+
+A file is locked while it is written, so that of a send that is being released and one that is being begun exactly one wins.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import fcntl
 import json
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from leadfactory import crash_points
 from leadfactory.campaign_day import CampaignDay
+
+Key = tuple[uuid.UUID, uuid.UUID | None]
 
 
 class Entry(NamedTuple):
@@ -25,64 +33,198 @@ class Entry(NamedTuple):
     unit: CampaignDay
     address_hmac: bytes
     claimed_at: dt.datetime
+    claim_id: uuid.UUID | None = None
+
+    @property
+    def key(self) -> Key:
+        """Which claim of the send it was; a send that was released is claimed again."""
+        return self.send_id, self.claim_id
+
+
+class Claim(NamedTuple):
+    """A claim as the ledger knows it."""
+
+    send_id: uuid.UUID
+    claim_id: uuid.UUID | None
+    claimed_at: dt.datetime
 
 
 def write(folder: Path, entries: Sequence[Entry]) -> None:
-    """Appends the entries and returns when the disk has them.
+    """Appends sends that are handed over at once, without a claim of their own, and returns when the disk has them.
 
     Raises:
         OSError: nothing may be sent that could not be journalled.
     """
-    by_hour: dict[str, list[Entry]] = {}
-    for entry in entries:
-        by_hour.setdefault(f"{entry.claimed_at.astimezone(dt.UTC):%Y-%m-%dT%H}.jsonl", []).append(entry)
-    if not by_hour:
-        return
-    crash_points.reached(crash_points.BEFORE_SYNC)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, lines in by_hour.items():
-        payload = ("\n" + "".join(_line(each) for each in lines)).encode()  # a line cut short before ends here
-        handle = os.open(folder / name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            written = os.write(handle, payload)
-            if written != len(payload):
-                raise OSError(f"{folder / name}: only {written} of {len(payload)} bytes were written")
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-    directory = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(directory)  # or a new hour's file itself may be lost
-    finally:
-        os.close(directory)
-    crash_points.reached(crash_points.AFTER_SYNC)
+    _append(folder, entries, None)
+
+
+def claimed(folder: Path, entries: Sequence[Entry]) -> None:
+    """Appends what a transaction is about to claim and returns when the disk has it.
+
+    Raises:
+        OSError: nothing may be claimed that could not be journalled.
+    """
+    _append(folder, entries, "claimed")
+
+
+def begin(folder: Path, entries: Sequence[Entry]) -> set[uuid.UUID]:
+    """Appends what is handed over next and returns when the disk has it: the sends that may leave, which are those not released.
+
+    Raises:
+        OSError: nothing may be sent that could not be journalled.
+    """
+    return _append(folder, entries, "begun")
+
+
+def returned(folder: Path, entries: Sequence[Entry]) -> None:
+    """Appends what was begun and provably did not leave after all. Not synced: without the line it counts as perhaps sent."""
+    for path, mine in _by_hour(folder, entries):
+        with _locked(path) as handle:
+            _put(path, handle, mine, "returned")
+
+
+def release(folder: Path, claims: Collection[Claim], *, dry_run: bool = False) -> set[uuid.UUID]:
+    """Of claims of dead processes those that were made here and not begun: they did not leave, and no longer can.
+
+    A claim that this journal does not know was made on another machine: nobody here knows whether it left.
+    """
+    free: set[uuid.UUID] = set()
+    by_path: dict[Path, list[Claim]] = {}
+    for claim in claims:
+        by_path.setdefault(folder / _name(claim.claimed_at), []).append(claim)
+    for path, wanted in by_path.items():
+        if not path.is_file():
+            continue
+        with _locked(path):
+            known = list(_lines(path))
+            made, begun = ({_key(line) for line in known if line.get("is") == mark} for mark in ("claimed", "begun"))
+            mine = [each for each in wanted if each[:2] in made and each[:2] not in begun]
+            if mine and not dry_run:
+                _write_released(_released(path), mine)
+        free |= {each.send_id for each in mine}
+    return free
 
 
 def read(folder: Path) -> Iterator[Entry]:
-    """All entries, oldest file first; a line that a crash cut short is left out, for its send never left."""
+    """What was perhaps handed over, oldest first; a line that a crash cut short is left out, for its send never left."""
     for path in sorted(folder.glob("*.jsonl")):
-        for line in path.read_text().split("\n"):
-            try:
-                found = json.loads(line)
-            except ValueError:
+        perhaps: dict[Key, Entry] = {}
+        for line in _lines(path):
+            key, mark = _key(line), line.get("is")
+            if mark == "claimed":
                 continue
-            yield Entry(
-                uuid.UUID(found["send_id"]),
-                CampaignDay.from_key(found["campaign_day"]),
-                bytes.fromhex(found["address_hmac"]),
-                dt.datetime.fromisoformat(found["claimed_at"]),
-            )
+            if mark == "returned":
+                perhaps.pop(key, None)
+            else:
+                unit, address = CampaignDay.from_key(line["campaign_day"]), bytes.fromhex(line["address_hmac"])
+                claimed_at = dt.datetime.fromisoformat(line["claimed_at"])
+                perhaps[key] = Entry(key[0], unit, address, claimed_at, key[1])
+        yield from perhaps.values()
 
 
-def _line(entry: Entry) -> str:
-    return (
-        json.dumps(
-            {
-                "send_id": str(entry.send_id),
-                "campaign_day": entry.unit.key,
-                "address_hmac": entry.address_hmac.hex(),
-                "claimed_at": entry.claimed_at.isoformat(),
-            }
-        )
-        + "\n"
-    )
+def _append(folder: Path, entries: Sequence[Entry], mark: str | None) -> set[uuid.UUID]:
+    if not entries:
+        return set()
+    left: set[uuid.UUID] = set()
+    crash_points.reached(crash_points.BEFORE_SYNC)
+    folder.mkdir(parents=True, exist_ok=True)
+    new = False
+    for path, each in _by_hour(folder, entries):
+        mine, fresh = each, not path.exists()
+        with _locked(path) as handle:
+            if mark == "begun" and _released(path).exists():
+                gone = {_key(line) for line in _lines(_released(path))}
+                mine = [entry for entry in mine if entry.key not in gone]
+            if mine:
+                _put(path, handle, mine, mark)
+                os.fsync(handle)
+        new = new or fresh
+        left |= {entry.send_id for entry in mine}
+    if new:
+        _sync_folder(folder)  # or a new hour's file itself may be lost
+    crash_points.reached(crash_points.AFTER_SYNC)
+    return left
+
+
+def _by_hour(folder: Path, entries: Sequence[Entry]) -> Iterable[tuple[Path, list[Entry]]]:
+    found: dict[Path, list[Entry]] = {}
+    for entry in entries:
+        found.setdefault(folder / _name(entry.claimed_at), []).append(entry)
+    return sorted(found.items())
+
+
+def _name(claimed_at: dt.datetime) -> str:
+    return f"{claimed_at.astimezone(dt.UTC):%Y-%m-%dT%H}.jsonl"
+
+
+def _released(path: Path) -> Path:
+    return path.with_suffix(".released")
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield handle
+    finally:
+        os.close(handle)  # and with it the lock
+
+
+def _put(path: Path, handle: int, entries: Sequence[Entry], mark: str | None) -> None:
+    text = "".join(_line(entry, mark) for entry in entries)
+    _write(path, handle, ("\n" + text).encode())  # a line cut short before ends here
+
+
+def _write(path: Path, handle: int, payload: bytes) -> None:
+    written = os.write(handle, payload)
+    if written != len(payload):
+        raise OSError(f"{path}: only {written} of {len(payload)} bytes were written")
+
+
+def _sync_folder(folder: Path) -> None:
+    directory = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    for text in path.read_text().split("\n"):
+        try:
+            found = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(found, dict):
+            yield found
+
+
+def _write_released(path: Path, claims: Sequence[Claim]) -> None:
+    lines = [json.dumps({"send_id": str(each.send_id), "claim_id": str(each.claim_id)}) + "\n" for each in claims]
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        _write(path, handle, ("\n" + "".join(lines)).encode())
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    _sync_folder(path.parent)
+
+
+def _key(line: dict[str, Any]) -> Key:
+    claim_id = line.get("claim_id")
+    return uuid.UUID(line["send_id"]), None if claim_id is None else uuid.UUID(claim_id)
+
+
+def _line(entry: Entry, mark: str | None) -> str:
+    line: dict[str, Any] = {
+        "send_id": str(entry.send_id),
+        "campaign_day": entry.unit.key,
+        "address_hmac": entry.address_hmac.hex(),
+        "claimed_at": entry.claimed_at.isoformat(),
+    }
+    if entry.claim_id is not None:
+        line["claim_id"] = str(entry.claim_id)
+    if mark is not None:
+        line["is"] = mark
+    return json.dumps(line) + "\n"

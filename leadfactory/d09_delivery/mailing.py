@@ -12,6 +12,7 @@ from leadfactory.campaign_day import CampaignDay
 from leadfactory.d00_gateway.mail import SMTP, Mail
 from leadfactory.d08_personalization.draft_guard import content_hash
 from leadfactory.d09_delivery.identity import send_id
+from leadfactory.d09_delivery.journal import Entry
 from leadfactory.d09_delivery.slots import Conversation
 from leadfactory.tokens import Tokens
 
@@ -41,6 +42,12 @@ class Letter:
     body_text: str
     content_hash: bytes
     claimed_at: dt.datetime
+    claim_id: uuid.UUID
+
+    @property
+    def entry(self) -> Entry:
+        """Its line of the journal."""
+        return Entry(self.send_id, self.unit, self.address_hmac, self.claimed_at, self.claim_id)
 
     @property
     def conversation(self) -> Conversation:

@@ -131,8 +131,10 @@ class DeliveryPolicy(_Strict):
     recipient_domain_cap_per_day: DomainCaps
     recontact_cooldown_days: pydantic.PositiveInt
     claim_lease_minutes: pydantic.PositiveInt
+    unknown_quarantine_after_hours: pydantic.PositiveInt
     claim_batch: pydantic.PositiveInt
     calls_at_once: pydantic.PositiveInt
+    settle_batch: pydantic.PositiveInt
 
     @property
     def last_step(self) -> int:

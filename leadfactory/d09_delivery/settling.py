@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import uuid
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -39,22 +40,24 @@ def settle(tx: sa.Connection, outcomes: Iterable[Outcome], now: dt.datetime) -> 
     for state, found in by_state.items():
         reasons = {each.letter.send_id: each.reason for each in found}
         if state == "planned":  # the slot stays with the send, so that nobody else writes to the recipient meanwhile
-            states.move(tx, reasons, "claimed", "planned", now, claimed_at=None, claim_expires_at=None)
+            ours = _of_our_claim(tx, found)
+            states.move(tx, {each: reasons[each] for each in ours}, "claimed", "planned", now, **states.UNCLAIMED)
             continue
-        moved = set(states.move(tx, reasons, "claimed", state, now, settled_at=now))
+        names = {each.letter.send_id: each.sendgrid_id for each in found if each.sendgrid_id}
+        moved = set(states.move(tx, reasons, "claimed", state, now, names=names, settled_at=now))
         late = {send_id: reason for send_id, reason in reasons.items() if send_id not in moved}
         if state != "unknown":
-            states.move(tx, late, "unknown", state, now, settled_at=now)
-        named = [{"id": each.letter.send_id, "name": each.sendgrid_id} for each in found if each.sendgrid_id]
-        if named:
-            tx.execute(
-                sa.update(email_sends)
-                .where(email_sends.c.send_id == sa.bindparam("id"), email_sends.c.state == "accepted")
-                .values(sendgrid_id=sa.bindparam("name")),
-                named,
-            )
+            states.move(tx, late, "unknown", state, now, names=names, settled_at=now)
     for unit in {each.letter.unit for found in by_state.values() for each in found}:
         campaign_days.mark_dirty(tx, unit, "email_sends")
+
+
+def _of_our_claim(tx: sa.Connection, outcomes: Iterable[Outcome]) -> list[uuid.UUID]:
+    """Those that are still held by the claim they were read under; a sweep may have let one go and another claimed it."""
+    s = email_sends
+    claims = [(each.letter.send_id, each.letter.claim_id) for each in outcomes]
+    held = sa.select(s.c.send_id).where(sa.tuple_(s.c.send_id, s.c.claim_id).in_(claims)).order_by(s.c.send_id)
+    return list(tx.scalars(held.with_for_update()))
 
 
 def end_mailing(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -38,6 +39,16 @@ class Conversation:
         return address if self.domain_hmac is None else (*address, ("domain", self.domain_hmac))
 
 
+# Arrays, not rows of VALUES: a statement that is the same for any number of slots is compiled once.
+_COLUMNS = ("slot_hmac", "kind", "campaign", "send_id", "held_until")
+_GIVEN = (
+    sa.func.unnest(*(sa.bindparam(name, type_=sa.ARRAY(contact_slots.c[name].type)) for name in _COLUMNS))
+    .table_valued(*_COLUMNS, name="given", joins_implicitly=True)
+    .render_derived()
+)
+_WANTED = sa.select(*(_GIVEN.c[name] for name in _COLUMNS)).order_by(_GIVEN.c.slot_hmac)
+
+
 def take(
     tx: sa.Connection, conversations: Sequence[Conversation], *, until: dt.datetime, now: dt.datetime
 ) -> set[uuid.UUID]:
@@ -53,7 +64,7 @@ def take(
             losers.add(each.send_id)
         else:
             first.update(dict.fromkeys((slot for _, slot in each.wanted), each))
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"slot_hmac": slot, "kind": kind, "campaign": each.campaign, "send_id": each.held_by, "held_until": until}
         for each in conversations
         if each.send_id not in losers
@@ -61,14 +72,16 @@ def take(
     ]
     if not rows:
         return set()
-    statement = insert(contact_slots).values(sorted(rows, key=lambda row: row["slot_hmac"]))
+    rows.sort(key=lambda row: row["slot_hmac"])
+    statement = insert(contact_slots).from_select(list(_COLUMNS), _WANTED)
     got = set(
         tx.scalars(
             statement.on_conflict_do_update(
                 index_elements=["slot_hmac"],
                 set_={name: statement.excluded[name] for name in ("kind", "campaign", "send_id", "held_until")},
                 where=sa.or_(contact_slots.c.held_until < now, contact_slots.c.send_id == statement.excluded.send_id),
-            ).returning(contact_slots.c.slot_hmac)
+            ).returning(contact_slots.c.slot_hmac),
+            {name: [row[name] for row in rows] for name in _COLUMNS},
         )
     )
     candidates = [each for each in conversations if each.send_id not in losers]

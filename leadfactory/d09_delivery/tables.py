@@ -28,14 +28,26 @@ email_sends = sa.Table(
     sa.Column("expires_at", Moment, nullable=False),
     sa.Column("planned_at", Moment, nullable=False),
     sa.Column("claimed_at", Moment),
+    sa.Column("claim_id", sa.Uuid, comment="the claim that holds or held it; the journal's lines carry it too"),
     sa.Column(
         "claim_expires_at", Moment, comment="database clock: a claim that nobody settled by then is of a dead process"
     ),
     sa.Column("settled_at", Moment),
+    sa.Column(
+        "quarantined_at", Moment, comment="of an unknown one: no event told of it in time; evidence still settles it"
+    ),
     sa.Column("sendgrid_id", sa.Text, comment="X-Message-Id"),
     sa.UniqueConstraint("business_id", "campaign", "step"),
     sa.Index(None, "campaign", "cohort_on"),
-    sa.Index("ix_email_sends_due", "due_at", postgresql_where=sa.text("state = 'planned'")),
+    # in the order in which sends are claimed, so that a claim looks at as many as it takes and not at all that wait
+    sa.Index(
+        "ix_email_sends_due",
+        "due_at",
+        "campaign",
+        "cohort_on",
+        "send_id",
+        postgresql_where=sa.text("state = 'planned'"),
+    ),
     sa.Index("ix_email_sends_claimed", "claimed_at", "sender_email"),
     one_of("state", *SEND_STATES),
     comment="One row per business, campaign and step. claimed is written before the vendor is called; unknown is settled by evidence only.",

@@ -13,12 +13,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from leadfactory import campaign_days
+from leadfactory import blobs, campaign_days
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.tables import vendor_content
 from leadfactory.d02_sourcing.tables import imported_businesses, sourced_businesses, unique_businesses
 from leadfactory.d04_enrichment.tables import enriched_businesses
+from leadfactory.d06_reports.tables import audit_reports
 from leadfactory.d09_delivery import opt_outs
 from leadfactory.d09_delivery.tables import email_sends
 from leadfactory.d10_analytics import export
@@ -32,6 +33,7 @@ from leadfactory.keyed_hashes import KeyedHashes
 from leadfactory.settings import Settings
 from leadfactory.tables import metadata
 
+BLOB_WAITS = dt.timedelta(hours=1)  # by the clock on the wall, as the store's own times are
 Marts = Callable[[Settings], Any]
 
 
@@ -48,13 +50,18 @@ class Person:
 
 @dataclasses.dataclass(frozen=True)
 class Proof:
-    """What was removed by place, what was written anew, and what a look at everything found after; ``left`` must be empty."""
+    """What was removed by place, what was written anew, and what a look at everything found after; ``left`` must be empty.
+
+    ``blobs_removed`` are those that no sold report names; the others are the record of a sale, by as many rows as name them.
+    """
 
     places: dict[str, int]
     lake_files: int
     marts: str
     looked_at: dict[str, int]
     left: list[str]
+    blobs_removed: int = 0
+    blobs_kept: int = 0
 
 
 class NotErased(RuntimeError):
@@ -116,13 +123,23 @@ def complete(
         built = "built anew"
     with db.begin() as tx:
         looked_at, left = remains.look(tx, hashes, {email_hmac, email_plus_hmac}, settings)
-        proof = Proof(places, written.files if written else 0, built, looked_at, left)
+        removed, kept = _unused_blobs(tx, settings)
+        proof = Proof(places, written.files if written else 0, built, looked_at, left, removed, kept)
         if left:
             raise NotErased(
                 f"the address is still in {', '.join(left)}: nothing is marked as done; mend that and run again"
             )
         _settle(tx, email_hmac, proof, now)
     return proof
+
+
+def _unused_blobs(tx: sa.Connection, settings: Settings) -> tuple[int, int]:
+    """Removes blobs whose last row is gone, or that never got one: a call that was killed between the two leaves them."""
+    r = audit_reports
+    used = {
+        digest for row in tx.execute(sa.select(r.c.html_sha256, r.c.pdf_sha256, r.c.evidence_sha256)) for digest in row
+    }
+    return blobs.remove_unused(settings.blobs, {each for each in used if each}, dt.datetime.now(dt.UTC) - BLOB_WAITS)
 
 
 def find(tx: sa.Connection, email_hmac: bytes, email_plus_hmac: bytes) -> Person:

@@ -47,17 +47,20 @@ def look(
 
 
 def _lake(hashes: KeyedHashes, wanted: Collection[bytes], settings: Settings) -> tuple[int, list[str]]:
+    """Every Parquet file of the lake, wherever it is: a folder of this machine or an object store."""
+    import fsspec
     import pyarrow.parquet as pq
 
-    folder, left, files = lake_files.folder(settings.lake), [], 0
-    if folder is None or not folder.is_dir():
-        return 0, []
-    for path in sorted(folder.rglob("*.parquet")):
-        files += 1
-        rows = pq.read_table(path).to_pylist()
+    local = lake_files.folder(settings.lake)
+    filesystem, base = fsspec.core.url_to_fs(str(local) if local is not None else settings.lake)
+    paths = sorted(path for path in filesystem.find(base) if path.endswith(".parquet"))
+    left = []
+    for path in paths:
+        with filesystem.open(path, "rb") as source:
+            rows = pq.read_table(source).to_pylist()
         if any(is_of(str(row), hashes, wanted) for row in rows):
-            left.append(f"lake {path.relative_to(folder)}")
-    return files, left
+            left.append(f"lake {path.removeprefix(base).lstrip('/')}")
+    return len(paths), left
 
 
 def _warehouse(hashes: KeyedHashes, wanted: Collection[bytes], settings: Settings) -> tuple[int, list[str]]:

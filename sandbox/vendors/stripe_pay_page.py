@@ -29,7 +29,7 @@ button{{width:100%;font:inherit;font-weight:600;color:#fff;background:#0a5c36;bo
 :focus-visible{{outline:3px solid #1a56db;outline-offset:2px}}
 [role=alert]{{background:#fdecea;border-left:4px solid #b3261e;padding:.6rem .8rem;margin:1rem 0}}a{{color:#0b4fb3}}
 </style></head>
-<body><p class="test">Test mode: no money moves</p><main>{content}</main></body></html>
+<body><header class="test">Test mode: no money moves</header><main>{content}</main></body></html>
 """
 
 

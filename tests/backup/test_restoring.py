@@ -58,11 +58,9 @@ def ran(config: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
     """One command on that home."""
     env = {name: value for name, value in os.environ.items() if not name.endswith("DATABASE_URL")}
     env |= {
-        "LEADFACTORY_ENV": "test",
-        "LEADFACTORY_HOME": str(config.home),
-        "LEADFACTORY_BACKUP_URL": config.backups,
-        "COLUMNS": "300",
-    }
+        "LEADFACTORY_ENV": "test", "LEADFACTORY_HOME": str(config.home), "LEADFACTORY_BACKUP_URL": config.backups,
+        "LEADFACTORY_LAKE_URL": config.lake, "LEADFACTORY_BLOB_URL": config.blobs, "COLUMNS": "300",
+    }  # fmt: skip
     return subprocess.run(
         [sys.executable, "-m", "cli.main", *arguments],
         cwd=ROOT,

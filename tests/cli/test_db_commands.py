@@ -197,7 +197,7 @@ def test_integrity_is_proved_with_counts_and_damage_is_reported_with_what_to_do(
         tx.execute(
             sa.text("INSERT INTO budgets (scope, key, cap_microusd, spent_microusd) VALUES ('campaign', 'x', 10, 5)")
         )
-    assert "1 of 16 invariants are broken" in here("verify-data-integrity", exit_code=1)
+    assert "1 of 19 invariants are broken" in here("verify-data-integrity", exit_code=1)
     out = tmp_path / "damage.md"
     here("data-corruption-report", f"--out={out}")
     assert "## budgets_hold: 1 of 1" in out.read_text()

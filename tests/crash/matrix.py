@@ -26,6 +26,7 @@ NOT_COMPARED = {
     "vendor_content": {"content_key"},  # a hash of the request, whose address is another in each lane
     "email_sends": {
         "claim_expires_at",  # by the database's clock
+        "claim_id",  # made up anew
         "sendgrid_id",  # the vendor names every mail anew
     },
 }
@@ -53,6 +54,7 @@ class Attempt:
     points: list[str]
     again: list[tuple[int, str]]
     left: Rows
+    begun: set[uuid.UUID]
     rows: Rows
     files: dict[str, str]
     outside: Outside
@@ -86,7 +88,7 @@ def attempt(lane: Lane, stage: str, kill_at: int, *, lapsed: bool = False) -> At
     lane.begin(stage)
     known = lane.calls()
     ended = lane.run(stage, kill_at=kill_at)
-    left = lane.rows()
+    left, begun = lane.rows(), lane.begun()
     if lapsed:
         lane.an_hour_later()
     again = [lane.run(stage)]
@@ -96,7 +98,7 @@ def attempt(lane: Lane, stage: str, kill_at: int, *, lapsed: bool = False) -> At
         again.append(lane.run(stage))
     return Attempt(
         kill_at, known, ended.status, ended.points if ended.status == 0 else [], [(each.status, each.err) for each in again],
-        left, lane.rows(), lane.files(), lane.outside(),
+        left, begun, lane.rows(), lane.files(), lane.outside(),
     )  # fmt: skip
 
 
@@ -128,8 +130,13 @@ def kill_everywhere(lanes: list[Lane], stage: str) -> Matrix:
 def other_tables(undisturbed: Attempt, killed: Attempt) -> Iterator[str]:
     """Rows, lake files included, that an undisturbed run would not have left, or would have."""
     unknown = {row["send_id"] for row in killed.rows["email_sends"] if row["state"] == "unknown"}
+    back = {
+        row["send_id"]
+        for row in killed.rows["send_transitions"]
+        if (row["from_state"], row["to_state"]) == ("claimed", "planned")
+    }
     for name in killed.rows.keys() - LEDGERS:
-        expected, found = (_compared(name, each.rows[name], unknown) for each in (undisturbed, killed))
+        expected, found = (_compared(name, each.rows[name], unknown, back) for each in (undisturbed, killed))
         for row in sorted((expected - found) | (found - expected)):
             yield f"{name} {'lacks' if row in expected else 'has'} {row}"
     if undisturbed.files != killed.files:
@@ -197,8 +204,12 @@ def unnamed(_: Attempt, killed: Attempt) -> Iterator[str]:
     sends = {row["send_id"]: row for row in killed.rows["email_sends"]}
     for send in killed.left["email_sends"]:
         after = sends[send["send_id"]]
-        if send["state"] == "claimed" and (after["state"], bool(after["reason"])) != ("unknown", True):
-            yield f"send {after} was claimed"
+        if send["state"] != "claimed":
+            continue
+        if send["send_id"] in killed.begun and (after["state"], bool(after["reason"])) != ("unknown", True):
+            yield f"send {after} was claimed and begun"
+        if send["send_id"] not in killed.begun and after["state"] != "accepted":
+            yield f"send {after} was claimed, its process had not begun it and it was not sent after all"
     yield from (f"send {send} is still claimed" for send in sends.values() if send["state"] == "claimed")
 
 
@@ -221,9 +232,11 @@ def miscounted(_: Attempt, killed: Attempt) -> Iterator[str]:
             yield f"quota {row}; the ledger has {used[row['vendor']]}"
 
 
-def _compared(name: str, rows: list[dict[str, Any]], unknown: set[Any]) -> Counter[str]:
+def _compared(name: str, rows: list[dict[str, Any]], unknown: set[Any], back: set[Any]) -> Counter[str]:
     found: Counter[str] = Counter()
     for row in rows:
+        if name == "send_transitions" and row["send_id"] in back and "claimed" in (row["from_state"], row["to_state"]):
+            continue  # its process died before it handed it over: it is claimed, and settled, a second time
         left_out = set(NOT_COMPARED.get(name, ()))
         if row.get("send_id") in unknown:
             if name == "email_sends":

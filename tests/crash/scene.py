@@ -19,6 +19,7 @@ from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.gateway import Gateway
 from leadfactory.d01_targeting import campaigns
+from leadfactory.d09_delivery import journal
 from leadfactory.database import Database
 from leadfactory.settings import Settings
 from leadfactory.tables import metadata
@@ -130,6 +131,10 @@ class Lane:
     def rows(self) -> Rows:
         """Every row of every table."""
         return {table.name: self._query(f"SELECT * FROM {table.name}") for table in metadata.sorted_tables}
+
+    def begun(self) -> set[uuid.UUID]:
+        """The sends that the journal says were begun."""
+        return {entry.send_id for entry in journal.read(self.home / "journal")}
 
     def calls(self) -> set[uuid.UUID]:
         """The calls that the ledger knows."""

@@ -80,7 +80,7 @@ def killed(request: pytest.FixtureRequest, lanes: list[Lane], stack: dagster_sta
     lane.slow(point.vendor, 0)
     status = stack.monitor(run_id)
     with campaign_day_lock(Database(lane.environment["LEADFACTORY_DATABASE_URL"]), UNIT, point.group, wait_s=10):
-        left = lane.rows()
+        left, begun = lane.rows(), lane.begun()
     if point.with_server:
         stack.renew()
     again = stack.ended(stack.launch(point.asset, **dict(point.config)))
@@ -93,7 +93,7 @@ def killed(request: pytest.FixtureRequest, lanes: list[Lane], stack: dagster_sta
         point.vendor: outside.requests.get(point.vendor, 0)
     }  # a slow call of the run before may have ended meanwhile
     outside = dataclasses.replace(outside, requests=asked)
-    attempt = Attempt(1, known, matrix.KILLED, [], [], left, lane.rows(), lane.files(), outside)
+    attempt = Attempt(1, known, matrix.KILLED, [], [], left, begun, lane.rows(), lane.files(), outside)
     return Killed(status, again, undisturbed, attempt)
 
 

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from edge import desk_access
-from leadfactory import api_keys
+from leadfactory import api_keys, pauses
 from leadfactory.audit_log import audit_log
 from leadfactory.d01_targeting.tables import campaigns
 from leadfactory.d03_assessment.insights import facts_of
@@ -287,3 +287,11 @@ def test_leaving_takes_the_cookie_away(desk):
     assert answer.status_code == 401
     assert desk_access.COOKIE not in desk.client.cookies
     assert desk.client.get("/review").status_code == 401
+
+
+def test_the_desk_says_what_an_operator_has_paused(review):
+    assert "Paused:" not in review.enter()
+    with review.world.db.begin() as tx:
+        pauses.pause(tx, "all", "", reason="the disk is moved", by="ana", now=TUESDAY)
+    assert "all is paused by ana" in review.enter()
+    assert "all is paused by ana" in review.show(review.drafts[0].draft_id).text

@@ -19,7 +19,11 @@ from sensors.webhook_inbox import webhook_inbox
 
 TICK = dt.datetime(2026, 10, 7, 2, tzinfo=dt.UTC)
 LATER = Clock(TICK + dt.timedelta(hours=7))
-GOES_ON = {"vendor_terms_schedule"}  # each says in its file why; a backup or a repair belongs here
+GOES_ON = {
+    "vendor_terms_schedule",
+    "backup_nightly",
+    "drill_weekly",
+}  # each says in its file why; a backup or a repair belongs here
 
 
 def paused(database: Database, kind: pauses.Kind = "all", key: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from leadfactory import blobs
+from leadfactory.d03_assessment.tables import site_audits, site_insights
 from leadfactory.d06_reports import delivering, links, remeasuring
+from leadfactory.d06_reports.settings import config
 from leadfactory.d06_reports.tables import audit_reports, report_accesses, report_deliveries
 from leadfactory.d07_storefront import refunds
 from leadfactory.d07_storefront.tables import purchases, refund_requests
@@ -48,6 +51,18 @@ def test_loading_it_again_and_the_webhook_later_change_nothing(shop):
     assert success(shop, session_id).text == first
     assert [len(shop.world.all(table)) for table in (purchases, audit_reports, report_deliveries)] == [1, 1, 1]
     assert shop.book == {"stripe": 19_900, "sales": -19_900}
+
+
+def test_the_landing_page_says_that_it_was_bought_until_the_money_is_back(shop):
+    send_id = shop.letter()
+    landing = f"/a/{shop.token('landing', send_id)}"
+    session_id = shop.buy(send_id)
+    success(shop, session_id)
+    assert "Have the links sent again" in shop.client.get(landing).text
+    assert "/checkout" not in shop.client.get(landing).text
+    shop.refund(session_id)
+    shop.tell()
+    assert "/checkout" in shop.client.get(landing).text
 
 
 def test_many_loads_and_posts_at_once_make_one_purchase_and_one_report(shop):
@@ -207,6 +222,30 @@ def test_old_measurements_are_made_again_and_the_new_version_is_mailed(shop):
     assert len(urls(success(shop, session_id).text)) == 4
     shop.work()
     assert len(shop.world.all(audit_reports)) == 2
+
+
+def test_a_version_that_was_measured_anew_is_explained_and_compared_as_the_first_was(shop):
+    shop.measured_at = TUESDAY - dt.timedelta(days=15)
+    send_id = shop.letter()
+    for number in range(2, 2 + config().cohort_at_least):
+        shop.letter(number)
+    with shop.world.db.begin() as tx:
+        audit = tx.execute(sa.select(site_audits).where(site_audits.c.site_host == "shop1.example")).one()
+        row = {"campaign": UNIT.campaign, "cohort_on": UNIT.day, "business_id": audit.business_id, "audit_id": audit.audit_id, "status": "ok",
+               "source": "openai", "headline": "Slow", "explanations": {}, "prompt_version": "1", "fetched_at": TUESDAY}  # fmt: skip
+        tx.execute(sa.insert(site_insights).values(row))
+    shop.buy(send_id)
+    shop.tell()
+    shop.work()
+    first, second = (
+        json.loads(blobs.get(shop.world.settings.blobs, row.evidence_sha256))
+        for row in sorted(shop.world.all(audit_reports), key=lambda row: row.version)
+    )
+    assert (first["insight_source"], second["insight_source"]) == ("openai", "rules")
+    assert second["headline"]
+    assert set(second["explanations"]) <= {each["kind"] for each in second["findings"]}
+    assert (len(first["compared"]), first["sites"]) == (len(second["compared"]), second["sites"])
+    assert second["compared"]
 
 
 def test_fresh_measurements_are_not_made_again(shop):

@@ -15,7 +15,7 @@ from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
 from leadfactory.d09_delivery import spending
 from leadfactory.d09_delivery.caps import Caps
 from leadfactory.d09_delivery.policy import DeliveryPolicy, policy
-from leadfactory.d09_delivery.tables import email_sends
+from leadfactory.d09_delivery.tables import email_sends, suppression_polls
 from tests.leads import TUESDAY, clock_at
 
 RAMP = {"per_day": [2, 3, 5], "of_last_days": 10}
@@ -36,6 +36,9 @@ def small(room, monkeypatch):
     """A mailroom under small caps, whose recipients are real ones."""
     monkeypatch.setattr(policy(), "__dict__", policy().__dict__ | RULES.__dict__)
     room.change("UPDATE campaigns SET consent_basis = 'consented'")
+    read = {"mailer": "sendgrid", "began_at": TUESDAY + dt.timedelta(days=3), "ended_at": TUESDAY, "whole": True}
+    with room.db.begin() as tx:
+        tx.execute(sa.insert(suppression_polls).values(read))  # its lists are fresh whenever a test looks
     return room
 
 

@@ -5,15 +5,29 @@ from __future__ import annotations
 import datetime as dt
 import os
 import stat
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 from leadfactory.d09_delivery import journal
-from leadfactory.d09_delivery.journal import Entry
+from leadfactory.d09_delivery.journal import Claim, Entry
 from tests.leads import TUESDAY, UNIT
 
 
 def entry(number: int, at: dt.datetime = TUESDAY) -> Entry:
     return Entry(uuid.UUID(int=number), UNIT, bytes([number]) * 32, at)
+
+
+def claim(number: int, *, of: int = 100) -> Entry:
+    return Entry(uuid.UUID(int=number), UNIT, bytes([number]) * 32, TUESDAY, uuid.UUID(int=of))
+
+
+def dead(*entries: Entry) -> list[Claim]:
+    return [Claim(each.send_id, each.claim_id, each.claimed_at) for each in entries]
+
+
+def ids(*entries: Entry) -> set[uuid.UUID]:
+    return {each.send_id for each in entries}
 
 
 def test_what_was_written_is_read_back(tmp_path):
@@ -62,3 +76,62 @@ def test_it_is_readable_by_its_owner_only_and_holds_no_address(tmp_path):
 def test_nothing_to_write_makes_no_file(tmp_path):
     journal.write(tmp_path / "journal", [])
     assert not (tmp_path / "journal").exists()
+
+
+def test_what_was_claimed_and_not_begun_was_not_handed_over(tmp_path):
+    journal.claimed(tmp_path, [claim(1), claim(2)])
+    assert journal.begin(tmp_path, [claim(2)]) == ids(claim(2))
+    assert list(journal.read(tmp_path)) == [claim(2)]
+
+
+def test_what_came_back_was_not_handed_over(tmp_path):
+    journal.claimed(tmp_path, [claim(1)])
+    journal.begin(tmp_path, [claim(1)])
+    journal.returned(tmp_path, [claim(1)])
+    assert list(journal.read(tmp_path)) == []
+
+
+def test_of_a_dead_process_what_was_not_begun_is_released_again_and_again(tmp_path):
+    journal.claimed(tmp_path, [claim(1), claim(2)])
+    journal.begin(tmp_path, [claim(2)])
+    for _ in range(2):  # whoever released it may have died before the ledger knew
+        assert journal.release(tmp_path, dead(claim(1), claim(2))) == ids(claim(1))
+
+
+def test_what_was_claimed_elsewhere_is_not_released(tmp_path):
+    assert journal.release(tmp_path, dead(claim(1))) == set()
+    journal.claimed(tmp_path, [claim(1, of=1)])
+    assert journal.release(tmp_path, dead(claim(1, of=2), claim(3))) == set()
+
+
+def test_what_was_released_can_no_longer_be_begun_by_its_own_process_and_can_by_the_next(tmp_path):
+    journal.claimed(tmp_path, [claim(1, of=1), claim(2, of=1)])
+    journal.release(tmp_path, dead(claim(1, of=1)))
+    assert journal.begin(tmp_path, [claim(1, of=1), claim(2, of=1)]) == ids(claim(2))
+    journal.claimed(tmp_path, [claim(1, of=2)])
+    assert journal.begin(tmp_path, [claim(1, of=2)]) == ids(claim(1))
+
+
+def test_a_rehearsal_releases_nothing(tmp_path):
+    journal.claimed(tmp_path, [claim(1)])
+    assert journal.release(tmp_path, dead(claim(1)), dry_run=True) == ids(claim(1))
+    assert journal.begin(tmp_path, [claim(1)]) == ids(claim(1))
+
+
+def test_of_one_who_begins_and_one_who_releases_exactly_one_wins(tmp_path):
+    for number in range(1, 40):
+        entry = claim(number)
+        journal.claimed(tmp_path, [entry])
+        start = threading.Barrier(2)
+
+        def begin(entry=entry, start=start):
+            start.wait()
+            return journal.begin(tmp_path, [entry])
+
+        def release(entry=entry, start=start):
+            start.wait()
+            return journal.release(tmp_path, dead(entry))
+
+        with ThreadPoolExecutor(2) as pool:
+            won = [each.result() for each in (pool.submit(begin), pool.submit(release))]
+        assert sorted(map(len, won)) == [0, 1]

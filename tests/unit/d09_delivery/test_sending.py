@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import shutil
+import threading
+import uuid
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +15,8 @@ from leadfactory import mail_tokens
 from leadfactory.campaign_days import state_of
 from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
 from leadfactory.d00_gateway.gateway import Gateway
-from leadfactory.d09_delivery import journal, sending
+from leadfactory.d09_delivery import claiming, journal, planning, sending
+from leadfactory.d09_delivery.claiming import Desk
 from leadfactory.d09_delivery.mailer import PostOffice
 from leadfactory.d09_delivery.policy import policy
 from leadfactory.d09_delivery.tables import contact_slots, email_sends
@@ -332,3 +336,75 @@ def test_a_send_without_a_true_sender_is_set_aside_with_the_rule(room):
     assert [row.rule for row in room.rows(sa.text("SELECT rule FROM rejected_rows WHERE asset = 'email_sends'"))] == [
         "has_a_sender"
     ]
+
+
+def claimed_by_the_dead(room, *, begun: bool) -> uuid.UUID:
+    """A claim whose process died before it called, or while it did, and whose lease is over."""
+    room.drafted()
+    desk = Desk.of(room.settings)
+    with room.db.begin() as tx:
+        planning.plan_sends(tx, UNIT, TUESDAY, room.hashes)
+        (letter,) = claiming.claim(tx, desk, UNIT, TUESDAY, most=1).letters
+    if begun:
+        journal.begin(desk.journal, [letter.entry])
+    room.change("UPDATE email_sends SET claim_expires_at = now() - interval '1 second'")
+    return letter.send_id
+
+
+def test_what_a_dead_process_had_not_begun_is_sent_by_the_next_run(room):
+    send_id = claimed_by_the_dead(room, begun=False)
+    assert [mail.send_id for mail in room.send()[1].asked] == [send_id]
+    assert room.states == {"accepted": 1}
+    assert room.transitions[1:4] == [("planned", "claimed"), ("claimed", "planned"), ("planned", "claimed")]
+
+
+def test_what_a_dead_process_had_begun_is_unknown(room):
+    claimed_by_the_dead(room, begun=True)
+    assert room.send()[1].asked == []
+    assert room.states == {"unknown": 1}
+
+
+def test_what_a_dead_process_of_another_machine_claimed_is_unknown(room):
+    claimed_by_the_dead(room, begun=False)
+    shutil.rmtree(room.settings.journal)
+    assert room.send()[1].asked == []
+    assert room.states == {"unknown": 1}
+
+
+def test_a_process_that_only_seemed_dead_calls_for_nothing_that_another_took_over(room):
+    """The first process is slow: while it waits for its first call, its lease lapses and a second one runs."""
+    room.drafted(14)
+    seen, others = [], []
+
+    def answer(mail):
+        if not seen:
+            room.change("UPDATE email_sends SET claim_expires_at = now() - interval '1 second' WHERE state = 'claimed'")
+            done = {}
+            thread = threading.Thread(target=lambda: done.update(second=room.send()))
+            thread.start()
+            thread.join(60)
+            others.extend(each.send_id for each in done["second"][1].asked)
+        seen.append(mail.send_id)
+        return "id"
+
+    room.send(answer)
+    assert others
+    assert len(seen) == policy().calls_at_once
+    assert set(seen).isdisjoint(others)
+    assert room.states == {"accepted": len(seen) + len(others)}
+
+
+def test_what_nobody_knows_of_is_quarantined_after_the_deadline_and_listed_with_its_reason(room):
+    room.drafted()
+    room.send(unavailable("timeout", left=True))
+    deadline = TUESDAY + dt.timedelta(hours=policy().unknown_quarantine_after_hours)
+    room.send(clock=clock_at(deadline))
+    (row,) = room.rows(sa.select(email_sends))
+    assert (row.state, row.quarantined_at, row.reason) == ("unknown", None, "timeout")
+    late = deadline + dt.timedelta(seconds=1)
+    for _ in range(2):
+        room.send(clock=clock_at(late))
+        (row,) = room.rows(sa.select(email_sends))
+        assert (row.state, row.quarantined_at) == ("unknown", late)
+        assert row.reason == "timeout; no event within 72 hours: quarantined"
+    assert room.transitions.count(("unknown", "unknown")) == 1

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from pathlib import Path
 
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
-from leadfactory import campaign_days
+from leadfactory import blobs, campaign_days
 from leadfactory.d00_gateway.tables import vendor_content
 from leadfactory.d02_sourcing.tables import import_files, imported_businesses
 from leadfactory.d04_enrichment.tables import enriched_businesses
+from leadfactory.d06_reports.tables import audit_reports
 from leadfactory.d08_personalization.tables import email_drafts
 from leadfactory.d09_delivery import suppression
 from leadfactory.d09_delivery.tables import suppressions
@@ -154,6 +159,53 @@ def test_the_lake_is_written_anew_without_the_name(leads: Leads) -> None:
     assert erase(leads).lake_files > 0
     assert "Shop 1" not in names()
     assert "Shop 2" in names()
+
+
+def test_a_lake_in_an_object_store_is_written_anew_and_searched_too(leads: Leads) -> None:
+    lake = f"memory://lake-{uuid.uuid4()}"
+    stored = leads.settings.model_copy(update={"lake_url": lake})
+    with leads.db.begin() as tx:
+        campaign_days.mark_dirty(tx, leads.unit, "enriched_businesses", "site_audits")
+    export_lake(db=leads.db, clock=CLOCK, settings=stored)
+    files = [
+        path for path in fsspec.filesystem("memory").find(lake.removeprefix("memory:/")) if path.endswith(".parquet")
+    ]
+
+    def names() -> str:
+        return " ".join(str(pq.read_table(fsspec.filesystem("memory").open(path)).to_pylist()) for path in files)
+
+    assert "Shop 1" in names()
+    proof = erasing.erase(EMAIL, db=leads.db, clock=CLOCK, settings=stored, marts=None)
+    assert proof.looked_at["lake_files"] >= len(files)
+    assert "Shop 1" not in names()
+
+
+def test_an_address_in_an_object_store_is_found(leads: Leads) -> None:
+    lake = f"memory://lake-{uuid.uuid4()}"
+    with fsspec.open(f"{lake}/x/date=2026-10-06/c.parquet", "wb") as file:
+        pq.write_table(pa.table({"note": [f"ask {EMAIL}"]}), file)
+    with leads.db.begin() as tx:
+        found = remains.look(
+            tx, leads.hashes, {leads.hashes.address(EMAIL)}, leads.settings.model_copy(update={"lake_url": lake})
+        )
+    assert "lake x/date=2026-10-06/c.parquet" in found[1]
+
+
+def test_blobs_that_no_row_names_go_and_the_sold_stay(leads: Leads) -> None:
+    root = leads.settings.blobs
+    orphan, sold, young = (blobs.put(root, each) for each in (b"never sealed", b"sold", b"being sealed"))
+    for digest in (orphan, sold):
+        os.utime(Path(root) / digest[:2] / digest, (0, 0))
+    with leads.db.begin() as tx:
+        row = {"campaign": leads.unit.campaign, "cohort_on": leads.unit.day, "report_id": uuid.uuid4(), "purchase_id": uuid.uuid4(),
+               "business_id": uuid.uuid4(), "version": 1, "report_on": leads.unit.day, "measured_at": TUESDAY, "html_sha256": sold,
+               "evidence_sha256": sold, "template_version": "1", "sealed_at": TUESDAY}  # fmt: skip
+        tx.execute(sa.insert(audit_reports).values(row))
+    proof = erase(leads)
+    assert (proof.blobs_removed, proof.blobs_kept) == (1, 2)
+    assert [blobs.get(root, each) for each in (sold, young)] == [b"sold", b"being sealed"]
+    with pytest.raises(FileNotFoundError):
+        blobs.get(root, orphan)
 
 
 def test_a_dry_run_counts_and_keeps_everything(leads: Leads) -> None:

@@ -1,0 +1,85 @@
+"""Before a run sends: ends what can never be sent, decides about claims of dead processes, quarantines what stays unknown."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from typing import Any
+
+import sqlalchemy as sa
+
+from leadfactory import campaign_days
+from leadfactory.campaign_day import CampaignDay
+from leadfactory.d09_delivery import caps, claiming, gates, journal, states, suppression
+from leadfactory.d09_delivery.claiming import Desk
+from leadfactory.d09_delivery.journal import Claim
+from leadfactory.d09_delivery.policy import policy
+from leadfactory.d09_delivery.tables import email_sends
+
+
+def sweep(
+    tx: sa.Connection, desk: Desk, unit: CampaignDay | None, now: dt.datetime, *, dry_run: bool = False
+) -> Counter[str]:
+    """Ends what can never be sent (expired, refused) and decides about claims of dead processes; counts by state.
+
+    Of those the journal tells which cannot have left: they are planned again. The others are unknown.
+
+    Raises:
+        KeyMismatch: with another suppression key nothing can be decided.
+    """
+    suppression.check_key(tx, desk.hashes)
+    done: Counter[str] = Counter()
+    dead = _dead(tx, unit)
+    free = journal.release(
+        desk.journal, [Claim(row.send_id, row.claim_id, row.claimed_at) for row in dead], dry_run=dry_run
+    )
+    again: states.Reasons = dict.fromkeys(free, "the process that claimed it ended before it was handed over")
+    done["planned"] = len(states.move(tx, again, "claimed", "planned", now, **states.UNCLAIMED))
+    lost = {row.send_id: "the process that claimed it ended before it was settled" for row in dead if row.send_id not in free}  # fmt: skip
+    done["unknown"] = len(states.move(tx, lost, "claimed", "unknown", now, settled_at=now))
+    where, given = gates.scope(unit)
+    final = [name for name, outcome in gates.OUTCOMES.items() if outcome != "waits"]
+    rows = tx.execute(
+        sa.text(
+            f"""SELECT send_id, campaign, cohort_on, gate FROM (
+                  SELECT s.send_id, s.campaign, s.cohort_on, {gates.FIRST_STOP} AS gate FROM {gates.FROM}
+                  WHERE s.state = 'planned' AND {where}) judged
+                WHERE gate = ANY(:final) ORDER BY send_id"""  # noqa: S608 - constants of gates.py only
+        ),
+        claiming.parameters(tx, desk, now, caps.of_today(tx, now, desk.days_known)) | given | {"final": final},
+    ).all()
+    for outcome in ("expired", "refused"):
+        reasons = {row.send_id: row.gate for row in rows if gates.OUTCOMES[row.gate] == outcome}
+        done[outcome] = len(states.move(tx, reasons, "planned", outcome, now, settled_at=now))
+    lost_for_good = _quarantine(tx, unit, now)
+    done["quarantined"] = len(lost_for_good)
+    for row in {(row.campaign, row.cohort_on) for row in (*rows, *dead, *lost_for_good)}:
+        campaign_days.mark_dirty(tx, CampaignDay(*row), "email_sends")
+    return done
+
+
+def _dead(tx: sa.Connection, unit: CampaignDay | None) -> list[Any]:
+    s = email_sends
+    query = sa.select(s.c.send_id, s.c.campaign, s.c.cohort_on, s.c.claimed_at, s.c.claim_id).where(
+        s.c.state == "claimed", s.c.claim_expires_at < sa.func.now()
+    )  # the database's clock serves leases
+    if unit is not None:
+        query = query.where(s.c.campaign == unit.campaign, s.c.cohort_on == unit.day)
+    return list(tx.execute(query.with_for_update(skip_locked=True)))
+
+
+def _quarantine(tx: sa.Connection, unit: CampaignDay | None, now: dt.datetime) -> list[Any]:
+    """Sends that are unknown past the deadline: no event named them. They stay unknown, say so, and evidence still settles them."""
+    s, hours = email_sends, policy().unknown_quarantine_after_hours
+    why = f"; no event within {hours} hours: quarantined"
+    overdue = (
+        sa.update(s)
+        .where(s.c.state == "unknown", s.c.quarantined_at.is_(None), s.c.settled_at < now - dt.timedelta(hours=hours))
+        .values(quarantined_at=now, reason=sa.func.coalesce(s.c.reason, "unknown").op("||")(why))
+        .returning(s.c.send_id, s.c.campaign, s.c.cohort_on, s.c.reason)
+    )
+    if unit is not None:
+        overdue = overdue.where(s.c.campaign == unit.campaign, s.c.cohort_on == unit.day)
+    rows = list(tx.execute(overdue))
+    states.record(tx, {row.send_id: row.reason for row in rows}, "unknown", "unknown", now)
+    return rows
