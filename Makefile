@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: help demo test test-fast dev lint format lock outdated bench doctor clean docs pango chromium prometheus
+.PHONY: help demo test test-fast dev lint format lock outdated bench doctor clean docs pango chromium prometheus redis
 .DEFAULT_GOAL := help
 
 help: ## Show this help
@@ -33,6 +33,13 @@ chromium:
 	    && { apt-get install -y -qq $(CHROMIUM) || { apt-get update -qq && apt-get install -y -qq $(CHROMIUM); }; } >/dev/null 2>&1; } \
 	  || echo "note: Chromium is not installed, so pages are not tested in a browser. For that: apt-get install $(CHROMIUM)"
 
+REDIS := redis-server
+redis:
+	@command -v redis-server >/dev/null \
+	  || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "installing Redis, over which runs are spread in a test ..." \
+	    && { apt-get install -y -qq $(REDIS) || { apt-get update -qq && apt-get install -y -qq $(REDIS); }; } >/dev/null 2>&1; } \
+	  || echo "note: Redis is not installed, so runs over Celery are not tested. For that: apt-get install $(REDIS)"
+
 PROMETHEUS := prometheus prometheus-alertmanager
 prometheus:
 	@{ command -v promtool && command -v prometheus-alertmanager; } >/dev/null \
@@ -43,7 +50,7 @@ prometheus:
 demo: $(READY) pango ## Run two campaigns from target to mart against the vendor sandbox (three to five minutes on two cores)
 	@$(BIN)/leadfactory demo
 
-test: $(READY) pango chromium prometheus ## Run every test, and print how much of its written time budget each suite used
+test: $(READY) pango chromium prometheus redis ## Run every test, and print how much of its written time budget each suite used
 	@$(BIN)/python -m tests.run
 
 SEEDS ?= 2000

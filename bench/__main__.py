@@ -17,6 +17,7 @@ BENCHMARKS = (
     "dedupe",
     "reports",
     "webhook_ingest",
+    "marts_build",
 )
 
 

@@ -67,8 +67,8 @@ def _external(admin_url: str, path: Path, *, dry_run: bool) -> tuple[list[str], 
         changed.append(f"{path} with new passwords")
     except ValueError:
         raise CommandError(f"--passwords={path} is no JSON: correct it, or name a new file") from None
-    for name in roles.LOGINS:
-        known.setdefault(name, secrets.token_urlsafe(24))
+    new = [name for name in roles.LOGINS if name not in known]
+    known |= {name: secrets.token_urlsafe(24) for name in new}
     admin = sa.engine.make_url(admin_url).set(drivername="postgresql")
     libpq = admin.render_as_string(hide_password=False)
     try:
@@ -80,10 +80,11 @@ def _external(admin_url: str, path: Path, *, dry_run: bool) -> tuple[list[str], 
             changed += [f"database {name}" for name in roles.DATABASES if name not in databases]
             ready = "leadfactory" in databases
         else:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            os.fchmod(descriptor, 0o600)
-            with os.fdopen(descriptor, "w") as sink:
-                json_module.dump(known, sink, indent=2)
+            if new:  # a complete file may be a secret that is mounted read-only
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+                os.fchmod(descriptor, 0o600)
+                with os.fdopen(descriptor, "w") as sink:
+                    json_module.dump(known, sink, indent=2)
             changed += roles.apply(libpq, known)
             ready = True
     except psycopg.OperationalError as error:

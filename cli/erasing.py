@@ -27,7 +27,7 @@ def erase_person(email: Address = None, dry_run: DryRun = False, json: Json = Fa
 
     Without an address: works off all requests that recipients made by pressing "delete".
     """
-    from leadfactory import migrate
+    from leadfactory.d10_analytics import postgres_marts
     from leadfactory.d10_analytics.warehouse import rebuild_and_forget
     from leadfactory.database import Database
     from leadfactory.erasure import erasing
@@ -39,7 +39,7 @@ def erase_person(email: Address = None, dry_run: DryRun = False, json: Json = Fa
         "db": db,
         "clock": configured.clock,
         "settings": configured,
-        "marts": functools.partial(rebuild_and_forget, into=migrate.owner_url(configured)),
+        "marts": functools.partial(rebuild_and_forget, into=postgres_marts.owner_url(configured)),
     }
     try:
         if email is not None:

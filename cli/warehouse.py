@@ -87,7 +87,7 @@ def rollback(
 ) -> None:
     """Publish an earlier build again, in the file and in Postgres. The next night builds anew from the lake."""
     from cli.stores import actor, recording
-    from leadfactory import audit_log, migrate
+    from leadfactory import audit_log
     from leadfactory.d10_analytics import postgres_marts, versions
     from leadfactory.settings import settings
 
@@ -98,7 +98,7 @@ def rollback(
     except versions.NoSuchVersion as error:
         raise CommandError(str(error)) from None
     if not dry_run:
-        url = migrate.owner_url(config)
+        url = postgres_marts.owner_url(config)
         try:
             postgres_marts.load(url, kept)
             postgres_marts.swap(url)
@@ -126,11 +126,11 @@ def docs(
     import functools
     from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
-    from leadfactory.d10_analytics import warehouse
+    from leadfactory.d10_analytics import documentation, warehouse
     from leadfactory.settings import settings
 
     try:
-        page = warehouse.write_docs(settings())
+        page = documentation.write_docs(settings())
     except warehouse.MartsError as error:
         raise CommandError(str(error)) from None
     console.print(f"written: {page}")
@@ -152,11 +152,10 @@ def docs(
 def _in_postgres(config: Any) -> str | None:
     import psycopg
 
-    from leadfactory import migrate
     from leadfactory.d10_analytics import postgres_marts
 
     try:
-        found = postgres_marts.live_version(migrate.owner_url(config))
+        found = postgres_marts.live_version(postgres_marts.owner_url(config))
     except psycopg.Error as error:
         raise CommandError(
             f"Postgres does not answer ({str(error).splitlines()[0]}): see `leadfactory doctor`"

@@ -97,6 +97,7 @@ class Settings(BaseSettings):
     home: Path = Field(Path(".leadfactory"), validation_alias="LEADFACTORY_HOME")
     database_url: SecretStr | None = Field(None, validation_alias="LEADFACTORY_DATABASE_URL")
     dagster_database_url: SecretStr | None = Field(None, validation_alias="DAGSTER_DATABASE_URL")
+    marts_database_url: SecretStr | None = Field(None, validation_alias="LEADFACTORY_MARTS_DATABASE_URL")
     public_url: str = Field("http://localhost:8000", validation_alias="LEADFACTORY_PUBLIC_URL")
     suppression_key: SecretStr = Field(
         SecretStr(DEVELOPMENT_SUPPRESSION_KEY), validation_alias="LEADFACTORY_SUPPRESSION_KEY"
@@ -110,6 +111,8 @@ class Settings(BaseSettings):
     backup_keys: SecretStr = Field(SecretStr(""), validation_alias="LEADFACTORY_BACKUP_KEYS")
     backup_database_url: SecretStr | None = Field(None, validation_alias="LEADFACTORY_BACKUP_DATABASE_URL")
     seller_file: Path | None = Field(None, validation_alias="LEADFACTORY_SELLER")
+    run_launcher: Literal["default", "celery"] = Field("default", validation_alias="LEADFACTORY_RUN_LAUNCHER")
+    broker_url: SecretStr = Field(SecretStr(""), validation_alias="LEADFACTORY_BROKER_URL")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="LEADFACTORY_LOG_LEVEL")
     contacts_file: Path | None = Field(None, validation_alias="LEADFACTORY_CONTACTS")
     alert_webhook_url: SecretStr = Field(SecretStr(""), validation_alias="LEADFACTORY_ALERT_WEBHOOK_URL")
@@ -168,6 +171,10 @@ class Settings(BaseSettings):
     def _complete(self) -> Settings:
         self.home = Path(os.path.abspath(self.home if self.home.is_absolute() else ROOT / self.home))  # noqa: PTH100
         Clock.from_spec(self.clock_spec)
+        if self.run_launcher == "celery" and not self.broker_url.get_secret_value():
+            raise SettingsError(
+                "LEADFACTORY_RUN_LAUNCHER=celery needs LEADFACTORY_BROKER_URL, for example redis://redis:6379/0"
+            )
         if self.env == "production":
             self._check_production()
         self._choose_vendors()

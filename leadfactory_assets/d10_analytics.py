@@ -41,3 +41,18 @@ def lake_export(
 
     report = export.export_lake(db=db, clock=clock, settings=settings())
     return dg.MaterializeResult(metadata=report.metadata())
+
+
+@dg.asset_check(
+    asset=lake_export,
+    name="lake_matches_postgres",
+    description="The lake's files hold the rows of Postgres, each with the same values: difference 0.",
+)
+def lake_matches_postgres(db: dg.ResourceParam[Database]) -> dg.AssetCheckResult:
+    from leadfactory.d10_analytics import reconciling
+
+    days, found = reconciling.differences(db, settings())
+    named = [str(each) for each in found[:50]]
+    return dg.AssetCheckResult(
+        passed=not found, metadata={"campaign-days": days, "difference": len(found), "named": named}
+    )

@@ -72,10 +72,10 @@ def _results(tested: tuple[warehouse.Tested, ...]) -> Iterator[dg.AssetCheckResu
 @dg.multi_asset(specs=SPECS, check_specs=list(CHECKS.values()), pool="duckdb", can_subset=False)
 def dbt_marts() -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """All marts or none: built and judged in a side file, then published there and in Postgres; materialized once published."""
-    from leadfactory import migrate
+    from leadfactory.d10_analytics import postgres_marts
 
     try:
-        published = warehouse.build_marts(settings(), into=migrate.owner_url(settings()))
+        published = warehouse.build_marts(settings(), into=postgres_marts.owner_url(settings()))
     except warehouse.MartsError as error:
         yield from _results(error.tested)
         raise

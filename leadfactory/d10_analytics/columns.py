@@ -14,6 +14,7 @@ from leadfactory import yaml_config
 from leadfactory.tables import metadata
 
 OF_THE_COHORT = ("campaign", "cohort_on")
+WHOLE = ("_all", dt.date.min)  # where the manifest lists a registry's one file
 
 
 class TablePolicy(pydantic.BaseModel):

@@ -28,7 +28,6 @@ from leadfactory.settings import Settings
 ATTEMPTS = 3  # a writer that dirties a campaign-day while it is read makes us read it again
 LEDGER = "vendor_calls"
 NO_CAMPAIGN = "_none"  # calls of no campaign, by the day on which they were made; no slug starts with "_"
-WHOLE = ("_all", dt.date.min)  # where the manifest lists a registry's one file
 EXPORT_LOCK = int.from_bytes(hashlib.sha256(b"lake_export").digest()[:8], "big", signed=True)
 
 # The ledger sets no flags: an attempt is settled after its stage has written its rows, some by the reaper much later. So its
@@ -188,11 +187,11 @@ def _registries(db: Database, lake: str, now: dt.datetime, report: ExportReport)
     connection = db.engine.connect().execution_options(isolation_level="REPEATABLE READ")
     with connection, connection.begin():
         files = [
-            _file(connection, name, WHOLE, f"{name}/all/{name}.parquet", columns.selected(name))
+            _file(connection, name, columns.WHOLE, f"{name}/all/{name}.parquet", columns.selected(name))
             for name in columns.policy().registries
         ]
         files += [
-            _File(name, *WHOLE, f"{name}/all/{name}.parquet", parquet(schema, rows), len(rows))
+            _File(name, *columns.WHOLE, f"{name}/all/{name}.parquet", parquet(schema, rows), len(rows))
             for name, (schema, rows) in configured.tables().items()
         ]
         _note(connection, files, now)

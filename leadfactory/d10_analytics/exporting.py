@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Sequence
 
 import pyarrow as pa
 import sqlalchemy as sa
 
+from leadfactory.campaign_day import CampaignDay
 from leadfactory.d10_analytics import columns
 
 DATED = ("cohort_on", "first_cohort_on", "read_on", "occurred_on")  # which day of a row is meant, in this order
@@ -35,8 +37,18 @@ def rows(tx: sa.Connection, name: str, day: dt.date, campaign: str | None = None
         query = query.where(owner[dated] == day)
     if campaign is not None and "campaign" in rules.columns:
         query = query.where(owner.campaign == campaign)
+    return _typed(name, tx.execute(query).all())
+
+
+def stored(tx: sa.Connection, name: str, unit: CampaignDay) -> pa.Table:
+    """The rows of a campaign-day of an exported table."""
+    owner = columns.cohort_owner(name).c
+    query = columns.selected(name).where(owner.campaign == unit.campaign, owner.cohort_on == unit.day)
+    return _typed(name, tx.execute(query).all())
+
+
+def _typed(name: str, found: Sequence[sa.Row]) -> pa.Table:
     schema = columns.schema(name)
-    stored = tx.execute(query).all()
-    plain = [[str(value) if isinstance(value, uuid.UUID) else value for value in row] for row in stored]
+    plain = [[str(value) if isinstance(value, uuid.UUID) else value for value in row] for row in found]
     arrays = [pa.array([row[index] for row in plain], type=field.type) for index, field in enumerate(schema)]
     return pa.Table.from_arrays(arrays, schema=schema)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
+from leadfactory.settings import Settings
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -32,6 +34,15 @@ class MartsNotLoaded(RuntimeError):
     """Postgres did not take the marts; its live ones are what they were."""
 
 
+def owner_url(settings: Settings) -> str:
+    """Who publishes: LEADFACTORY_MARTS_DATABASE_URL, or the role that migrates."""
+    if settings.marts_database_url is not None:
+        return settings.marts_database_url.get_secret_value()
+    from leadfactory import migrate
+
+    return migrate.owner_url(settings)
+
+
 def load(url: str, built: Path) -> None:
     """Loads every mart of the DuckDB file ``built`` into ``marts_next``, with its columns' descriptions as comments.
 
@@ -46,7 +57,7 @@ def load(url: str, built: Path) -> None:
     try:
         with duckdb.connect(str(built), read_only=True) as warehouse:
             tables = [str(name) for (name,) in warehouse.execute(
-                "SELECT table_name FROM duckdb_tables() WHERE schema_name = ? ORDER BY 1", [LIVE]
+                "SELECT table_name FROM duckdb_tables() WHERE schema_name = ? AND table_name <> 'lake_files' ORDER BY 1", [LIVE]
             ).fetchall()]  # fmt: skip
             with psycopg.connect(url) as session:
                 _emptied(session)
@@ -141,4 +152,7 @@ def _copy(url: str, warehouse: duckdb.DuckDBPyConnection, tables: list[str]) -> 
 
 
 def _said(error: psycopg.Error) -> str:
-    return (str(error).strip().splitlines() or ["it said nothing"])[0]
+    said = (str(error).strip().splitlines() or ["it said nothing"])[0]
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return f"{said}; LEADFACTORY_MARTS_DATABASE_URL names who may: lf_owner"
+    return said

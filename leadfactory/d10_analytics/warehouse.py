@@ -20,15 +20,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leadfactory.d10_analytics import judging, lake_files, postgres_marts, versions
-from leadfactory.settings import ROOT, Settings
+from leadfactory.d10_analytics import increments, judging, lake_files, postgres_marts, versions
+from leadfactory.settings import Settings
 
 if TYPE_CHECKING:
     import duckdb
 
-PROJECT = ROOT / "dbt_project"
+PROJECT = increments.PROJECT
 DBT = Path(sys.executable).with_name("dbt")  # beside our interpreter, whatever PATH says
 MARTS = "marts"  # the one schema of the published file
+OF_THE_BUILD = ("version", increments.SNAPSHOT)  # tables that are no marts: which build it is, and of which files
 EXPECTATIONS = "expectations."  # how ids of Great Expectations' verdicts begin, beside those of dbt's tests
 Run = Callable[[list[str], dict[str, str]], None]
 Judge = Callable[[Path], dict[str, list[str]]]
@@ -54,20 +55,22 @@ class MartsError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """A published build: its id, the lake manifest it was built from, when, rows by mart, and its tests."""
+    """A published build: its id, the lake manifest it was built from, when, rows by mart, its tests, and how many campaign-days it
+    read (None: all of them, from nothing)."""
 
     build_id: str
     lake_manifest_sha256: str
     built_at: dt.datetime
     rows: dict[str, int]
     tested: tuple[Tested, ...] = ()
+    changed: int | None = None
 
 
-def environment(settings: Settings, build: Path | None = None) -> dict[str, str]:
+def environment(settings: Settings, build: Path | None = None, lake: Path | None = None) -> dict[str, str]:
     """What dbt's processes need: where the lake is, where to build, and where to leave their files (never the repository)."""
     home = settings.home / "dbt"
     found = {
-        "LEADFACTORY_LAKE": str(lake_files.folder(settings.lake) or settings.lake),
+        "LEADFACTORY_LAKE": str(lake or lake_files.folder(settings.lake) or settings.lake),
         "DBT_PROFILES_DIR": str(PROJECT),
         "DBT_TARGET_PATH": str(home / "target"),
         "DBT_LOG_PATH": str(home / "logs"),
@@ -114,26 +117,18 @@ def run_dbt(arguments: list[str], extra: dict[str, str]) -> None:
         raise MartsError(f"dbt {arguments[0]} failed; the published marts are unchanged:\n{said}")
 
 
-def write_docs(settings: Settings, *, run: Run = run_dbt) -> Path:
-    """The documentation of the project as one page: every model, column, test and the lineage, with the published rows' statistics.
-
-    Raises:
-        MartsError: when nothing was published yet, or dbt fails.
-    """
-    if not settings.warehouse.is_file():
-        raise MartsError(f"no marts are published at {settings.warehouse}: run the jobs lake and marts, or `make demo`")
-    with _building(settings) as side:
-        shutil.copyfile(settings.warehouse, side)  # dbt opens it for writing
-        run(["docs", "generate", "--static"], environment(settings, side))
-    return settings.home / "dbt" / "target" / "static_index.html"
-
-
 def build_marts(
-    settings: Settings, *, run: Run = run_dbt, judge: Judge = judging.judge, into: str | None = None
+    settings: Settings,
+    *,
+    full: bool = False,
+    run: Run = run_dbt,
+    judge: Judge = judging.judge,
+    into: str | None = None,
 ) -> Published:
-    """Builds, tests and publishes all marts.
+    """Builds, tests and publishes all marts: on the published build, from the campaign-days that changed since; or all anew.
 
     Args:
+        full: everything anew, whatever is published.
         run: runs dbt with arguments and environment.
         judge: what is wrong with a built file, by mart.
         into: Postgres that gets the marts too, as a role that owns their schemas.
@@ -142,18 +137,22 @@ def build_marts(
         MartsError: when nothing was exported yet, a model or a test fails, or Postgres does not take them; the old ones stay.
     """
     results = settings.home / "dbt" / "target" / "run_results.json"
-    with _building(settings) as side, lake_files.held(settings.lake, alone=False):
+    with building(settings) as side, lake_files.held(settings.lake, alone=False):
         sha = lake_files.manifest_sha256(settings.lake)
         if sha is None:
             raise MartsError(
                 f"nothing has been exported to {settings.lake} yet: materialize leadfactory/lake_export first"
             )
         results.unlink(missing_ok=True)
+        scope = increments.scope(settings, full=full)
+        if scope.base is not None:
+            _begin_on(scope.base, side)
         try:
-            run(["build"], environment(settings, side))
+            with increments.view(settings, scope) as lake:
+                run(["build"], environment(settings, side, lake))
         except MartsError as error:
             raise MartsError(str(error), _tests(results)) from None
-        done = _finished(settings, side, sha, _tests(results))
+        done = _finished(settings, side, sha, _tests(results), scope)
         done = dataclasses.replace(done, tested=(*done.tested, *_judged(side, judge, done.tested)))
         try:
             if into is not None:
@@ -171,7 +170,9 @@ def rebuild_and_forget(settings: Settings, *, into: str) -> Published:
     Raises:
         MartsError: as ``build_marts``.
     """
-    done = build_marts(settings, into=into)
+    done = build_marts(
+        settings, into=into, full=True
+    )  # a row that an increment deletes may stay in the file's free blocks
     postgres_marts.forget_previous(into)
     versions.keep_only_published(settings)
     return done
@@ -192,7 +193,7 @@ def _judged(side: Path, judge: Judge, before: tuple[Tested, ...]) -> tuple[Teste
 
 
 @contextlib.contextmanager
-def _building(settings: Settings) -> Iterator[Path]:
+def building(settings: Settings) -> Iterator[Path]:
     """A side file to build in, one build at a time; it is gone when the block ends, published or not."""
     settings.home.mkdir(parents=True, exist_ok=True)
     with (settings.home / "warehouse.lock").open("w") as lock:
@@ -220,22 +221,37 @@ def _tests(results: Path) -> tuple[Tested, ...]:
     )
 
 
-def _finished(settings: Settings, side: Path, sha: str, tested: tuple[Tested, ...]) -> Published:
+def _begin_on(base: Path, side: Path) -> None:
+    """A copy of the published file to go on from, without what says which build it is."""
+    import duckdb
+
+    shutil.copyfile(base, side)
+    with duckdb.connect(str(side)) as warehouse:
+        for name in OF_THE_BUILD:
+            warehouse.execute(f"DROP TABLE {MARTS}.{name}")
+
+
+def _finished(
+    settings: Settings, side: Path, sha: str, tested: tuple[Tested, ...], scope: increments.Scope
+) -> Published:
     """Makes a built and tested side file what may be published: tables only, with a version row, wholly on disk."""
     import duckdb
 
     build_id = f"{settings.clock.now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+    changed = None if scope.changed is None else len(scope.changed)
     with duckdb.connect(str(side)) as warehouse:
         rows = _tables_only(warehouse)
-        done = Published(build_id, sha, settings.clock.now(), rows, tested)
+        done = Published(build_id, sha, settings.clock.now(), rows, tested, changed)
         warehouse.execute(
-            f"CREATE TABLE {MARTS}.version "
-            "(build_id VARCHAR, lake_manifest_sha256 VARCHAR, built_at TIMESTAMPTZ, row_counts JSON)"
+            f"CREATE TABLE {MARTS}.version (build_id VARCHAR, lake_manifest_sha256 VARCHAR, built_at TIMESTAMPTZ, row_counts JSON, "
+            "project_sha256 VARCHAR, goes_on_from VARCHAR)"
         )
         warehouse.execute(
-            f"INSERT INTO {MARTS}.version VALUES (?, ?, ?, ?)",  # noqa: S608
-            [build_id, sha, done.built_at, json.dumps(rows)],
+            f"INSERT INTO {MARTS}.version VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608
+            [build_id, sha, done.built_at, json.dumps(rows), increments.project_sha256(), scope.base_build],
         )
+        warehouse.register("lake_files_now", scope.files)
+        warehouse.execute(f"CREATE TABLE {MARTS}.{increments.SNAPSHOT} AS FROM lake_files_now")
         warehouse.execute("CHECKPOINT")  # everything in the one file that is renamed
     with side.open("rb") as built:
         os.fsync(built.fileno())

@@ -82,3 +82,9 @@ def test_no_column_is_called_date(models: dict[str, dict[str, Any]]) -> None:
 def test_a_manifest_is_parsed_once(config: Settings, manifest: dict[str, Any]) -> None:
     before = warehouse.manifest(config).stat().st_mtime_ns
     assert warehouse.manifest(config).stat().st_mtime_ns == before
+
+
+def test_every_dashboard_is_an_exposure_with_its_marts(manifest: dict[str, Any]) -> None:
+    found = {each["name"]: each["depends_on"]["nodes"] for each in manifest["exposures"].values()}
+    assert {"funnel", "system", "revenue", "email"} <= set(found)
+    assert all(nodes for nodes in found.values())

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from leadfactory.d10_analytics import judging, lake_files, versions, warehouse
+from leadfactory.d10_analytics import export, increments, judging, lake_files, versions, warehouse
 from leadfactory.d10_analytics.warehouse import MartsError, Published
 from leadfactory.settings import Settings
 from tests.postgres import settings_for_tests
@@ -17,11 +17,17 @@ from tests.postgres import settings_for_tests
 MODELS = sorted(path.stem for path in (warehouse.PROJECT / "models" / "marts").glob("*.sql"))
 
 
+def exported_nothing(config: Settings) -> None:
+    """A lake with the schemas of its tables and a manifest without a file."""
+    export._put_schemas(config.lake)
+    lake_files.put(config.lake, lake_files.MANIFEST, export.parquet(increments.FILES, ()))
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> Settings:
     """A home with a lake that was exported once."""
     made = settings_for_tests(tmp_path)
-    lake_files.put(made.lake, lake_files.MANIFEST, b"one export")
+    exported_nothing(made)
     return made
 
 
@@ -42,7 +48,7 @@ def builds(*more: str, without: str = "") -> Callable[[list[str], dict[str, str]
 
 def build_marts(config: Settings, **more: Any) -> Published:
     """A publication of what ``run`` built; dbt's place is taken, so there are no columns to judge."""
-    return warehouse.build_marts(config, **{"judge": lambda built: {}, **more})
+    return warehouse.build_marts(config, **{"judge": lambda built: {}, "full": True, **more})
 
 
 def tables(config: Settings) -> set[str]:
@@ -63,7 +69,7 @@ def test_what_is_no_mart_is_dropped(config: Settings) -> None:
             "CREATE VIEW w AS SELECT 1",
         ),
     )
-    assert tables(config) == {*(f"marts.{model}" for model in MODELS), "marts.version"}
+    assert tables(config) == {*(f"marts.{model}" for model in MODELS), "marts.version", "marts.lake_files"}
 
 
 def test_a_view_among_the_marts_is_not_published(config: Settings) -> None:

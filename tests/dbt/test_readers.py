@@ -12,9 +12,9 @@ import psycopg
 import pytest
 
 from leadfactory import embedded
-from leadfactory.d10_analytics import lake_files, postgres_marts, warehouse
+from leadfactory.d10_analytics import postgres_marts, warehouse
 from leadfactory.settings import Settings
-from tests.dbt.test_publishing import MODELS
+from tests.dbt.test_publishing import MODELS, exported_nothing
 from tests.postgres import settings_for_tests
 
 READS = 500  # in each of the two stores
@@ -47,12 +47,12 @@ def whole(row: tuple[object, ...]) -> bool:
 @pytest.fixture
 def config(tmp_path: Path) -> Settings:
     made = settings_for_tests(tmp_path)
-    lake_files.put(made.lake, lake_files.MANIFEST, b"one export")
+    exported_nothing(made)
     return made
 
 
 def publish(config: Settings, url: str, number: int) -> None:
-    warehouse.build_marts(config, run=stamped(number), judge=lambda built: {}, into=url)
+    warehouse.build_marts(config, run=stamped(number), judge=lambda built: {}, full=True, into=url)
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_a_publication_waits_for_no_reader_that_stays(config: Settings, postgres
 def test_marts_that_postgres_refuses_are_published_nowhere(config: Settings, postgres: embedded.EmbeddedServer) -> None:
     publish(config, postgres.url("owner"), 1)
     before = postgres_marts.live_version(postgres.url("owner"))
-    with pytest.raises(warehouse.MartsError, match="did not take the marts"):
+    with pytest.raises(warehouse.MartsError, match="LEADFACTORY_MARTS_DATABASE_URL"):
         publish(config, postgres.url("app"), 2)
     assert postgres_marts.live_version(postgres.url("owner")) == before
     assert len(warehouse.versions.listed(config)) == 1
@@ -122,7 +122,7 @@ def test_descriptions_travel_into_postgres(config: Settings, postgres: embedded.
         with duckdb.connect(environment["LEADFACTORY_WAREHOUSE_BUILD"]) as side:
             side.execute("COMMENT ON COLUMN marts.dim_dates.stamp IS 'Which build it is.'")
 
-    warehouse.build_marts(config, run=described, judge=lambda built: {}, into=postgres.url("owner"))
+    warehouse.build_marts(config, run=described, judge=lambda built: {}, full=True, into=postgres.url("owner"))
     with psycopg.connect(postgres.url("analyst")) as reader:
         told = reader.execute("SELECT col_description('marts.dim_dates'::regclass, 1)").fetchone()
     assert told == ("Which build it is.",)

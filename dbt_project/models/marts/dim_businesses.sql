@@ -1,24 +1,40 @@
 -- One row per registered business, with what is known of it now (type 1; history is in the facts). Rows of a cohort to which
--- the business is a duplicate say nothing of their own: it was measured where it was found first.
+-- the business is a duplicate say nothing of their own: it was measured where it was found first. Made from facts, so that an increment
+-- sees all cohorts of a business.
 with newest_enrichment as (
-    select * from {{ ref('stg_enriched_businesses') }}
-    qualify row_number() over (partition by business_id order by fetched_at desc, cohort_on desc, campaign asc) = 1
+    select
+        business_id,
+        own_name,
+        own_name_url,
+        site_host,
+        platform,
+        us_state,
+        enrichment_status
+    from {{ ref('fct_leads') }}
+    where enriched_at is not null
+    qualify row_number() over (partition by business_id order by enriched_at desc, cohort_on desc, campaign_id asc) = 1
 ),
 
 newest_audit as (
-    select * from {{ ref('stg_site_audits') }}
+    select
+        business_id,
+        performance,
+        seo,
+        accessibility
+    from {{ ref('fct_audits') }}
     where status = 'ok'
-    qualify row_number() over (partition by business_id order by fetched_at desc, cohort_on desc, campaign asc) = 1
+    qualify row_number() over (partition by business_id order by audited_at desc, cohort_on desc, campaign_id asc) = 1
 ),
 
 newest_score as (
-    select scores.*
-    from {{ ref('stg_lead_scores') }} as scores
-    inner join {{ ref('stg_unique_businesses') }} as uniques using (campaign, cohort_on, business_id)
-    where uniques.duplicate_of is null
-    qualify row_number() over (
-        partition by scores.business_id order by scores.scored_at desc, scores.cohort_on desc, scores.campaign asc, scores.version desc
-    ) = 1
+    select
+        business_id,
+        score,
+        tier,
+        qualified
+    from {{ ref('fct_leads') }}
+    where scored_at is not null and not is_duplicate
+    qualify row_number() over (partition by business_id order by scored_at desc, cohort_on desc, campaign_id asc) = 1
 ),
 
 letters as (
@@ -39,8 +55,8 @@ select
     newest_enrichment.own_name_url,
     newest_enrichment.site_host,
     newest_enrichment.platform,
-    newest_enrichment.state as us_state,
-    newest_enrichment.status as enrichment_status,
+    newest_enrichment.us_state,
+    newest_enrichment.enrichment_status,
     newest_audit.performance,
     newest_audit.seo,
     newest_audit.accessibility,

@@ -27,6 +27,7 @@ letters as (
         min(complained_at) as complained_at,
         min(unsubscribed_at) as unsubscribed_at
     from {{ ref('fct_emails') }}
+    where true {{ and_changed() }}
     group by all
 ),
 
@@ -38,6 +39,7 @@ sales as (
         min(paid_at) filter (where is_sale) as purchased_at,
         sum(revenue_cents) as revenue_cents
     from {{ ref('fct_purchases') }}
+    where true {{ and_changed() }}
     group by all
 ),
 
@@ -49,7 +51,7 @@ calls as (
         count(*) filter (where left_the_house) as vendor_calls,
         sum(vendor_cost_microusd) as vendor_cost_microusd
     from {{ ref('fct_vendor_calls') }}
-    where business_id is not null
+    where business_id is not null {{ and_changed() }}
     group by all
 )
 
@@ -65,6 +67,9 @@ select
     enriched.fetched_at as enriched_at,
     enriched.status as enrichment_status,
     enriched.reason as enrichment_reason,
+    enriched.own_name,
+    enriched.own_name_url,
+    enriched.site_host,
     enriched.state as us_state,
     enriched.platform,
     audits.audited_at,

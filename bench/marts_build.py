@@ -1,0 +1,115 @@
+"""A full build of the marts and an increment of one day, as a ratio to plain DuckDB SQL that computes the same funnel from the same lake.
+
+`python -m bench.marts_build --leads 20000` is quick; the default is a million leads and ten million mail events.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from bench import marts_lake
+from bench.results import write
+from leadfactory.d10_analytics import warehouse
+from leadfactory.settings import Settings
+
+BY_HAND = """
+  CREATE TABLE funnel AS
+  WITH sourced AS (SELECT campaign, cohort_on, count(*) AS sourced FROM {sourced_businesses} GROUP BY ALL),
+  uniques AS (SELECT campaign, cohort_on, count(*) FILTER (duplicate_of IS NULL) AS uniques FROM {unique_businesses} GROUP BY ALL),
+  enriched AS (SELECT campaign, cohort_on, count(*) FILTER (status = 'ok') AS enriched FROM {enriched_businesses} GROUP BY ALL),
+  audited AS (SELECT campaign, cohort_on, count(*) FILTER (status = 'ok') AS audited FROM {site_audits} GROUP BY ALL),
+  scored AS (SELECT campaign, cohort_on, count(score) AS scored, count(*) FILTER (qualified) AS qualified FROM
+             (SELECT * FROM {lead_scores} QUALIFY row_number() OVER (PARTITION BY campaign, cohort_on, business_id ORDER BY version DESC) = 1)
+             GROUP BY ALL),
+  drafted AS (SELECT campaign, cohort_on, count(*) FILTER (status = 'drafted') AS drafted FROM
+              (SELECT * FROM {email_drafts} WHERE step = 1
+               QUALIFY row_number() OVER (PARTITION BY campaign, cohort_on, business_id ORDER BY version DESC) = 1) GROUP BY ALL),
+  mailed AS (SELECT campaign, cohort_on, count(*) FILTER (s.state = 'accepted') AS sent, count(*) FILTER (delivery = 'delivered') AS delivered,
+                    count(opened_at) AS opened, count(clicked_at) AS clicked, count(*) FILTER (delivery = 'bounced') AS bounced
+             FROM {email_sends} s LEFT JOIN {send_outcomes} o USING (campaign, cohort_on, send_id) GROUP BY ALL),
+  calls AS (SELECT campaign, cohort_on, count(*) AS vendor_calls, sum(cost_microusd) AS cost FROM {vendor_calls}
+            WHERE NOT cache_hit AND status <> 'not_sent' GROUP BY ALL),
+  people AS (SELECT campaign, cohort_on, count(*) FILTER (NOT machine) AS events FROM {email_events} GROUP BY ALL)
+  SELECT * FROM sourced LEFT JOIN uniques USING (campaign, cohort_on) LEFT JOIN enriched USING (campaign, cohort_on)
+  LEFT JOIN audited USING (campaign, cohort_on) LEFT JOIN scored USING (campaign, cohort_on) LEFT JOIN drafted USING (campaign, cohort_on)
+  LEFT JOIN mailed USING (campaign, cohort_on) LEFT JOIN calls USING (campaign, cohort_on) LEFT JOIN people USING (campaign, cohort_on)"""
+
+
+def main() -> None:
+    """Builds, changes a day, builds again; and asks by hand."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--leads", type=int, default=1_000_000)
+    leads = parser.parse_args().leads
+    with tempfile.TemporaryDirectory(prefix="lf-bench-") as folder:
+        config = Settings(env="test", home=Path(folder), database_url=None)  # type: ignore[call-arg]
+        rows = marts_lake.write(config.lake, leads)
+        warehouse.manifest(config)  # dbt's parse, which a night does not repeat
+        print(f"lake: {leads:,} leads, {leads * marts_lake.EVENTS:,} events, {len(rows):,} files")
+        by_hand = _seconds(lambda: _by_hand(config.lake, Path(folder) / "hand.duckdb"))
+        full, models = _built(config, full=True)
+        _same(config.warehouse, Path(folder) / "hand.duckdb")
+        marts_lake.change(config.lake, rows, leads, marts_lake.FIRST + dt.timedelta(days=40))
+        increment, increment_models = _built(config, full=False)
+    seconds = {"by hand": by_hand, "full, with tests": full, "full, models only": models, "increment, with tests": increment,
+               "increment, models only": increment_models}  # fmt: skip
+    for name, each in seconds.items():
+        print(f"{name:<24}{each:8.1f} s")
+    write(
+        "marts_build",
+        [
+            {"name": "marts, full build / SQL by hand", "ratio": full / by_hand, "goal": 2.0},
+            {"name": "marts, models of a full build / SQL by hand", "ratio": models / by_hand, "goal": None},
+            {"name": "marts, increment of a day / full build", "ratio": increment / full, "goal": 0.1},
+            {"name": "marts, models of an increment / of a full build", "ratio": increment_models / models, "goal": None},
+        ],
+        seconds=seconds, leads=leads, events=leads * marts_lake.EVENTS, files=len(rows),
+    )  # fmt: skip
+
+
+def _built(config: Settings, *, full: bool) -> tuple[float, float]:
+    """Seconds of the whole publication, and of the models' own statements as dbt counts them."""
+    import json
+
+    took = _seconds(lambda: warehouse.build_marts(config, full=full))
+    results: dict[str, Any] = json.loads((config.home / "dbt" / "target" / "run_results.json").read_text())
+    return took, sum(each["execution_time"] for each in results["results"] if each["unique_id"].startswith("model."))
+
+
+def _by_hand(lake: str, target: Path) -> None:
+    tables = {
+        name: f"read_parquet('{lake}/{name}/*/*.parquet', hive_partitioning = false)"
+        for name in (*marts_lake.OF_LEAD, *marts_lake.OF_EVENT)
+    }
+    with duckdb.connect(str(target)) as hand:
+        hand.execute("SET threads = 2")
+        hand.execute(BY_HAND.format(**tables))
+
+
+def _same(warehouse_file: Path, by_hand: Path) -> None:
+    """The marts say what the SQL by hand says, or the comparison is worth nothing."""
+    with duckdb.connect(str(by_hand), read_only=True) as hand:
+        theirs = hand.execute("SELECT sum(sourced), sum(enriched), sum(qualified), sum(sent), sum(clicked), sum(bounced), sum(cost) FROM funnel").fetchone()  # fmt: skip
+    with duckdb.connect(str(warehouse_file), read_only=True) as marts:
+        ours = marts.execute(
+            "SELECT sum(sourced), sum(enriched), sum(qualified), sum(sent), sum(clicked), sum(bounced), sum(vendor_cost_microusd) "
+            "FROM marts.mart_cohort_funnel"
+        ).fetchone()
+    if ours != theirs:
+        raise SystemExit(f"the marts disagree with the SQL by hand: {ours} against {theirs}")
+
+
+def _seconds(work: Any) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()
