@@ -13,6 +13,7 @@ from cli import (
     backup,
     bounces,
     campaign_commands,
+    dashboards,
     db,
     db_care,
     drafts,
@@ -29,6 +30,7 @@ from cli import (
     reports,
     rotating,
     scoring,
+    simulate,
     suppressions,
     targets,
     warehouse,
@@ -46,6 +48,7 @@ app = typer.Typer(
 for name, module in (
     ("exclusions", exclusions), ("targets", targets), ("report", reports), ("drafts", drafts), ("inbox", inbox), ("bounces", bounces),
     ("halts", halts), ("api-key", api_key), ("warehouse", warehouse), ("purchases", purchases), ("scoring", scoring),
+    ("dashboards", dashboards),
 ):  # fmt: skip
     app.add_typer(module.app, name=name)
 for group in (
@@ -62,6 +65,7 @@ for group in (
     logs,
     night,
     suppressions,
+    simulate,
 ):
     group.register(app)
 rotating.register(app)

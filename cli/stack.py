@@ -134,7 +134,7 @@ def edge(say: Say, *, any_port: bool) -> Iterator[None]:
         config = configure(LEADFACTORY_PUBLIC_URL=url)
     env = dict(os.environ)
     if config.uses_sandbox:
-        env |= _sandbox_keys(config)
+        env |= sandbox_keys(config)
     argv = [sys.executable, "-m", "edge", "--port", str(port)]
     process = processes.start("edge", argv, env=env, log=config.home / "logs" / "edge.log", cwd=ROOT, service="edge")
     with processes.stopping([process]):
@@ -150,7 +150,7 @@ def edge(say: Say, *, any_port: bool) -> Iterator[None]:
         yield
 
 
-def _sandbox_keys(config: Settings) -> dict[str, str]:
+def sandbox_keys(config: Settings) -> dict[str, str]:
     """The keys that verify the sandbox's webhooks, unless others are set."""
     webhooks = f"{config.sendgrid_base_url}/v3/user/webhooks"
     key = {"Authorization": f"Bearer {config.sendgrid_api_key.get_secret_value()}"}

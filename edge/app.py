@@ -16,6 +16,7 @@ from starlette.routing import Route
 from edge import (
     auth,
     checkout,
+    dashboards,
     errors,
     forms,
     health,
@@ -127,6 +128,7 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
             Route("/r/{token}.pdf", reports.pdf, methods=["GET"]),
             Route("/r/{token}", reports.html, methods=["GET"]),
             *review.ROUTES,
+            *dashboards.ROUTES,
             Route("/static/{version}/{name}", samples.picture, methods=["GET"]),
             Route("/login", login.show, methods=["GET"]),
             Route("/login", login.act, methods=["POST"]),

@@ -12,11 +12,11 @@ from starlette.responses import HTMLResponse
 
 from leadfactory import seller
 
-_FOLDER = Path(__file__).resolve().parent / "templates"
-STYLE = (_FOLDER / "style.css").read_text()
+FOLDER = Path(__file__).resolve().parent / "templates"
+STYLE = (FOLDER / "style.css").read_text()
 STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 _TEMPLATES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(_FOLDER),
+    loader=jinja2.FileSystemLoader(FOLDER),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -26,6 +27,8 @@ def routes(sandbox: Sandbox, forget: Callable[[], None]) -> list[Route]:
         Route("/_admin/latency", switches.latency, methods=["POST"]),
         Route("/_admin/options", switches.options, methods=["GET", "POST"]),
         Route("/_admin/recipients", switches.recipients, methods=["GET", "POST"]),
+        Route("/_admin/due", switches.due, methods=["GET"]),
+        Route("/_admin/clock", switches.clock, methods=["GET", "POST"]),
         Route("/_admin/outstanding", switches.outstanding, methods=["GET"]),
         Route("/_admin/reset", switches.reset, methods=["POST"]),
         Route("/_truth", truth.counts),
@@ -88,6 +91,22 @@ class _Switches:
     async def outstanding(self, _: Request) -> Response:
         """What is still to be done: letters whose recipients will act, events to be posted. All 0: nothing more will come."""
         return JSONResponse({name: count() for name, count in sorted(self._sandbox.outstanding.items())})
+
+    async def due(self, _: Request) -> Response:
+        """What should be done by now. All 0: nothing happens before the clock moves."""
+        return JSONResponse({name: count() for name, count in sorted(self._sandbox.due.items())})
+
+    async def clock(self, request: Request) -> Response:
+        """The sandbox's time; POST ``now`` puts the clock there, where it stands until it is moved again."""
+        if request.method == "POST":
+            try:
+                now = dt.datetime.fromisoformat((await request.json())["now"])
+            except (KeyError, TypeError, ValueError) as error:
+                return _refusal(f"clock: {error!r}; send now as 2026-10-06T15:00:00+00:00")
+            if now.tzinfo is None:
+                return _refusal(f"now={now.isoformat()} has no time zone: write it as 2026-10-06T15:00:00+00:00")
+            self._sandbox.move_clock(now)
+        return JSONResponse({"now": self._sandbox.clock.now().isoformat()})
 
     async def reset(self, request: Request) -> Response:
         """A new world of the same seed, or of the one in the body; truth, faults, options and the vendors' books are empty."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +24,10 @@ KEYS = {
 
 @dataclasses.dataclass
 class Sandbox:
-    """One running sandbox; ``options`` may be changed by an admin while it runs, ``outstanding`` tells what is still to be done."""
+    """One running sandbox; ``options`` may be changed by an admin while it runs.
+
+    ``outstanding`` tells what is still to be done, ``due`` how much of it should have been done by now.
+    """
 
     world: World
     truth: Truth = dataclasses.field(default_factory=Truth)
@@ -33,6 +37,14 @@ class Sandbox:
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
     seed: str = "demo"
     outstanding: dict[str, Callable[[], int]] = dataclasses.field(default_factory=dict)
+    due: dict[str, Callable[[], int]] = dataclasses.field(default_factory=dict)
+    on_clock: list[Callable[[], None]] = dataclasses.field(default_factory=list)
+
+    def move_clock(self, now: dt.datetime) -> None:
+        """Puts the clock to ``now``, where it stands until it is moved again; those who wait for a moment are told."""
+        self.clock = Clock(now, moved=True)
+        for told in list(self.on_clock):
+            told()
 
     def restart(self, world: World, seed: str) -> None:
         """Begins anew with ``world``: nothing accepted, no faults, no options. Keys and clock stay."""

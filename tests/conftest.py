@@ -32,6 +32,7 @@ SLOW = (
     "times",
     "reports",
     "browser",
+    "dashboards",
     "backup",
     "security",
 )

@@ -1,6 +1,7 @@
 """All recipients of one sandbox: each letter's steps one after the other, each when the sandbox's clock says that it is time.
 
-Under a fixed clock every moment has come, so that steps follow each other at once, and their dates are the planned ones.
+Under a fixed clock every moment has come, so that steps follow each other at once, and their dates are the planned ones; a clock
+that is moved by hand is waited for.
 ``options['recipients_hurry']`` (1) divides the waiting.
 """
 
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from sandbox.recipients.script import Step
-from sandbox.vendors.wire import option, utc_now
+from sandbox.vendors.wire import option, utc_now, when_moved
 
 log = logging.getLogger(__name__)
 AT_ONCE = 4  # people who act at the same time
@@ -32,6 +33,7 @@ class Crowd:
         self._changed = threading.Condition()
         self._doing = 0
         self._threads: list[threading.Thread] = []
+        when_moved(sandbox, self._look)
 
     def follow(self, steps: Iterator[Step], do: Do) -> None:
         """Has ``do`` called for every step of one letter, in order, each in its time."""
@@ -48,6 +50,15 @@ class Crowd:
         with self._changed:
             return len(self._coming) + self._doing
 
+    def due(self) -> int:
+        """Letters of which a step should have been done by now, or is being done."""
+        with self._changed:
+            return self._doing + sum(self._is_time(*each[::5]) for each in self._coming)
+
+    def _look(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
     def _push(self, steps: Iterator[Step], do: Do, began: float) -> None:
         step = next(steps, None)
         if step is not None:
@@ -63,8 +74,7 @@ class Crowd:
             self._do(step, steps, do, began)
 
     def _is_time(self, at: float, began: float) -> bool:
-        clock = self._sandbox.clock
-        if getattr(clock, "start", None) is not None and getattr(clock, "anchor", None) is None:
+        if getattr(self._sandbox.clock, "is_past_everything", False):
             return True
         passed = utc_now(self._sandbox).timestamp() - began
         return passed * float(option(self._sandbox, "recipients_hurry", 1)) >= at - began

@@ -63,22 +63,23 @@ def _of_letter(temper: Temper, letter: Letter, asm_group_id: int | None, acting:
         yield Step(20, "open", {"sg_machine_open": True, **_seen(PROXY if acting else AGENT)})
     if temper.out_of_office:
         yield Step(25, deed="out_of_office")
+    late = temper.later_s
     if temper.opens:
-        yield Step(600, "open", {"sg_machine_open": False, **_seen(AGENT)})
+        yield Step(late + 600, "open", {"sg_machine_open": False, **_seen(AGENT)})
     if temper.clicks and letter.main_link:
-        yield Step(640, "click", _click(letter.main_link, 0, AGENT), "visit")
+        yield Step(late + 640, "click", _click(letter.main_link, 0, AGENT), "visit")
     if temper.refund:
-        yield Step(2 * A_DAY_S, deed="refund")
+        yield Step(late + 2 * A_DAY_S, deed="refund")
     if temper.leaves == "spamreport":
-        yield Step(900, "spamreport")
+        yield Step(late + 900, "spamreport")
     elif temper.leaves and not (acting and letter.unsubscribe_url):
-        yield Step(950, *_own_unsubscribe(asm_group_id))
+        yield Step(late + 950, *_own_unsubscribe(asm_group_id))
     elif temper.leaves == "unsubscribe":
-        yield Step(950, deed="unsubscribe" if letter.one_click else "unsubscribe_page")
+        yield Step(late + 950, deed="unsubscribe" if letter.one_click else "unsubscribe_page")
     elif temper.leaves == "unsubscribe_page":
-        yield Step(950, deed="unsubscribe_page")
+        yield Step(late + 950, deed="unsubscribe_page")
     if temper.writes:
-        yield Step(1_200, deed=temper.writes)
+        yield Step(late + 1_200, deed=temper.writes)
 
 
 def _of_transaction(letter: Letter) -> Iterator[Step]:

@@ -20,11 +20,14 @@ RATES: Mapping[str, float] = {
     "by_page": 0.4, "stop_words": 0.3,
     # of those who click: who go to the till; of these: who pay; of these: how, and what comes after
     "checkout": 0.35, "pay": 0.5, "declined_first": 0.1, "bank": 0.05, "refund": 0.05, "dispute": 0.01,
+    # of the persons: who come to their mail later, within four days; the sooner the likelier
+    "later": 0.0,
 }  # fmt: skip
 FATES = (
     "ignore", "bounce", "blocked", "drop", "deferred", "open", "click", "spamreport", "unsubscribe", "unsubscribe_page", "reply",
     "stop_words", "out_of_office", "abandon", "buy", "buy_declined_first", "buy_by_bank", "refund", "dispute",
 )  # fmt: skip
+LATEST_S = 4 * 86_400
 BUYS = ("buy", "buy_declined_first", "buy_by_bank", "refund", "dispute")
 
 
@@ -33,7 +36,8 @@ class Temper:
     """What one recipient does with one letter.
 
     ``delivery`` is delivered, bounce, blocked or drop; ``order`` what comes of a visit: nothing, abandon, buy; ``means`` card,
-    declined_first, bank or disputed; ``leaves`` spamreport, unsubscribe or unsubscribe_page; ``writes`` reply or stop_words.
+    declined_first, bank or disputed; ``leaves`` spamreport, unsubscribe or unsubscribe_page; ``writes`` reply or stop_words; ``later_s`` is when
+    the person comes to the mail at all.
     """
 
     delivery: str = "delivered"
@@ -48,6 +52,7 @@ class Temper:
     refund: bool = False
     leaves: str = ""
     writes: str = ""
+    later_s: int = 0
 
 
 def temper_of(seed: object, address: str, rates: Mapping[str, float], fate: str = "", letter: int = 0) -> Temper:
@@ -85,6 +90,7 @@ def temper_of(seed: object, address: str, rates: Mapping[str, float], fate: str 
     return dataclasses.replace(
         mailbox, opens=clicks or falls("open", *again), clicks=clicks, leaves=leaves, writes=writes, order=order, means=means,
         refund=order == "buy" and means != "disputed" and falls("refund"),
+        later_s=int(fraction("how late", seed, address.lower(), *again) ** 3 * LATEST_S) if falls("later", *again) else 0,
     )  # fmt: skip
 
 

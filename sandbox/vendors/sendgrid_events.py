@@ -44,6 +44,7 @@ class Events:
         self.parse, self.crowd = Parse(sandbox), Crowd(sandbox)
         self._letters: Counter[str] = Counter()
         watch(sandbox, "recipients", self.crowd.outstanding)
+        watch(sandbox, "recipients", self.crowd.due, which="due")
 
     def public_key(self) -> str:
         """The verification key: base64 of the DER SubjectPublicKeyInfo."""

@@ -43,6 +43,7 @@ class Deliveries:
         self.delivered = 0
         self.refused = 0
         watch(sandbox, url_option, self.outstanding)
+        watch(sandbox, url_option, self.outstanding, which="due")
 
     def outstanding(self) -> int:
         """Events that are to be posted, now or again; none while there is no address to post them to."""

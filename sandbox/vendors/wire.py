@@ -121,9 +121,14 @@ def key_is_valid(sandbox: Any, vendor: str, key: str | None) -> bool:
     return key is not None and key in ((known,) if isinstance(known, str) else known)
 
 
-def watch(sandbox: Any, name: str, outstanding: Callable[[], int]) -> None:
-    """Have ``GET /_admin/outstanding`` ask how much work of ``name`` is still to be done."""
-    getattr(sandbox, "outstanding", {})[name] = outstanding
+def watch(sandbox: Any, name: str, count: Callable[[], int], which: str = "outstanding") -> None:
+    """Have ``GET /_admin/outstanding`` ask how much work of ``name`` is still to be done; ``GET /_admin/due``: by now."""
+    getattr(sandbox, which, {})[name] = count
+
+
+def when_moved(sandbox: Any, tell: Callable[[], None]) -> None:
+    """Have ``tell`` called whenever an admin moves the sandbox's clock."""
+    getattr(sandbox, "on_clock", []).append(tell)
 
 
 def accepted(sandbox: Any, vendor: str, kind: str, vendor_id: str, **fields: object) -> None:

@@ -349,3 +349,32 @@ def test_an_unknown_fate_is_refused_with_the_known_ones(vendor: httpx.Client) ->
     refused = vendor.post("/_admin/recipients", json={"fates": {"a@b.example": "dance"}})
     assert refused.status_code == 400
     assert "buy_declined_first" in refused.json()["error"]
+
+
+def test_a_clock_that_is_moved_by_hand_is_waited_for() -> None:
+    with process.start(clock="2026-04-06T15:00:00+00:00") as running, httpx.Client(base_url=running.base_url) as vendor:
+        vendor.post("/_admin/clock", json={"now": "2026-04-06T15:00:00+00:00"}).raise_for_status()
+        fates = {"reader@shop1.example": "open"}
+        vendor.post(
+            "/_admin/recipients", json={"act": True, "rates": {"later": 0.0}, "fates": fates}
+        ).raise_for_status()
+        mail = {
+            "personalizations": [{"to": [{"email": "reader@shop1.example"}]}], "from": {"email": "ana@mail.leadfactory.example"},
+            "subject": "Your page", "content": [{"type": "text/plain", "value": "Hello"}],
+            "headers": {"List-Unsubscribe": "<http://127.0.0.1:9/u/t>"},
+        }  # fmt: skip
+        vendor.post("/sendgrid/v3/mail/send", headers=SENDGRID, json=mail).raise_for_status()
+
+        def told_until(moment: str) -> list[str]:
+            vendor.post("/_admin/clock", json={"now": moment}).raise_for_status()
+            wait(lambda: not any(vendor.get("/_admin/due").json().values()), 20)
+            return events(vendor)
+
+        assert "open" not in told_until("2026-04-06T15:05:00+00:00")
+        assert vendor.get("/_admin/outstanding").json()["recipients"] == 1
+        assert told_until("2026-04-06T15:10:00+00:00")[-1] == "open"
+
+
+@pytest.mark.parametrize("said", [{}, {"now": "noon"}, {"now": "2026-04-06T15:00:00"}])
+def test_a_moment_that_is_none_is_refused(vendor: httpx.Client, said: dict[str, str]) -> None:
+    assert vendor.post("/_admin/clock", json=said).status_code == 400
