@@ -170,7 +170,7 @@ def lost(lanes: list[Lane], spread: Spread) -> Lost:
     lane.reap()
     outside = lane.outside()
     outside = dataclasses.replace(outside, requests={VENDOR: outside.requests.get(VENDOR, 0)})
-    attempt = Attempt(1, known, matrix.KILLED, [], [], left, lane.rows(), lane.files(), outside)
+    attempt = Attempt(1, known, matrix.KILLED, [], [], left, set(), lane.rows(), lane.files(), outside)
     spread.broker.kill()
     spread.broker.start()
     after = spread.stack.ended(spread.stack.launch(ASSET))
