@@ -130,7 +130,7 @@ def _is_moment(value: Any) -> bool:
 
 
 def _counted(table: str, row: dict[str, Any]) -> dict[str, Any]:
-    """How many attempts a day took, repeated and not sent ones included, is no result of it; that they have a file is."""
-    if table == "lake_manifest" and row["table_name"] == "vendor_calls":
+    """How many attempts a day took and on which days they count is no result of it; that they have a file is."""
+    if table == "lake_manifest" and row["table_name"] in LEDGERS:
         return row | {"row_count": "some"}
     return row

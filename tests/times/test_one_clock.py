@@ -39,6 +39,8 @@ SQL = re.compile(
 # the hour of the real day: hand it the Clock, or :now in SQL.
 READERS = {
     "leadfactory/clock.py": (1, "the clock itself"),
+    "leadfactory/blobs.py": (1, "how old a blob of a store is that stamps none"),
+    "leadfactory/erasure/erasing.py": (1, "which blobs are old enough to be nobody's"),
     "leadfactory/d00_gateway/transport.py": (2, "how long to wait until a vendor's Retry-After; when its limits reset"),
     "leadfactory/d00_gateway/meanings.py": (1, "a vendor's Retry-After as a date"),
     "leadfactory/d00_gateway/batch.py": (1, "permits and breakers"),
@@ -60,6 +62,8 @@ READERS = {
     "leadfactory/d09_delivery/sweeping.py": (1, "which claims' leases have lapsed"),
     "leadfactory/d09_delivery/folding.py": (1, "which claims' leases have lapsed, as claiming.py gave them"),
     "leadfactory/d10_analytics/export.py": (1, "which attempts may have been settled since their file was written"),
+    "cli/production.py": (2, "how long a certificate is good"),
+    "cli/simulating/world.py": (2, "how far the simulated clock is from the database's, by which attempts are dated"),
     "cli/processes.py": (1, "when a process of this machine was started"),
     "cli/system_check.py": (4, "whether clocks are apart; how old the newest backup is"),
     "sensors/run_outcomes.py": (1, "when a run of Dagster's ended"),
