@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json as json_module
 import os
 import secrets
@@ -85,6 +86,9 @@ def _external(admin_url: str, path: Path, *, dry_run: bool) -> tuple[list[str], 
                 os.fchmod(descriptor, 0o600)
                 with os.fdopen(descriptor, "w") as sink:
                     json_module.dump(known, sink, indent=2)
+            else:
+                with contextlib.suppress(OSError):  # what is mounted read-only keeps the mode of its mount
+                    path.chmod(0o600)
             changed += roles.apply(libpq, known)
             ready = True
     except psycopg.OperationalError as error:
