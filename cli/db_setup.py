@@ -81,15 +81,13 @@ def _external(admin_url: str, path: Path, *, dry_run: bool) -> tuple[list[str], 
             changed += [f"database {name}" for name in roles.DATABASES if name not in databases]
             ready = "leadfactory" in databases
         else:
-            if new:
+            if new:  # a complete file may be a secret that is mounted read-only
                 descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
                 os.fchmod(descriptor, 0o600)
                 with os.fdopen(descriptor, "w") as sink:
                     json_module.dump(known, sink, indent=2)
             else:
-                with contextlib.suppress(
-                    OSError
-                ):  # a secret that is mounted read-only has its mode from whoever mounts it
+                with contextlib.suppress(OSError):  # what is mounted read-only keeps the mode of its mount
                     path.chmod(0o600)
             changed += roles.apply(libpq, known)
             ready = True
