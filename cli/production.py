@@ -24,7 +24,7 @@ TLS_DAYS, RENEW_DAYS = (
 WORKSPACE = Path("deploy") / "workspace.yaml"
 GRPC_PORTS = {"code-factory": 4000, "code-marts": 4001}
 MODULES = {"code-factory": "leadfactory_assets.definitions", "code-marts": "leadfactory_assets.marts"}
-PROCESSES = ("edge", "webserver", "daemon", *GRPC_PORTS, "worker")
+PROCESSES = ("edge", "webserver", "daemon", *GRPC_PORTS, "worker", "escalating")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 
 
@@ -103,6 +103,8 @@ def production_values(domain: str) -> dict[str, tuple[dict[str, str], list[str]]
         "LEADFACTORY_SUPPRESSION_KEY": secrets.token_urlsafe(32),
         "LEADFACTORY_SIGNING_KEYS": secrets.token_urlsafe(32),
         "LEADFACTORY_DATABASE_URL": f"postgresql://lf_app:{passwords['lf_app']}@{at}/leadfactory?sslmode=require",
+        "LEADFACTORY_MARTS_DATABASE_URL": f"postgresql://lf_owner:{passwords['lf_owner']}@{at}/leadfactory?sslmode=require",
+        "LEADFACTORY_BACKUP_DATABASE_URL": f"postgresql://lf_backup:{passwords['lf_backup']}@{at}/leadfactory?sslmode=require",
         "DAGSTER_DATABASE_URL": f"postgresql://lf_dagster:{passwords['lf_dagster']}@{at}/dagster?sslmode=require",
     }
     vendors = [
@@ -224,6 +226,8 @@ def command_line(process: str, *, host: str, read_only: bool, path_prefix: str, 
     match process:
         case "edge":
             return [sys.executable, "-m", "edge", "--host", host]
+        case "escalating":
+            return [sys.executable, "-m", "leadfactory.monitoring.escalating", "--host", host]
         case "webserver":
             argv = [str(beside.with_name("dagster-webserver")), "-h", host, "-p", "3333", "-w", str(workspace)]
             argv += ["--read-only"] if read_only else []
