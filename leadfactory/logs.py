@@ -45,8 +45,12 @@ def bound(**facts: object) -> Iterator[None]:
     token = _bound.set({**_bound.get(), **{name: str(fact) for name, fact in facts.items() if fact is not None}})
     try:
         yield
-    finally:
+    except GeneratorExit:  # closed by the collector in another context: the one that held the facts went with its task
+        raise
+    except BaseException:
         _bound.reset(token)
+        raise
+    _bound.reset(token)
 
 
 def security(event: str, **facts: object) -> None:

@@ -201,7 +201,7 @@ class Leads:
         )
         with self.db.begin() as tx:
             for row in tx.execute(waiting).all():
-                facts = self._facts[row.business_id]
+                facts = self._facts.get(row.business_id, BAD_SITE)  # of a lead that others made: the usual
                 reason = "http_error" if facts is None else None
                 found = SiteMeasurement(row.site_url, row.site_url, row.at, reason, facts or {}, {}, {}, {})
                 tx.execute(
