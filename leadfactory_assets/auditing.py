@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from leadfactory import audit_digests
+from leadfactory import audit_digests, pauses
 from leadfactory.clock import Clock
 from leadfactory.database import Database
 from leadfactory.settings import settings
@@ -28,7 +28,7 @@ def sign_audit_log(
         )
 
 
-@dg.job(executor_def=dg.in_process_executor)
+@dg.job(executor_def=dg.in_process_executor, tags={pauses.GOES_ON_TAG: pauses.GOES_ON})  # a pause is audited too
 def audit_digest() -> None:
     """Signs the day's digest of the audit log, and fails when its chain is broken."""
     sign_audit_log()

@@ -12,7 +12,7 @@ from typing import Any
 
 from celery import Celery
 from dagster import DagsterRun
-from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster._serdes import ConfigurableClassData
 from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.make_app import make_app
@@ -20,7 +20,9 @@ from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 from dagster_celery.tasks import create_execute_job_task, create_resume_job_task
 from kombu.exceptions import OperationalError
 
+from leadfactory import pauses
 from leadfactory.settings import Settings, settings
+from resources.run_launcher import held
 
 QUEUE = "dagster"
 ASKED_S = (2.0, 5.0)  # how long workers may take to say what they do; the second time for those that were slow
@@ -67,6 +69,14 @@ class LeadFactoryCeleryLauncher(CeleryRunLauncher):
     ) -> LeadFactoryCeleryLauncher:
         """As dagster.yaml names it."""
         return cls(inst_data)
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Hands the run to the workers; while all is paused it is cancelled instead and says why."""
+        pause = held(context.dagster_run)
+        if pause is None:
+            super().launch_run(context)
+        else:
+            self._instance.report_run_canceled(context.dagster_run, message=f"not started: {pauses.Paused(pause)}")
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
         """What the result backend knows, and of a run that should be under way whether a worker says that it has it."""

@@ -26,12 +26,11 @@ class LeadFactoryRunLauncher(DefaultRunLauncher):
 
     def launch_run(self, context: LaunchRunContext) -> None:
         """Starts the run's process; while all is paused it is cancelled instead, whoever asked for it, and says why."""
-        run = context.dagster_run
-        held = None if run.tags.get(pauses.GOES_ON_TAG) == pauses.GOES_ON else _held()
-        if held is None:
+        pause = held(context.dagster_run)
+        if pause is None:
             super().launch_run(context)
         else:
-            self._instance.report_run_canceled(run, message=f"not started: {pauses.Paused(held)}")
+            self._instance.report_run_canceled(context.dagster_run, message=f"not started: {pauses.Paused(pause)}")
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -59,8 +58,10 @@ class LeadFactoryRunLauncher(DefaultRunLauncher):
         return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "its code server has no such process")
 
 
-def _held() -> pauses.Pause | None:
-    """The pause of all work; None too when the database does not answer, which the run itself will tell."""
+def held(run: DagsterRun) -> pauses.Pause | None:
+    """The pause of all work that holds ``run`` back; None too when the database does not answer, which the run itself will tell."""
+    if run.tags.get(pauses.GOES_ON_TAG) == pauses.GOES_ON:
+        return None
     config = settings()
     if config.database_url is None and not embedded.is_running(config.home):
         return None

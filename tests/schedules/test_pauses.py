@@ -20,6 +20,7 @@ from sensors.webhook_inbox import webhook_inbox
 TICK = dt.datetime(2026, 10, 7, 2, tzinfo=dt.UTC)
 LATER = Clock(TICK + dt.timedelta(hours=7))
 GOES_ON = {
+    "audit_digest_schedule",
     "vendor_terms_schedule",
     "backup_nightly",
     "drill_weekly",
