@@ -146,6 +146,7 @@ ENDPOINTS = {
         "#/components/schemas/ErrorResponse",
     ),
     "sendgrid ping": Endpoint("sendgrid", lambda c: c.ping(), "GET", "", ""),
+    "sendgrid suppressed": Endpoint("sendgrid", lambda c: c.suppressed("bounces", since=SINCE), "GET", "", ""),
     "stripe checkout": Endpoint("stripe", checkout, "POST", "/v1/checkout/sessions", STRIPE),
     "stripe retrieve": Endpoint(
         "stripe", lambda c: c.retrieve_checkout(c.known["session"]), "GET", "/v1/checkout/sessions/{session}", STRIPE
