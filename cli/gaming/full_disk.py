@@ -53,8 +53,7 @@ def _apart(disk: Path, port: int) -> Any:
     if unshare is None:
         raise CouldNot("a small disk needs the program unshare (util-linux, Linux only)")
     apart = [unshare, *([] if os.geteuid() == 0 else ["-Ur"]), "--mount"]
-    mounted = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m,mode=700", "tmpfs", str(disk)]
-    tried = subprocess.run([*apart, *mounted], capture_output=True, text=True, check=False)
+    tried = subprocess.run([*apart, *_mount(), str(disk)], capture_output=True, text=True, check=False)
     if tried.returncode:
         raise CouldNot(f"this machine lets nobody mount a small disk: {tried.stderr.strip() or tried.stdout.strip()}")
     log = (disk.parent / "logs" / "full-disk.log").open("wb")
@@ -98,7 +97,7 @@ def main(disk: Path, port: int, hears: IO[str], says: IO[str]) -> None:
     from leadfactory import embedded, migrate
     from leadfactory.database import Database
 
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m,mode=700", "tmpfs", str(disk)], check=True)
+    subprocess.run([*_mount(), str(disk)], check=True)
     home = disk / "home"
     os.environ |= {"LEADFACTORY_HOME": str(home), "LEADFACTORY_PUBLIC_URL": f"http://127.0.0.1:{port}"}
     for name in ("LEADFACTORY_BACKUP_URL", "LEADFACTORY_LAKE_URL", "LEADFACTORY_BLOB_URL"):
@@ -135,6 +134,10 @@ def main(disk: Path, port: int, hears: IO[str], says: IO[str]) -> None:
             print("done " + json.dumps(end), file=says, flush=True)
     finally:
         embedded.stop(home)
+
+
+def _mount() -> list[str]:
+    return [shutil.which("mount") or "/bin/mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m,mode=700", "tmpfs"]
 
 
 def fill(path: Path) -> None:
