@@ -46,7 +46,7 @@ def gameday(
     home: Annotated[
         Path | None, typer.Option(help="Where to play; the folder `gameday` under LEADFACTORY_HOME when left out.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be played and start nothing.")] = False,
+    only_list: Annotated[bool, typer.Option("--list", help="Say what would be played and start nothing.")] = False,
     json: Json = False,
 ) -> None:
     """Play the disasters of the runbook on a factory of its own: what was lost (must be nothing), how long each took, which alert
@@ -60,7 +60,7 @@ def gameday(
         raise CommandError(f"--only={min(unknown)!r} is no scene: choose from {', '.join(NAMES)}")
     chosen = [name for name in NAMES if not only or name in only]
     folder = (home or settings().home / FOLDER).absolute()
-    if dry_run:
+    if only_list:
         _rehearsed(chosen, folder, json=json)
         return
     say = (lambda line: None) if json else (lambda line: console.print(f"[green]✓[/] {line}"))
@@ -112,7 +112,7 @@ def _played(floor: Floor, name: str, number: int, of: int, *, silent: bool) -> P
 def _rehearsed(chosen: list[str], folder: Path, *, json: bool) -> None:
     told = {name: (scenes()[name].__doc__ or "").splitlines()[0] for name in chosen}
     if json:
-        as_json({"scenes": told, "home": str(folder), "dry_run": True})
+        as_json({"scenes": told, "home": str(folder)})
         return
     for name, what in told.items():
         console.print(f"[bold]{name:<18}[/] {what}")
