@@ -108,6 +108,25 @@ def test_a_choice_that_is_none_is_named(visit: TestClient, query: str, named: st
     assert named in answer.text
 
 
+def test_a_panels_question_reaches_nothing_but_the_marts(db: Database) -> None:
+    funnel = dashboard("funnel")
+    curious = funnel.panels[0].model_copy(update={"sql": "SELECT contact_email FROM leadfactory.enriched_businesses"})
+    with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
+        asking.ask(db, funnel, Filter.usual(asking.version(db)), only=[curious])
+
+
+def test_a_campaign_day_leads_to_the_operators_ui_that_the_setting_names(played: Played, db: Database) -> None:
+    now = played.config.clock.now()
+    with db.begin() as tx:
+        key = api_keys.create(tx, "ben", ["dashboards"], now + dt.timedelta(days=30), now)
+    app = create_app(played.config.model_copy(update={"dagster_url": "https://ops.example/"}), db=db)
+    with TestClient(app, headers={"Authorization": f"Bearer {key}"}) as client:
+        answer = client.get(
+            "/dashboards/funnel?since=2026-04-06&until=2026-04-07"
+        )  # a choice that no other test has drawn
+    assert 'href="https://ops.example/assets/leadfactory/email_drafts?partition=' in answer.text
+
+
 def test_nobody_looks_without_a_key(visit: TestClient) -> None:
     for path in ("/dashboards/funnel", "/dashboards/funnel/totals.csv"):
         assert visit.get(path, headers={"Authorization": ""}).status_code == 401
