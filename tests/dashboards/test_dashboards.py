@@ -16,7 +16,6 @@ from starlette.testclient import TestClient
 
 from edge.app import create_app
 from leadfactory import api_keys
-from leadfactory.d10_analytics import postgres_marts
 from leadfactory.dashboards import asking, drawing, grafana, words
 from leadfactory.dashboards.asking import Filter, Rows
 from leadfactory.dashboards.panels import NAMES, dashboard
@@ -25,18 +24,6 @@ from leadfactory.settings import ROOT
 from tests.dashboards.conftest import DATABASE, Played
 
 PANELS = [(name, panel.name) for name in NAMES for panel in dashboard(name).panels]
-
-
-@pytest.fixture(scope="module")
-def db(played: Played, postgres: Any) -> Iterator[Database]:
-    """The simulation's database with its marts published in it."""
-    owner = postgres.url("owner", DATABASE)
-    if postgres_marts.live_version(owner) is None:
-        postgres_marts.load(owner, played.config.warehouse)
-        postgres_marts.swap(owner)
-    found = Database.from_settings(played.config)
-    yield found
-    found.dispose()
 
 
 @pytest.fixture(scope="module")
