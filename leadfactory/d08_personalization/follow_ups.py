@@ -97,6 +97,7 @@ def _due(unit: CampaignDay | None, now: dt.datetime, delays: Delays) -> sa.Selec
     """Accepted sends of running conversations whose next letter is due and unwritten, while their audit may be mailed from."""
     s, first, e, a, d = email_sends, email_sends.alias("first"), enriched_businesses, site_audits, email_drafts
     x, keys = sequence_stops, ("campaign", "cohort_on", "business_id")
+    one = ("business_id", "campaign")  # with the step the key of a send
     query = (
         sa.select(
             *(s.c[key] for key in keys),
@@ -107,7 +108,7 @@ def _due(unit: CampaignDay | None, now: dt.datetime, delays: Delays) -> sa.Selec
             e.c.timezone,
             a.c.fetched_at,
         )
-        .join(first, sa.and_(*(first.c[key] == s.c[key] for key in keys), first.c.step == store.FIRST_TOUCH))
+        .join(first, sa.and_(*(first.c[key] == s.c[key] for key in one), first.c.step == store.FIRST_TOUCH))
         .join(e, sa.and_(*(e.c[key] == s.c[key] for key in keys)))
         .join(a, sa.and_(*(a.c[key] == s.c[key] for key in keys)))
         .where(

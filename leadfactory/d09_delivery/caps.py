@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import sqlalchemy as sa
 
@@ -17,9 +17,19 @@ from leadfactory.d09_delivery.policy import DeliveryPolicy, policy
 # A recipient's domain in SQL over the alias s, told by its keyed hash where it is a business's own.
 RECIPIENT_DOMAIN = "coalesce(s.mail_provider, encode(s.domain_hmac, 'hex'), '')"
 _MAY_HAVE_LEFT = "s.state IN ('claimed', 'accepted', 'unknown')"
-_TODAY = sa.text(
-    f"""SELECT s.sender_email, {RECIPIENT_DOMAIN} AS domain, count(*) AS n FROM email_sends s
-        WHERE s.claimed_at >= :midnight AND {_MAY_HAVE_LEFT} GROUP BY 1, 2"""  # noqa: S608 - constants only
+_SENDERS = sa.text(
+    f"""SELECT s.sender_email, count(*) AS n FROM email_sends s
+        WHERE s.claimed_at >= :midnight AND {_MAY_HAVE_LEFT} GROUP BY 1"""  # noqa: S608 - constants only
+)
+_BUSY_DOMAINS = sa.text(
+    f"""SELECT {RECIPIENT_DOMAIN} AS domain, count(*) AS n FROM email_sends s
+        WHERE s.claimed_at >= :midnight AND {_MAY_HAVE_LEFT}
+        GROUP BY 1 HAVING count(*) >= :fewest"""  # noqa: S608 - constants only
+)
+_DOMAINS = sa.text(
+    f"""SELECT {RECIPIENT_DOMAIN} AS domain, count(*) AS n FROM email_sends s
+        WHERE s.claimed_at >= :midnight AND {_MAY_HAVE_LEFT} AND {RECIPIENT_DOMAIN} = ANY(:domains)
+        GROUP BY 1"""  # noqa: S608 - constants only
 )
 _DAYS = sa.text(
     f"""SELECT x.sender_email, count(*) AS days
@@ -63,6 +73,10 @@ class Caps:
             return "recipient_domain_cap"
         return None
 
+    def know(self, domains: Mapping[str, int]) -> None:
+        """Mails of today to recipient domains that a claim is about to judge."""
+        self._domains.update({domain: sent for domain, sent in domains.items() if domain not in self._domains})
+
     def take(self, sender: str, domain: str) -> None:
         """One mail more leaves."""
         self._senders[sender] += 1
@@ -94,14 +108,13 @@ class Caps:
 def of_today(tx: sa.Connection, now: dt.datetime, known: dict[tuple[dt.datetime, str], int] | None = None) -> Caps:
     """The caps of the UTC day of ``now``, counted from the sends that were claimed and may have left.
 
+    Of recipient domains it knows those that got so much that a cap may be reached; of others ``count_domains`` asks.
     ``known`` keeps what was counted of the days before, which changes no more, between the claims of a process.
     """
-    midnight = now.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    senders: Counter[str] = Counter()
-    domains: Counter[str] = Counter()
-    for row in tx.execute(_TODAY, {"midnight": midnight}):
-        senders[row.sender_email] += row.n
-        domains[row.domain] += row.n
+    midnight, allowed = _midnight(now), policy().recipient_domain_cap_per_day
+    senders = {row.sender_email: row.n for row in tx.execute(_SENDERS, {"midnight": midnight})}
+    fewest = min(allowed.mail_provider, allowed.own_domain)
+    domains = {row.domain: row.n for row in tx.execute(_BUSY_DOMAINS, {"midnight": midnight, "fewest": fewest})}
     waiting = set(tx.scalars(sa.select(campaigns.c.sender_email).where(campaigns.c.sender_email.is_not(None))))
     known = {} if known is None else known
     new = sorted({*senders, *waiting} - {sender for at, sender in known if at == midnight})
@@ -113,3 +126,14 @@ def of_today(tx: sa.Connection, now: dt.datetime, known: dict[tuple[dt.datetime,
         }
         known |= {(midnight, sender): found.get(sender, 0) for sender in new}
     return Caps(policy(), senders, domains, {sender: n for (at, sender), n in known.items() if at == midnight})
+
+
+def count_domains(tx: sa.Connection, day: Caps, now: dt.datetime, domains: Iterable[str]) -> None:
+    """Lets ``day`` know how much went to ``domains``; asked in the transaction that counted the rest."""
+    asked = sorted(set(domains))
+    if asked:
+        day.know({row.domain: row.n for row in tx.execute(_DOMAINS, {"midnight": _midnight(now), "domains": asked})})
+
+
+def _midnight(now: dt.datetime) -> dt.datetime:
+    return now.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
