@@ -23,6 +23,8 @@ from leadfactory.settings import Settings
 from leadfactory.tokens import Tokens
 
 READ_AHEAD = 5_000
+# Claims are one statement many times over: planned once, for its plan takes as long as the claim of a hundred.
+_LOCK = sa.text("SELECT pg_advisory_xact_lock(:lock), set_config('plan_cache_mode', 'force_generic_plan', true)")
 _EXPOSE = sa.text(
     """UPDATE experiment_assignments a SET exposed_at = :now
        FROM unnest(CAST(:campaigns AS text[]), CAST(:days AS date[]), CAST(:businesses AS uuid[]))
@@ -103,11 +105,15 @@ def claim(
     Raises:
         KeyMismatch: with another suppression key nothing can be claimed. OSError: the journal cannot be written.
     """
-    tx.execute(sa.select(sa.func.pg_advisory_xact_lock(CLAIM_LOCK)))
+    tx.execute(_LOCK, {"lock": CLAIM_LOCK})
     suppression.check_key(tx, desk.hashes)
-    day = caps.of_today(tx, now, desk.days_known)
+    day = caps.of_today(
+        tx, now, desk.days_known, domains=False
+    )  # those of the candidates are counted, and judged below
     candidates = _candidates(tx, desk, unit, now, most, leave, among, day)
-    caps.count_domains(tx, day, now, (letter.recipient_domain for letter in candidates))
+    providers = (letter.recipient_domain for letter in candidates if letter.domain_hmac is None)
+    own = (letter.domain_hmac for letter in candidates if letter.domain_hmac is not None)
+    caps.count_domains(tx, day, now, providers, own)
     stopped: dict[uuid.UUID, str] = {}
     refused: dict[uuid.UUID, str | None] = {}
     fit: list[Letter] = []

@@ -314,7 +314,7 @@ async def test_all_cohorts_are_sent_in_one_run_with_a_report_each(room):
         db=room.db, clock=CLOCK, settings=room.settings, mailer=sendgrid, dry_run=False
     )
     assert (report.unit, report.rows_out, report.calls) == (UNIT, 2, 2)
-    assert sendgrid.gateway.scopes == [(UNIT, "email_sends")]
+    assert sendgrid.gateway.scopes == [(None, "email_sends"), (UNIT, "email_sends")]  # the whole run, and in it the day
     with room.db.begin() as tx:
         assert sending.count_due(tx, CLOCK.now()) == 0
     assert (
