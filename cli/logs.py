@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -46,13 +48,15 @@ def logs(
 
     file = path(settings().home, service)
     wanted = fits(level=level, room=room, campaign_day=campaign_day, lead=lead, run_id=run)
-    newest = collections.deque((line for line in _stored(file) if wanted(line)), maxlen=tail)
-    for line in newest:
-        _show(line, raw=json)
-    if follow:
-        for line in _following(file):
-            if wanted(line):
-                _show(line, raw=json)
+    with contextlib.ExitStack() as open_files:
+        source = open_files.enter_context(file.open(errors="replace"))
+        newest = collections.deque((line for line in _stored(file, source) if wanted(line)), maxlen=tail)
+        for line in newest:
+            _show(line, raw=json)
+        if follow:
+            for line in _following(file, source, open_files):
+                if wanted(line):
+                    _show(line, raw=json)
 
 
 def path(home: Path, service: str) -> Path:
@@ -107,34 +111,31 @@ def parsed(line: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and "event" in found else None
 
 
-def _stored(file: Path) -> Iterator[str]:
-    """All lines, the rotated files' first."""
+def _stored(file: Path, source: TextIO) -> Iterator[str]:
+    """All lines, the rotated files' first; ``source``, which is ``file`` opened, is left where they end."""
     older = sorted(file.parent.glob(f"{file.name}.[0-9]*"), key=lambda each: -int(each.suffix[1:]))
-    for each in [*older, file]:
+    for each in older:
         with each.open(errors="replace") as lines:
-            yield from (line.rstrip("\n") for line in lines)
+            if not os.path.samestat(os.fstat(lines.fileno()), os.fstat(source.fileno())):  # moved aside just now
+                yield from (line.rstrip("\n") for line in lines)
+    while line := source.readline():
+        yield line.rstrip("\n")
 
 
-def _following(file: Path) -> Iterator[str]:
-    source = file.open(errors="replace")
-    source.seek(0, 2)
+def _following(file: Path, source: TextIO, open_files: contextlib.ExitStack) -> Iterator[str]:
+    """What is written after the place where ``source`` stands, through any rotation of ``file``."""
     part = ""
     while True:
+        moved = file.is_file() and not os.path.samestat(file.stat(), os.fstat(source.fileno()))
         part += source.readline()
         if part.endswith("\n"):
             yield part.rstrip("\n")
             part = ""
-            continue
-        if not part and file.is_file() and file.stat().st_ino != _inode(source):  # it was moved aside
+        elif moved and not part:  # nothing is written to it any more, and what was is read
             source.close()
-            source = file.open(errors="replace")
-        time.sleep(LOOK_AGAIN_S)
-
-
-def _inode(source: Any) -> int:
-    import os
-
-    return os.fstat(source.fileno()).st_ino
+            source = open_files.enter_context(file.open(errors="replace"))
+        else:
+            time.sleep(LOOK_AGAIN_S)
 
 
 def _show(line: str, *, raw: bool) -> None:

@@ -88,18 +88,19 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
         StripeClient(Gateway(database, clock=clock, settings=settings), settings),
     )
 
+    limits = Limits()
+
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         hashes = KeyedHashes(settings.suppression_key.get_secret_value())
         with database.begin() as tx:  # an address hashed with another key would be suppressed in vain
             suppression.establish_key(tx, hashes, clock.now())
         await app.state.readiness.prime()
-        async with reloading.following(database):
+        async with reloading.following(database, limits.follow):
             yield
         if own:
             database.dispose()
 
-    limits = Limits()
     app = Starlette(
         routes=[
             Route("/health", health.health, methods=["GET"]),

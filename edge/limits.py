@@ -5,54 +5,15 @@ They keep a flood from the database, so they do not live in it; with several pro
 
 from __future__ import annotations
 
-import datetime as dt
-import functools
 import ipaddress
 import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-import pydantic
-
-from leadfactory import yaml_config
+from leadfactory.edge_rules import EdgeRules, Rate, rules
 
 _REMEMBERED = 20_000  # buckets; the one that was used longest ago goes first
-
-
-class _Strict(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
-
-class Rate(_Strict):
-    """At most ``burst`` at once, ``a_minute`` in the long run."""
-
-    burst: pydantic.PositiveInt
-    a_minute: pydantic.PositiveInt
-
-
-class EdgeConfig(_Strict):
-    """config/edge.yaml."""
-
-    as_of: dt.date
-    address: Rate
-    stops: Rate
-    key: Rate
-    at_once: pydantic.PositiveInt
-    body_s: pydantic.PositiveFloat
-    answer_s: pydantic.PositiveFloat
-    body_bytes: pydantic.PositiveInt
-    url_letters: pydantic.PositiveInt
-
-
-@functools.lru_cache(maxsize=1)
-def config() -> EdgeConfig:
-    """The checked content of config/edge.yaml.
-
-    Raises:
-        ConfigError: names file, key and value.
-    """
-    return yaml_config.load("edge", EdgeConfig)
 
 
 class Buckets:
@@ -77,11 +38,20 @@ class Buckets:
 class Limits:
     """The buckets of one process."""
 
-    def __init__(self, found: EdgeConfig | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self.config = found or config()
-        self._addresses = Buckets(self.config.address, clock)
-        self._stops = Buckets(self.config.stops, clock)
-        self._keys = Buckets(self.config.key, clock)
+    def __init__(self, found: EdgeRules | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._hold(found or rules())
+
+    def _hold(self, found: EdgeRules) -> None:
+        self.config = found
+        self._addresses = Buckets(found.address, self._clock)
+        self._stops = Buckets(found.stops, self._clock)
+        self._keys = Buckets(found.key, self._clock)
+
+    def follow(self) -> None:
+        """Takes over the file when it changed since; every bucket is full then."""
+        if (found := rules()) != self.config:
+            self._hold(found)
 
     def public(self, address: str, *, stop: bool) -> int:
         """Seconds that the client at ``address`` has to wait; 0 when it need not. ``stop``: the post of a one-click stop."""

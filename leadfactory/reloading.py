@@ -34,6 +34,7 @@ LOADERS: dict[str, tuple[str, str]] = {
     "contacts.yaml": ("leadfactory.monitoring.contacts", "contacts"),
     "crawl.yaml": ("leadfactory.d03_assessment.crawl_limits", "limits"),
     "delivery.yaml": ("leadfactory.d09_delivery.policy", "policy"),
+    "edge.yaml": ("leadfactory.edge_rules", "rules"),
     "enrichment.yaml": ("leadfactory.d04_enrichment.policy", "policy"),
     "findings.yaml": ("leadfactory.d03_assessment.catalogue", "catalogue"),
     "guard.yaml": ("leadfactory.guard", "lexicon"),
@@ -58,7 +59,7 @@ LOADERS: dict[str, tuple[str, str]] = {
     "verticals.yaml": ("leadfactory.d01_targeting.verticals", "verticals"),
     "webhooks.yaml": ("leadfactory.inbox.rules", "rules"),
 }
-READ_EVERY_TIME = {"pools.yaml"}  # by a command, each time it runs
+READ_EVERY_TIME = {"pools.yaml", "security_accepted.yaml"}  # by a command, each time it runs
 AT_START = {"development.yaml", "production.yaml"}  # settings of a process: a restart takes them over
 
 config_reloads = sa.Table(

@@ -103,12 +103,6 @@ def test_a_wrong_file_changes_nothing_and_is_named(here, database, tmp_path, mon
         assert reloading.newest(tx) == 0
 
 
-def test_every_configuration_file_of_a_room_is_checked_by_its_own_reader():
-    unread = {path.name for path in (ROOT / "config").glob("*.yaml")} - set(reloading.LOADERS) - reloading.AT_START
-    assert unread <= reloading.READ_EVERY_TIME, f"add to reloading.LOADERS: {unread}"
-    assert reloading.check().problems == ()
-
-
 def test_a_reload_is_numbered_audited_and_says_what_changed(here, database):
     first = here("reload-config", "--service=all", "--json")
     assert "vendors.yaml" in first["changed"]

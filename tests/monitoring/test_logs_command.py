@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -83,6 +84,27 @@ def test_an_unknown_level_is_refused(folder, here):  # noqa: F811
     assert "level='LOUD' is none of DEBUG" in here("logs", "--level", "LOUD", fails=True)
 
 
+def test_what_is_written_between_the_stored_lines_and_the_following_is_shown(folder):
+    (folder / "app.log.1").write_text("first\n")
+    (folder / "app.log").write_text("second\n")
+    with contextlib.ExitStack() as files:
+        source = files.enter_context((folder / "app.log").open())
+        assert list(logs._stored(folder / "app.log", source)) == ["first", "second"]
+        (folder / "app.log").open("a").write("third\n")
+        (folder / "app.log").replace(folder / "app.log.1")
+        (folder / "app.log").write_text("fourth\n")
+        following = logs._following(folder / "app.log", source, files)
+        assert [next(following), next(following)] == ["third", "fourth"]
+
+
+def test_a_file_that_is_moved_aside_while_it_is_read_is_shown_once(folder):
+    (folder / "app.log").write_text("only\n")
+    with (folder / "app.log").open() as source:
+        (folder / "app.log").replace(folder / "app.log.1")
+        assert list(logs._stored(folder / "app.log", source)) == ["only"]
+
+
+@pytest.mark.timeout(120)
 def test_it_follows_through_a_rotation(folder, cli_home, cli_env):  # noqa: F811
     file = folder / "app.log"
     file.write_text(line("before") + "\n")

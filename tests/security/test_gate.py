@@ -13,8 +13,9 @@ from starlette.testclient import TestClient
 
 from edge import auth
 from edge.headers import HEADERS
-from edge.limits import Buckets, Limits, Rate, config
+from edge.limits import Buckets, Limits
 from leadfactory.d09_delivery.tables import suppressions
+from leadfactory.edge_rules import Rate, rules
 
 OUTSIDE = ("203.0.113.9", 5000)
 TRACE = "Traceback"
@@ -135,6 +136,18 @@ def test_a_bucket_fills_again_in_time():
     assert [buckets.take("a") for _ in range(2)] == [0, 1]
 
 
+def test_a_running_edge_takes_over_a_changed_limit_and_keeps_its_buckets_while_nothing_changed(monkeypatch):
+    tight = rules().model_copy(update={"address": Rate(burst=1, a_minute=1)})
+    limits = Limits(tight, clock=lambda: 0.0)
+    monkeypatch.setattr("edge.limits.rules", lambda: tight)
+    assert limits.public("192.0.2.1", stop=False) == 0
+    limits.follow()
+    assert limits.public("192.0.2.1", stop=False) == 60
+    monkeypatch.setattr("edge.limits.rules", lambda: tight.model_copy(update={"address": Rate(burst=2, a_minute=1)}))
+    limits.follow()
+    assert [limits.public("192.0.2.1", stop=False) for _ in range(3)] == [0, 0, 60]
+
+
 def test_buckets_of_a_flood_of_addresses_do_not_fill_the_memory(monkeypatch):
     monkeypatch.setattr("edge.limits._REMEMBERED", 100)
     buckets = Buckets(Rate(burst=1, a_minute=1))
@@ -199,7 +212,7 @@ def test_a_body_that_is_too_large_is_refused_unread(outside, extra):
         return PlainTextResponse(str(len(await request.body())))
 
     extra("/read", read, ("POST",))
-    most = config().body_bytes
+    most = rules().body_bytes
     assert outside.post("/read", content=b"x" * most).text == str(most)
     assert outside.post("/read", content=b"x" * (most + 1)).status_code == 413
     chunks = (b"x" * 10_000 for _ in range(20))  # nothing is announced

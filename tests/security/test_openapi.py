@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from openapi_schema_validator import OAS31Validator
 
 from edge.app import create_app
-from edge.limits import Limits, Rate
+from edge.limits import Limits
 from edge.openapi import FORMS, QUERIES, document
 from leadfactory.database import Database
+from leadfactory.edge_rules import Rate
 from tests.postgres import settings_for_tests
 
 EACH = 12  # made-up requests per operation
