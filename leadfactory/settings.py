@@ -102,6 +102,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(None, validation_alias="LEADFACTORY_DATABASE_URL")
     dagster_database_url: SecretStr | None = Field(None, validation_alias="DAGSTER_DATABASE_URL")
     marts_database_url: SecretStr | None = Field(None, validation_alias="LEADFACTORY_MARTS_DATABASE_URL")
+    replica_url: SecretStr | None = Field(None, validation_alias="LEADFACTORY_REPLICA_URL")
     public_url: str = Field("http://localhost:8000", validation_alias="LEADFACTORY_PUBLIC_URL")
     suppression_key: SecretStr = Field(
         SecretStr(DEVELOPMENT_SUPPRESSION_KEY), validation_alias="LEADFACTORY_SUPPRESSION_KEY"
