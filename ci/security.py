@@ -34,7 +34,7 @@ CANARY = "jinja2==2.10\n"
 TIMEOUT_S = 900
 LOOKS = {
     "code": "the code",
-    "secrets": "secrets in files",
+    "files": "secrets in files",
     "dependencies": "flaws of dependencies",
     "parts": "the list of parts",
 }
@@ -218,7 +218,7 @@ def main() -> int:
     accepted = _accepted(root)
     work: dict[str, Callable[[], Look]] = {
         "code": lambda: bandit(root, [name for name in CODE if (root / name).is_dir()]),
-        "secrets": lambda: secrets(root, _listed(root)),
+        "files": lambda: secrets(root, _listed(root)),
         "dependencies": lambda: dependencies(root, lock),
         "parts": lambda: parts(root, lock, sbom),
     }
