@@ -132,33 +132,31 @@ def _publish(db: Any, config: Settings, into: str | None) -> None:
 def _told(
     figures: Figures, happened: dict[str, int], quarter: Quarter, days: int, seed: str, folder: Path, seconds: float
 ) -> dict[str, Any]:
-    from cli.simulating.figures import doubts
+    from cli.simulating.figures import WHOLE, doubts
 
     return {
         "days": days, "seed": seed, "from": quarter.starts_on.isoformat(), "home": str(folder), "counts": figures.counts,
-        "letters_by_weekday": figures.by_weekday,
-        "shares": {name: round(figures.share(name), 5) for name in ("delivered", "bounced", "opened", "clicked", "purchased")},
+        "letters_by_weekday": figures.by_weekday, "first_letters_by_weekday": figures.first_by_weekday,
+        "shares": {name: round(figures.share(name), 5) for name in WHOLE},
         "happened": happened, "doubts": doubts(figures, quarter.believable, days / 7), "seconds": round(seconds, 1),
     }  # fmt: skip
 
 
 def _show(told: dict[str, Any], figures: Figures) -> None:
     from cli.output import Table
-    from cli.simulating.figures import WEEKDAYS
+    from cli.simulating.figures import WEEKDAYS, WHOLE
 
     table = Table(title=f"{told['days']} simulated days from {told['from']}", title_justify="left", show_header=False)
     for name, value in told["counts"].items():
         if not name.endswith(("_cents", "_microusd")):
-            share = f"{figures.share(name):.2%} of the letters" if name in told["shares"] else ""
+            share = f"{figures.share(name):.2%} of the {WHOLE[name]}" if name in told["shares"] else ""
             table.add_row(name.replace("_", " "), f"{value:,}", share)
     cents = {name: told["counts"][name] * 10_000 for name in ("paid_cents", "refunded_cents")}
     table.add_row("paid, refunded", f"{dollars(cents['paid_cents'])}, {dollars(cents['refunded_cents'])}", "")
     table.add_row("vendor cost", dollars(told["counts"]["cost_microusd"]), "at list prices; the sandbox bills nothing")
-    table.add_row(
-        "letters by weekday",
-        " ".join(f"{d} {n}" for d, n in zip(WEEKDAYS, told["letters_by_weekday"], strict=True)),
-        "",
-    )
+    for of in ("letters", "first letters"):
+        by_day = told[f"{of.replace(' ', '_')}_by_weekday"]
+        table.add_row(f"{of} by weekday", " ".join(f"{d} {n}" for d, n in zip(WEEKDAYS, by_day, strict=True)), "")
     for name, count in told["happened"].items():
         table.add_row(name, str(count), "")
     console.print(table)

@@ -6,8 +6,8 @@ Every page names the build it is from; what the marts hold is drawn once per bui
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime as dt
-import functools
 import hashlib
 import threading
 from collections import OrderedDict
@@ -29,6 +29,7 @@ from leadfactory.dashboards.panels import NAMES, Panel, dashboard
 
 if TYPE_CHECKING:
     from edge.app import Desk
+    from leadfactory.settings import Settings
 
 CSS = (FOLDER / "dashboards.css").read_text()
 CSS_HASH = base64.b64encode(hashlib.sha256(CSS.encode()).digest()).decode()
@@ -211,7 +212,7 @@ _NEWEST_RUNS = sa.text(
 
 def _runs(desk: Desk, keys: list[str]) -> dict[str, str]:
     """Campaign-day → its newest run in Dagster, or its partition where no run is known."""
-    base = _dagster(desk.settings.home)
+    base = _dagster(desk.settings)
     with desk.db.begin() as tx:
         known = {row.partition_key: row.run_id for row in tx.execute(_NEWEST_RUNS, {"keys": keys})}
     return {
@@ -220,10 +221,10 @@ def _runs(desk: Desk, keys: list[str]) -> dict[str, str]:
     }
 
 
-@functools.lru_cache(maxsize=8)
-def _dagster(home: Any) -> str:
-    """Where the operators' UI is: what runs on this home, else its usual port."""
-    try:
-        return str((home / "dagster.url").read_text()).strip().rstrip("/")
-    except OSError:
-        return "http://localhost:3333"
+def _dagster(settings: Settings) -> str:
+    """Where the operators' UI is: as the setting says, or what runs on this home, or its usual port."""
+    usual: str = type(settings).model_fields["dagster_url"].default
+    if settings.dagster_url == usual:  # of this machine: `leadfactory dev` may have taken another port
+        with contextlib.suppress(OSError):
+            return (settings.home / "dagster.url").read_text().strip().rstrip("/")
+    return settings.dagster_url.rstrip("/")

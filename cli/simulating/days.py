@@ -20,6 +20,7 @@ NIGHT_AT, AGAIN_AT = dt.time(2), dt.time(14)
 SENDS_AT = (dt.time(15), dt.time(18))
 LOOKS_AT = (dt.time(16), dt.time(19), dt.time(23, 30))
 OPERATOR = "simulated operator"
+PLACES_AT_ONCE = 2  # that a campaign searches
 Told = Callable[[int, str], None]
 
 
@@ -36,8 +37,8 @@ class Player:
         with self._world.db.begin() as tx:
             for name, each in self._quarter.campaigns.items():
                 sender = self._quarter.senders[each.sender]
-                places = [campaigns.PlaceSpec("zip", code) for code in each.zips]
-                campaigns.seed(tx, vertical=each.vertical, places=places, quota=each.quota, name=name, now=now)
+                first = [campaigns.PlaceSpec("zip", each.zips[0])]
+                campaigns.seed(tx, vertical=each.vertical, places=first, quota=each.quota, name=name, now=now)
                 campaigns.configure(
                     tx, name, consent_basis="simulated", sender_email=sender.email, sender_name=sender.name,
                     postal_address=self._quarter.postal_address, budget_cents=500_000, top_share=1.0,
@@ -61,6 +62,7 @@ class Player:
         self._spike(number)
         self._move(day, NIGHT_AT)
         self._judge_halts()
+        self._aim()
         self._start_weak_experiments()
         for each in outages:
             self._world.ask("faults", vendor=each.vendor, kind="5xx", rate=1.0)
@@ -150,6 +152,22 @@ class Player:
                 halting.resume(tx, row["halt_id"], by=OPERATOR, why=why, now=self._world.now)
                 audit.note(tx, "operator", "resume", self._world.now, halt_id=row["halt_id"], rule=row["rule"])
                 self.happened[f"halts for {row['rule'].replace('_', ' ')}"] += 1
+
+    def _aim(self) -> None:
+        """What is searched to its end is rested, and the next places of the script take its turn: a search of every place on every
+        night would buy the same pages for two businesses each."""
+        from leadfactory.d01_targeting import aims
+
+        with self._world.db.begin() as tx:
+            for name, each in self._quarter.campaigns.items():
+                row, known = campaigns.get(tx, name), {target["place"]: target for target in aims.of(tx, name)}
+                for place, target in known.items():
+                    if target["active"] and target["exhausted_at"] is not None:
+                        aims.change(tx, row, place, active=False)
+                left = PLACES_AT_ONCE - sum(t["active"] and t["exhausted_at"] is None for t in known.values())
+                fresh = [campaigns.PlaceSpec("zip", code) for code in each.zips if code not in known][: max(0, left)]
+                if fresh:
+                    aims.add(tx, row, fresh, quota=each.quota, now=self._world.now)
 
     def _start_weak_experiments(self) -> None:
         """At this volume every honest test takes long; somebody says that it may."""

@@ -6,6 +6,7 @@ import calendar
 import contextlib
 import datetime as dt
 import functools
+import gc
 import hashlib
 import io
 import logging
@@ -76,7 +77,7 @@ def render_pdf(html: str, on: dt.date) -> tuple[bytes, int]:
         PdfUnavailable: Pango is missing.
     """
     weasyprint, configuration, style = _engine()
-    with _dated(on):
+    with _dated(on), _uncollected():
         # a report fetches nothing: no protocol is allowed, whatever the measured website has put into a text
         closed = weasyprint.urls.URLFetcher(allowed_protocols=())
         document = weasyprint.HTML(string=html, url_fetcher=closed).render(
@@ -117,6 +118,18 @@ def _dated(on: dt.date) -> Iterator[None]:
                 del os.environ["SOURCE_DATE_EPOCH"]
             else:
                 os.environ["SOURCE_DATE_EPOCH"] = before
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """No look for garbage meanwhile: a report is a million small objects, and looking through them again and again is a fifth of the work."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 @functools.lru_cache(maxsize=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import shutil
 import socket
@@ -99,10 +100,10 @@ def config(tmp_path, signers, sandbox, port):  # noqa: F811
     )  # fmt: skip
 
 
-@pytest.fixture
-def edge(world: World, config: Any, port: int) -> Iterator[str]:  # noqa: F811
-    """The edge's address."""
-    server = uvicorn.Server(uvicorn.Config(create_app(config, db=world.db), port=port, log_level="error"))
+@contextlib.contextmanager
+def serving(app: Any, port: int) -> Iterator[str]:
+    """The edge's address while it listens."""
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 20
@@ -113,10 +114,17 @@ def edge(world: World, config: Any, port: int) -> Iterator[str]:  # noqa: F811
     thread.join(10)
 
 
-@pytest.fixture(params=WIDTHS, ids=["phone", "desktop"])
-def eyes(request: pytest.FixtureRequest, chromium: Browser, edge: str) -> Iterator[Eyes]:
+@pytest.fixture
+def edge(world: World, config: Any, port: int) -> Iterator[str]:  # noqa: F811
+    """The edge's address."""
+    with serving(create_app(config, db=world.db), port) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def looking(chromium: Browser, base: str, width: int, **more: Any) -> Iterator[Eyes]:
     """A tab without JavaScript of the page's own; only the tests look into it."""
-    context = chromium.new_context(viewport={"width": request.param, "height": 844})
+    context = chromium.new_context(viewport={"width": width, "height": 844}, **more)
     page = context.new_page()
     seen: list[str] = []
     # the browser itself notes every answer from 400 on; pages that must answer so are asserted by status
@@ -130,8 +138,15 @@ def eyes(request: pytest.FixtureRequest, chromium: Browser, edge: str) -> Iterat
         "requestfailed",
         lambda failed: None if failed.url.startswith("chrome-extension:") else seen.append(f"not loaded: {failed.url}"),
     )
-    yield Eyes(page, edge, seen)
+    yield Eyes(page, base, seen)
     context.close()
+
+
+@pytest.fixture(params=WIDTHS, ids=["phone", "desktop"])
+def eyes(request: pytest.FixtureRequest, chromium: Browser, edge: str) -> Iterator[Eyes]:
+    """A tab in front of the edge."""
+    with looking(chromium, edge, request.param) as found:
+        yield found
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import yaml
 from cli import simulate
 from cli.simulating import script
 from leadfactory import embedded
+from leadfactory.d10_analytics import postgres_marts
+from leadfactory.database import Database
 from leadfactory.settings import Settings, settings
 from tests.postgres import settings_for_tests
 from tests.states import copy_database, superuser_url
@@ -79,3 +82,22 @@ def played(postgres: embedded.EmbeddedServer, tmp_path_factory: pytest.TempPathF
         os.environ.clear()
         os.environ.update(before)
         settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def db(played: Played, postgres: Any) -> Iterator[Database]:
+    """The simulation's database with its marts published in it."""
+    owner = postgres.url("owner", DATABASE)
+    if postgres_marts.live_version(owner) is None:
+        postgres_marts.load(owner, played.config.warehouse)
+        postgres_marts.swap(owner)
+    found = Database.from_settings(played.config)
+    yield found
+    found.dispose()
+
+
+@pytest.fixture(scope="session")
+def unused_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])

@@ -16,7 +16,6 @@ from starlette.testclient import TestClient
 
 from edge.app import create_app
 from leadfactory import api_keys
-from leadfactory.d10_analytics import postgres_marts
 from leadfactory.dashboards import asking, drawing, grafana, words
 from leadfactory.dashboards.asking import Filter, Rows
 from leadfactory.dashboards.panels import NAMES, dashboard
@@ -25,18 +24,6 @@ from leadfactory.settings import ROOT
 from tests.dashboards.conftest import DATABASE, Played
 
 PANELS = [(name, panel.name) for name in NAMES for panel in dashboard(name).panels]
-
-
-@pytest.fixture(scope="module")
-def db(played: Played, postgres: Any) -> Iterator[Database]:
-    """The simulation's database with its marts published in it."""
-    owner = postgres.url("owner", DATABASE)
-    if postgres_marts.live_version(owner) is None:
-        postgres_marts.load(owner, played.config.warehouse)
-        postgres_marts.swap(owner)
-    found = Database.from_settings(played.config)
-    yield found
-    found.dispose()
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +93,25 @@ def test_a_choice_that_is_none_is_named(visit: TestClient, query: str, named: st
     answer = visit.get(f"/dashboards/funnel?{query}")
     assert answer.status_code == 400
     assert named in answer.text
+
+
+def test_a_panels_question_reaches_nothing_but_the_marts(db: Database) -> None:
+    funnel = dashboard("funnel")
+    curious = funnel.panels[0].model_copy(update={"sql": "SELECT contact_email FROM leadfactory.enriched_businesses"})
+    with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
+        asking.ask(db, funnel, Filter.usual(asking.version(db)), only=[curious])
+
+
+def test_a_campaign_day_leads_to_the_operators_ui_that_the_setting_names(played: Played, db: Database) -> None:
+    now = played.config.clock.now()
+    with db.begin() as tx:
+        key = api_keys.create(tx, "ben", ["dashboards"], now + dt.timedelta(days=30), now)
+    app = create_app(played.config.model_copy(update={"dagster_url": "https://ops.example/"}), db=db)
+    with TestClient(app, headers={"Authorization": f"Bearer {key}"}) as client:
+        answer = client.get(
+            "/dashboards/funnel?since=2026-04-06&until=2026-04-07"
+        )  # a choice that no other test has drawn
+    assert 'href="https://ops.example/assets/leadfactory/email_drafts?partition=' in answer.text
 
 
 def test_nobody_looks_without_a_key(visit: TestClient) -> None:

@@ -104,8 +104,8 @@ def test_anew_deletes_nothing_that_no_simulation_made(tmp_path: Path) -> None:
 
 
 def _figures(**changes: int) -> Figures:
-    counts = {"letters": 2000, "delivered": 1960, "bounced": 20, "clicked": 40, "purchased": 6} | changes
-    return Figures(counts, (600, 400, 400, 300, 300, 0, 0))
+    counts = {"letters": 2000, "businesses": 800, "delivered": 1960, "bounced": 20, "clicked": 40, "purchased": 3}
+    return Figures(counts | changes, (860, 290, 95, 95, 660, 0, 0), (340, 115, 115, 115, 115, 0, 0))
 
 
 def test_a_quarter_as_it_should_be_is_believed() -> None:
@@ -119,6 +119,7 @@ def test_a_quarter_as_it_should_be_is_believed() -> None:
         ({"bounced": 60}, "bounced"),
         ({"clicked": 200}, "clicked"),
         ({"purchased": 0}, "purchased"),
+        ({"purchased": 5}, "purchased is 0.62% of the businesses"),
     ],
 )
 def test_a_figure_out_of_its_range_is_named(changes: dict[str, int], named: str) -> None:
@@ -127,10 +128,19 @@ def test_a_figure_out_of_its_range_is_named(changes: dict[str, int], named: str)
 
 
 def test_letters_on_a_sunday_are_never_believed() -> None:
-    few = Figures({"letters": 10, "delivered": 10, "bounced": 0, "clicked": 0, "purchased": 0}, (5, 0, 0, 0, 0, 0, 5))
+    few = Figures(
+        {"letters": 10, "delivered": 10, "bounced": 0, "clicked": 0, "purchased": 0}, (5, 0, 0, 0, 0, 0, 5), (0,) * 7
+    )
     assert doubts(few, script.read().believable, 1) == ["Sun has 5 letters: nobody writes on it"]
 
 
-def test_a_week_without_a_pattern_is_named() -> None:
-    thin = Figures(_figures().counts, (1900, 25, 25, 25, 25, 0, 0))
-    assert len(doubts(thin, script.read().believable, 12)) == 4
+@pytest.mark.parametrize(
+    ("letters", "first", "named"),
+    [
+        ((1900, 25, 25, 25, 25, 0, 0), (340, 115, 115, 115, 115, 0, 0), "hardly any letters"),
+        ((860, 290, 95, 95, 660, 0, 0), (700, 25, 25, 25, 25, 0, 0), "hardly any first letters"),
+    ],
+)
+def test_a_week_without_a_pattern_is_named(letters: tuple[int, ...], first: tuple[int, ...], named: str) -> None:
+    found = doubts(Figures(_figures().counts, letters, first), script.read().believable, 12)
+    assert [named in doubt for doubt in found] == [True] * 4

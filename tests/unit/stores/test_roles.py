@@ -146,3 +146,13 @@ def test_an_admin_who_is_no_superuser_can_set_up_a_server(home: Path) -> None:
     app = EmbeddedServer(home, server.port, passwords).url("app")
     with psycopg.connect(app, autocommit=True) as tx, refused:
         tx.execute("CREATE TABLE leadfactory.mine (a int)")
+
+
+def test_the_application_may_ask_as_an_analyst_and_then_sees_marts_only(
+    postgres: EmbeddedServer, database: Database, mart: None
+) -> None:
+    with session(postgres, "app") as app:
+        app.execute("SET ROLE lf_analyst")
+        assert app.execute("SELECT sends FROM marts.mart_daily_activity").fetchone() == (1,)
+        with refused:
+            app.execute("SELECT 1 FROM leadfactory.campaigns")
