@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
-from cli.output import CommandError, as_json, console, errors
+from cli.output import CommandError, Table, as_json, console, errors
 
 if TYPE_CHECKING:
     import pyarrow as pa

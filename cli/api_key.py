@@ -7,9 +7,8 @@ import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
-from cli.output import CommandError, as_json, console
+from cli.output import CommandError, Table, as_json, console
 from cli.stores import actor, recording
 
 if TYPE_CHECKING:

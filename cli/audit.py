@@ -8,9 +8,8 @@ import re
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from cli.output import CommandError, as_json, console
+from cli.output import CommandError, Table, as_json, console
 
 Since = Annotated[str | None, typer.Option(help="From when: 2026-10-06, 2026-10-06T15:00, or 12h, 7d ago.")]
 Actor = Annotated[

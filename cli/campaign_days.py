@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from rich.table import Table
-
 from cli.campaigns import system_of_record
-from cli.output import as_json, console
+from cli.output import Table, as_json, console
 from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay
 

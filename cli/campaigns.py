@@ -6,11 +6,10 @@ import time
 from typing import Any
 
 import typer
-from rich.table import Table
 
 from cli import stack
 from cli.dagster_api import FINAL, DagsterApi
-from cli.output import CommandError, as_json, console, dollars
+from cli.output import CommandError, Table, as_json, console, dollars
 from cli.plan import refuse_loss, show
 from cli.stores import tell_of_pauses
 from leadfactory.campaign_day import CampaignDay

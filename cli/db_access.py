@@ -6,9 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
-from cli.output import CommandError, console
+from cli.output import CommandError, Table, console
 
 if TYPE_CHECKING:
     import sqlalchemy as sa

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from cli import demo_recipients, stack
 from cli.dagster_api import FINAL, DagsterApi
-from cli.output import CommandError, as_json, console, dollars
+from cli.output import CommandError, Table, as_json, console, dollars
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.database import Database
 from leadfactory.settings import Settings, settings

@@ -126,8 +126,7 @@ def list_entries(
     json: Json = False,
 ) -> None:
     """Show what the lists hold, by label; or which of them hold one value. Values are stored as hashes and cannot be shown."""
-    from rich.table import Table
-
+    from cli.output import Table
     from leadfactory.d01_targeting import exclusion_values, exclusions
 
     with _opened(None) as (tx, hashes):

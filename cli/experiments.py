@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
-from cli.output import CommandError, as_json, console
+from cli.output import CommandError, Table, as_json, console
 
 if TYPE_CHECKING:
     import sqlalchemy as sa

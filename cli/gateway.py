@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
-from cli.output import CommandError, as_json, console, dollars
+from cli.output import CommandError, Table, as_json, console, dollars
 
 if TYPE_CHECKING:
     import sqlalchemy as sa

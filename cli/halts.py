@@ -6,9 +6,8 @@ import getpass
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from cli.output import CommandError, as_json, console
+from cli.output import CommandError, Table, as_json, console
 
 app = typer.Typer(no_args_is_help=True, help="Senders and campaigns that were stopped: list, resume.")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]

@@ -7,9 +7,8 @@ import uuid
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from cli.output import CommandError, as_json, console
+from cli.output import CommandError, Table, as_json, console
 from cli.stores import database, reading
 
 app = typer.Typer(no_args_is_help=True, help="Webhook events: list, show, replay.")

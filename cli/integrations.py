@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import typer
-from rich.table import Table
 
 from cli import stack
 from cli.doctor import Finding
-from cli.output import as_json, console
+from cli.output import Table, as_json, console
 from leadfactory.d00_gateway.errors import VendorError
 from leadfactory.settings import settings
 

@@ -7,9 +7,18 @@ from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.table import Table as RichTable
 
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Table(RichTable):
+    """A table whose cells fold where the window is narrow: an id that ends in dots cannot be copied."""
+
+    def add_column(self, *header: Any, **how: Any) -> None:
+        """A column as rich has it, folded unless told otherwise."""
+        super().add_column(*header, **{"overflow": "fold", **how})
 
 
 class CommandError(Exception):

@@ -6,9 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
-from cli.output import CommandError, as_json, console
+from cli.output import CommandError, Table, as_json, console
 
 if TYPE_CHECKING:
     import sqlalchemy as sa

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from cli.output import CommandError, as_json, console, dollars
+from cli.output import CommandError, Table, as_json, console, dollars
 
 if TYPE_CHECKING:
     from leadfactory.performance import Performance

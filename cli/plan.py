@@ -6,9 +6,8 @@ import datetime as dt
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
-from cli.output import CommandError, as_json, console, dollars
+from cli.output import CommandError, Table, as_json, console, dollars
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.d01_targeting import campaigns, previewing
 from leadfactory.settings import settings
@@ -63,8 +62,8 @@ def targets_table(day: previewing.DayPreview) -> Table:
     """One row per target of a campaign-day."""
     state = " (what is left of its stored plan)" if day.stored else ""
     table = Table(title=f"{day.unit.key}{state}", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("target", overflow="fold")
-    for column in ("looked at", "found", "searches", "audits", "cost", "leads", "mails", "sales", "cost per sale"):
+    table.add_column("target")
+    for column in ("looked at", "new", "calls", "audits", "cost", "leads", "mails", "sales", "per sale"):
         table.add_column(column, justify="right")
     for each in day.targets:
         table.add_row(
@@ -85,7 +84,7 @@ def _tried(judged: int, looked_at: int) -> str:
 def _cells(expected: Any) -> list[str]:
     return [
         str(expected.businesses), str(expected.calls.get("yelp", 0)), str(expected.audits), dollars(expected.microusd),
-        f"{expected.leads:.1f}", f"{expected.mails:.1f}", f"{expected.sales:.4f}",
+        f"{expected.leads:.1f}", f"{expected.mails:.1f}", f"{expected.sales:.3f}",
         "–" if expected.microusd_per_sale is None else dollars(round(expected.microusd_per_sale)),
     ]  # fmt: skip
 

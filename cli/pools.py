@@ -6,9 +6,8 @@ import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
-from cli.output import as_json, console
+from cli.output import Table, as_json, console
 
 if TYPE_CHECKING:
     from cli.dagster_api import DagsterApi

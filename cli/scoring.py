@@ -8,9 +8,8 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
-from cli.output import CommandError, as_json, console, errors
+from cli.output import CommandError, Table, as_json, console, errors
 
 app = typer.Typer(no_args_is_help=True, help="Try scoring rules on what is stored.")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]

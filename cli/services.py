@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from cli.output import CommandError, as_json, console
+from cli.output import CommandError, Table, as_json, console
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 RESTART_WITHIN_S = 90.0

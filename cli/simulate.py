@@ -143,8 +143,7 @@ def _told(
 
 
 def _show(told: dict[str, Any], figures: Figures) -> None:
-    from rich.table import Table
-
+    from cli.output import Table
     from cli.simulating.figures import WEEKDAYS, WHOLE
 
     table = Table(title=f"{told['days']} simulated days from {told['from']}", title_justify="left", show_header=False)

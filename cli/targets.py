@@ -20,9 +20,8 @@ States = Annotated[list[str] | None, typer.Option("--state", help="A state as tw
 @app.command("list", epilog="Example: leadfactory targets list restaurant-10001")
 def list_targets(campaign: Campaign, json: Json = False) -> None:
     """Show the targets of a campaign with quota and how far it has come: results looked at of those that Yelp tells of."""
-    from rich.table import Table
-
     from cli.campaigns import system_of_record
+    from cli.output import Table
     from leadfactory.d01_targeting import aims, campaigns, coverage
     from leadfactory.settings import settings
 

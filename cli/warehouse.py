@@ -6,9 +6,8 @@ import contextlib
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from cli.output import CommandError, as_json, console
+from cli.output import CommandError, Table, as_json, console
 
 app = typer.Typer(no_args_is_help=True, help="The published marts and the versions before them: status, rollback.")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]

@@ -21,9 +21,11 @@ def bar_chart(title: str, bars: Mapping[str, float]) -> str:
         ValueError: when the picture is larger than 30 KB, which the event log should not carry.
     """
     labels, numbers = list(bars)[:BARS], list(bars.values())[:BARS]
+    title = _told(title, len(bars), BARS)
     figure, axes = _sheet(title, len(labels))
     drawn = axes.barh(labels, numbers, color=COLOURS[0])
     axes.bar_label(drawn, fmt="%g", padding=3, fontsize=8)
+    axes.set_xlim(left=0, right=None if any(numbers) else 1)
     return _picture(title, figure)
 
 
@@ -34,6 +36,7 @@ def stacked_chart(title: str, stacks: Mapping[str, Mapping[str, float]]) -> str:
         ValueError: when the picture is larger than 30 KB, which the event log should not carry.
     """
     labels = list(stacks)[:STACKS]
+    title = _told(title, len(stacks), STACKS)
     figure, axes = _sheet(title, len(labels) + 1)
     begin = [0.0] * len(labels)
     for colour, part in zip(COLOURS, next(iter(stacks.values())), strict=False):
@@ -45,6 +48,11 @@ def stacked_chart(title: str, stacks: Mapping[str, Mapping[str, float]]) -> str:
         begin = [one + number for one, number in zip(begin, numbers, strict=True)]
     figure.legend(fontsize=7, loc="outside lower center", ncols=len(COLOURS), frameon=False)
     return _picture(title, figure)
+
+
+def _told(title: str, given: int, fit: int) -> str:
+    """The title, which says so when not all bars fit."""
+    return title if given <= fit else f"{title} (the first {fit} of {given})"
 
 
 def _sheet(title: str, rows: int) -> tuple[Any, Any]:

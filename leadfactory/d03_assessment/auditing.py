@@ -19,7 +19,7 @@ from leadfactory.quality import rows as row_rules
 from leadfactory.stage_report import StageReport
 
 AT_ONCE = 12  # config/vendors.yaml holds the same concurrency; more would only wait there
-CHARTED = 15  # kinds in the plot
+CHARTED = 12  # kinds in the plot
 
 
 async def audit(

@@ -57,6 +57,7 @@ def environment(
         "LEADFACTORY_FIRST_DAY": FIRST_DAY,
         "LEADFACTORY_SANDBOX_URL": sandbox.base_url,
         "LEADFACTORY_DATABASE_URL": postgres.url("app"),
+        "LEADFACTORY_BACKUP_DATABASE_URL": postgres.url("backup"),
         "DAGSTER_DATABASE_URL": postgres.url("dagster"),
         "WEBSITE_CA_FILE": str(sandbox.ca_file),
         "WEBSITE_MOST_REQUESTS": "6",  # nothing here looks at how much a crawl found

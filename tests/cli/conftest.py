@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,27 +28,43 @@ def cli_env(database: object) -> dict[str, str]:
 
 
 @pytest.fixture
-def here(
+def command(
     cli_home: Path, cli_env: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., Any]]:
-    """Runs one command in this process, as the console script would; its JSON or text, or its error when it ``fails``.
-
-    With ``exit_code`` it ends with that code after saying what it found.
-    """
+) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """Runs one command in this process, as the console script would, with variables of its own; how it ended and what it said."""
     for name, value in (cli_env | {"LEADFACTORY_CLOCK": "2026-10-06T15:00:00+00:00"}).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("LEADFACTORY_HOME", str(cli_home))
     monkeypatch.setattr(output.console, "width", 400)
-    settings.cache_clear()
 
-    def once(*arguments: str, fails: bool = False, exit_code: int = 0) -> Any:
-        monkeypatch.setattr(sys, "argv", ["leadfactory", *arguments])
+    def once(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main.main()
-        said = capsys.readouterr()
-        assert (ended.value.code or 0) == (1 if fails else exit_code), said.err
-        return said.err if fails else json.loads(said.out) if "--json" in arguments else said.out
+        with monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["leadfactory", *arguments])
+            settings.cache_clear()
+            with pytest.raises(SystemExit) as ended:
+                main.main()
+        said, code = capsys.readouterr(), ended.value.code or 0
+        assert isinstance(code, int)
+        assert "Traceback" not in said.err
+        return subprocess.CompletedProcess(arguments, code, said.out, said.err)
 
     yield once
     settings.cache_clear()
+
+
+@pytest.fixture
+def here(command: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., Any]:
+    """One command in this process; its JSON or text, or its error when it ``fails``.
+
+    With ``exit_code`` it ends with that code after saying what it found.
+    """
+
+    def once(*arguments: str, fails: bool = False, exit_code: int = 0) -> Any:
+        done = command(*arguments)
+        assert done.returncode == (1 if fails else exit_code), done.stderr
+        return done.stderr if fails else json.loads(done.stdout) if "--json" in arguments else done.stdout
+
+    return once

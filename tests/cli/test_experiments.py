@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import sqlalchemy as sa
 import yaml
@@ -11,15 +13,14 @@ import yaml
 from leadfactory.d11_experiments.definitions import PATH
 from leadfactory.d11_experiments.tables import experiments
 from leadfactory.database import Database
-from tests.cli.test_bad_input import leadfactory
 from tests.leads import TUESDAY
 from tests.unit.d11_experiments.test_reading import NAME, happened
 
 
 def test_a_dry_run_says_what_each_takes_and_writes_nothing(
-    database: Database, cli_home: Path, cli_env: dict[str, str]
+    database: Database, command: Callable[..., CompletedProcess[str]]
 ) -> None:
-    done = leadfactory("load-experiments", "--dry-run", home=cli_home, **cli_env)
+    done = command("load-experiments", "--dry-run")
     assert "needs 15,040 businesses" in done.stdout
     assert "Nothing was written" in done.stdout
     with database.begin() as tx:
@@ -27,14 +28,14 @@ def test_a_dry_run_says_what_each_takes_and_writes_nothing(
 
 
 def test_what_was_loaded_is_shown_with_its_picture(
-    database: Database, cli_home: Path, cli_env: dict[str, str], tmp_path: Path
+    database: Database, command: Callable[..., CompletedProcess[str]], tmp_path: Path
 ) -> None:
-    leadfactory("load-experiments", home=cli_home, **cli_env)
+    command("load-experiments")
     happened(database, "plain", exposed=400, clicked=8, on=TUESDAY.replace(hour=1))
     happened(database, "measured", exposed=400, clicked=10, on=TUESDAY.replace(hour=1))
     picture = tmp_path / "subject.png"
     late = {"LEADFACTORY_CLOCK": "2026-11-06T15:00:00+00:00"}
-    done = leadfactory("experiments", "show", NAME, f"--plot={picture}", "--json", home=cli_home, **cli_env, **late)
+    done = command("experiments", "show", NAME, f"--plot={picture}", "--json", **late)
     said = json.loads(done.stdout)
     assert [(arm["arm"], arm["exposed"], arm["events"]) for arm in said["arms"]] == [
         ("plain", 400, 8),
@@ -47,35 +48,35 @@ def test_what_was_loaded_is_shown_with_its_picture(
 
 
 def test_an_unknown_experiment_is_answered_with_those_that_there_are(
-    database: Database, cli_home: Path, cli_env: dict[str, str]
+    database: Database, command: Callable[..., CompletedProcess[str]]
 ) -> None:
-    leadfactory("load-experiments", home=cli_home, **cli_env)
-    done = leadfactory("experiments", "show", "subject_test", home=cli_home, **cli_env)
+    command("load-experiments")
+    done = command("experiments", "show", "subject_test")
     assert done.returncode != 0
     assert NAME in done.stderr
 
 
 def test_an_edited_version_is_refused_with_the_next_number(
-    database: Database, cli_home: Path, cli_env: dict[str, str], tmp_path: Path
+    database: Database, command: Callable[..., CompletedProcess[str]], tmp_path: Path
 ) -> None:
-    leadfactory("load-experiments", home=cli_home, **cli_env)
+    command("load-experiments")
     edited = yaml.safe_load(PATH.read_text())
     edited["experiments"][NAME]["arms"] = {"measured": 9_000, "plain": 500}
     file = tmp_path / "experiments.yaml"
     file.write_text(yaml.safe_dump(edited))
-    done = leadfactory("load-experiments", f"--file={file}", home=cli_home, **cli_env)
+    done = command("load-experiments", f"--file={file}")
     assert done.returncode != 0
     assert "give it version 2" in done.stderr
 
 
 def test_a_price_arm_without_a_price_is_refused_with_where_to_write_it(
-    database: Database, cli_home: Path, cli_env: dict[str, str], tmp_path: Path
+    database: Database, command: Callable[..., CompletedProcess[str]], tmp_path: Path
 ) -> None:
     edited = yaml.safe_load(PATH.read_text())
     edited["experiments"]["price_point_test"]["arms"] = {"list": 5_000, "higher": 5_000}
     file = tmp_path / "experiments.yaml"
     file.write_text(yaml.safe_dump(edited))
-    done = leadfactory("load-experiments", f"--file={file}", home=cli_home, **cli_env)
+    done = command("load-experiments", f"--file={file}")
     assert done.returncode != 0
     assert "its arm 'higher' would change nothing: give it its cents in config/prices.yaml" in " ".join(
         done.stderr.split()
@@ -83,12 +84,12 @@ def test_a_price_arm_without_a_price_is_refused_with_where_to_write_it(
 
 
 def test_a_wrong_file_names_key_and_value(
-    database: Database, cli_home: Path, cli_env: dict[str, str], tmp_path: Path
+    database: Database, command: Callable[..., CompletedProcess[str]], tmp_path: Path
 ) -> None:
     edited = yaml.safe_load(PATH.read_text())
     edited["experiments"][NAME]["design"]["base_rate"] = 2
     file = tmp_path / "experiments.yaml"
     file.write_text(yaml.safe_dump(edited))
-    done = leadfactory("load-experiments", f"--file={file}", home=cli_home, **cli_env)
+    done = command("load-experiments", f"--file={file}")
     assert done.returncode != 0
     assert "base_rate = 2" in done.stderr

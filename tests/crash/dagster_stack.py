@@ -64,13 +64,9 @@ class Stack:
 
     def kill_code_server(self) -> None:
         """SIGKILL to the code server and all that it started; a new one takes its place, as after a reboot."""
-        servers = [each for each in psutil.Process().children() if "grpc" in " ".join(each.cmdline())]
-        assert servers
-        family = [each for server in servers for each in (server, *server.children(recursive=True))]
-        for each in family:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                each.kill()
-        psutil.wait_procs(family, timeout=10)
+        family = _family()
+        assert family
+        _kill(family)
 
     def monitor(self, run_id: str) -> str:
         """Iterations of the daemon's run monitoring until the run is over, with no other help; its last status."""
@@ -94,8 +90,10 @@ class Stack:
         self._workspace = _workspace(self.instance)
 
     def close(self) -> None:
-        """Ends the code server."""
+        """Ends the code server and what it started: a run that outlived a failed test would write into the next one's tables."""
+        family = _family()
         self._workspace.__exit__(None, None, None)
+        _kill(family)
 
     def _run(self, run_id: str) -> dg.DagsterRun:
         run = self.instance.get_run_by_id(run_id)
@@ -127,6 +125,34 @@ def running(environment: dict[str, str], dagster_url: str) -> Iterator[Stack]:
 def _workspace(instance: dg.DagsterInstance) -> WorkspaceProcessContext:
     target = ModuleTarget("leadfactory_assets.definitions", None, None, LOCATION)
     return WorkspaceProcessContext(instance, target).__enter__()
+
+
+def _family() -> list[psutil.Process]:
+    """The code servers of this process and all that they started."""
+    servers = [each for each in psutil.Process().children() if "grpc" in " ".join(_argv(each))]
+    return [each for server in servers for each in (server, *_offspring(server))]
+
+
+def _kill(family: list[psutil.Process]) -> None:
+    for each in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.kill()
+    psutil.wait_procs(family, timeout=10)
+
+
+def _argv(process: psutil.Process) -> list[str]:
+    """The command line; none of a process that has ended, whether or not somebody has asked for its status yet."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:  # a zombie is one too
+        return []
+
+
+def _offspring(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _tags() -> dict[str, str]:

@@ -88,6 +88,7 @@ def attempt(lane: Lane, stage: str, kill_at: int, *, lapsed: bool = False) -> At
     lane.begin(stage)
     known = lane.calls()
     ended = lane.run(stage, kill_at=kill_at)
+    lane.left_alone()
     left, begun = lane.rows(), lane.begun()
     if lapsed:
         lane.an_hour_later()

@@ -7,6 +7,7 @@ import dataclasses
 import datetime as dt
 import hashlib
 import shutil
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,9 @@ _AN_HOUR_LATER = (
     "UPDATE email_sends SET claim_expires_at = claim_expires_at - interval '1 hour' WHERE state = 'claimed'",
     "UPDATE report_deliveries SET claim_expires_at = claim_expires_at - interval '1 hour' WHERE state = 'claimed'",
 )
+_AT_WORK = """SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user
+    AND backend_type = 'client backend' AND pid <> pg_backend_pid()"""
+NOTICED_WITHIN_S = 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,6 +131,13 @@ class Lane:
         """The database's clock seems to have gone on: leases and claims of dead processes are over."""
         for statement in _AN_HOUR_LATER:
             self._query(statement)
+
+    def left_alone(self) -> None:
+        """Waits until the server has noticed that the killed process is gone: on a busy machine that is not at once."""
+        deadline = time.monotonic() + NOTICED_WITHIN_S
+        while self._query(_AT_WORK):
+            assert time.monotonic() < deadline, "sessions of a killed process are still open"
+            time.sleep(0.01)
 
     def rows(self) -> Rows:
         """Every row of every table."""

@@ -67,17 +67,19 @@ def killed(request: pytest.FixtureRequest, lanes: list[Lane], stack: dagster_sta
     lane.begin(point.stage)
     known = lane.calls()
     lane.slow(point.vendor, SLOW_MS)
-    run_id = stack.launch(point.asset, **dict(point.config))
-    deadline = time.monotonic() + 60
-    while not lane.under_way(point.asset):
-        assert time.monotonic() < deadline, "the run never called the vendor"
-        time.sleep(0.05)
-    worker = stack.worker(lane.environment["LEADFACTORY_DATABASE_URL"])
-    if point.with_server:
-        stack.kill_code_server()
-    else:
-        os.kill(worker, signal.SIGKILL)
-    lane.slow(point.vendor, 0)
+    try:
+        run_id = stack.launch(point.asset, **dict(point.config))
+        deadline = time.monotonic() + 60
+        while not lane.under_way(point.asset):
+            assert time.monotonic() < deadline, "the run never called the vendor"
+            time.sleep(0.05)
+        worker = stack.worker(lane.environment["LEADFACTORY_DATABASE_URL"])
+        if point.with_server:
+            stack.kill_code_server()
+        else:
+            os.kill(worker, signal.SIGKILL)
+    finally:
+        lane.slow(point.vendor, 0)
     status = stack.monitor(run_id)
     with campaign_day_lock(Database(lane.environment["LEADFACTORY_DATABASE_URL"]), UNIT, point.group, wait_s=10):
         left, begun = lane.rows(), lane.begun()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 Series = dict[str, float | str]  # a series' value, or Prometheus' notation of its values by minute
 
@@ -132,14 +135,27 @@ ALSO: list[tuple[str, Series]] = [
 ]
 
 
-def suite(rules: str) -> dict[str, Any]:
-    """The document that ``promtool test rules`` reads."""
-    tests = []
-    for alert, (fires, *quiet) in CASES.items():
-        tests.append(_test(alert, fires, fires=True))
-        tests += [_test(alert, series, fires=False) for series in quiet]
-    tests += [_test(alert, series, fires=True) for alert, series in ALSO]
-    return {"rule_files": [rules], "evaluation_interval": "1m", "tests": tests}
+def suites(rules: str, folder: Path) -> dict[str, str]:
+    """Alert → the file below ``folder`` that ``promtool test rules`` reads: its cases, over a copy of its rule out of the text ``rules``.
+
+    The tester computes every rule it is given at every minute of every case, so each case is given the one rule that it is about.
+    """
+    written = {}
+    for group in yaml.safe_load(rules)["groups"]:
+        for rule in group["rules"]:
+            alert = rule["alert"]
+            alone = {"groups": [group | {"rules": [rule]}]}
+            (folder / f"{alert}.rule.yaml").write_text(yaml.safe_dump(alone))
+            fires, *quiet = CASES[alert]
+            tests = [
+                _test(alert, fires, fires=True),
+                *(_test(alert, series, fires=False) for series in quiet),
+                *(_test(alert, series, fires=True) for name, series in ALSO if name == alert),
+            ]
+            document = {"rule_files": [f"{alert}.rule.yaml"], "evaluation_interval": "1m", "tests": tests}
+            (folder / f"{alert}.yaml").write_text(yaml.safe_dump(document))
+            written[alert] = str(folder / f"{alert}.yaml")
+    return written
 
 
 def _test(alert: str, series: Series, *, fires: bool) -> dict[str, Any]:

@@ -30,18 +30,19 @@ def test_prometheus_reads_the_rules(promtool):  # noqa: F811
 
 
 def test_each_rule_fires_and_keeps_quiet_where_it_should(promtool, tmp_path: Path):  # noqa: F811
-    suite = tmp_path / "alerts_test.yaml"
-    suite.write_text(yaml.safe_dump(rules.suite(str(FILE))))
-    promtool("test", "rules", str(suite))
+    judged = rules.suites(FILE.read_text(), tmp_path)
+    assert set(judged) == set(ALERTS)
+    assert promtool("test", "rules", *judged.values()).count("SUCCESS") == len(ALERTS)
 
 
 def test_the_rule_tester_notices_a_rule_that_does_not_fire(promtool, tmp_path: Path):  # noqa: F811
-    broken = tmp_path / "alerts.yaml"
-    broken.write_text(FILE.read_text().replace("leadfactory_database_up == 0", "leadfactory_database_up == 2"))
-    suite = tmp_path / "alerts_test.yaml"
-    suite.write_text(yaml.safe_dump(rules.suite(str(broken))))
-    with pytest.raises(subprocess.CalledProcessError):
-        promtool("test", "rules", str(suite))
+    broken = FILE.read_text().replace("leadfactory_database_up == 0", "leadfactory_database_up == 2")
+    judged = rules.suites(broken, tmp_path)
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        promtool("test", "rules", *judged.values())
+    told = failed.value.stdout + failed.value.stderr
+    assert re.findall(r'expr: "min\(ALERTS\{alertname=..(\w+)', told) == ["DatabaseDown"]
+    assert told.count("SUCCESS") == len(ALERTS) - 1
 
 
 def test_every_rule_has_its_cases():

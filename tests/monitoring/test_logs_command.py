@@ -13,7 +13,7 @@ import pytest
 
 from cli import logs
 from leadfactory.settings import ROOT
-from tests.cli.conftest import cli_env, cli_home, here  # noqa: F401 (fixtures)
+from tests.cli.conftest import cli_env, cli_home, command, here  # noqa: F401 (fixtures)
 
 
 def line(event: str, level: str = "INFO", **facts: str) -> str:

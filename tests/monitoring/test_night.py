@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from leadfactory.monitoring import night, reviewing
 from leadfactory.monitoring.notifying import NobodyTold
 from leadfactory.monitoring.tables import night_reviews
-from tests.cli.conftest import cli_env, cli_home, here  # noqa: F401 (fixtures)
+from tests.cli.conftest import cli_env, cli_home, command, here  # noqa: F401 (fixtures)
 from tests.leads import TUESDAY, UNIT
 from tests.monitoring.rows import ago, put
 from tests.monitoring.test_escalation import Sink, configured, sink  # noqa: F401 (fixture)

@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from leadfactory import api_keys
-from tests.cli.conftest import cli_env, cli_home, here  # noqa: F401
+from tests.cli.conftest import cli_env, cli_home, command, here  # noqa: F401
 from tests.edge.conftest import World, config, signers, world  # noqa: F401
 from tests.leads import TUESDAY
 

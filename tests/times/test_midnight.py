@@ -17,6 +17,7 @@ from leadfactory.database import Database
 from leadfactory.settings import Settings
 from leadfactory.tables import metadata
 from sandbox.process import SandboxProcess
+from tests.crash.matrix import LEDGERS
 from tests.postgres import settings_for_tests
 from tests.times.nights import Turning, differing, launch, left, play
 
@@ -75,6 +76,16 @@ def run_over_midnight(database: Database, config: Settings, during: str, reading
             clock.turn(readings)
         next(run)
     assert clock.read[0] > clock.last[0], "midnight did not fall into the run"
+
+
+def test_the_lake_holds_as_many_rows_of_each_ledger_as_the_tables(undisturbed: Undisturbed) -> None:
+    files = [row for row in undisturbed.rows["lake_manifest"] if "'row_count': 'all'" in row]
+    assert {name for name in LEDGERS if any(f"'{name}'" in row for row in files)} == {
+        "vendor_calls",
+        "budgets",
+        "vendor_quotas",
+    }
+    assert [row for row in undisturbed.rows["lake_manifest"] if " of " in row] == []
 
 
 @pytest.mark.parametrize("inside", [1, -1])
