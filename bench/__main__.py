@@ -18,6 +18,7 @@ BENCHMARKS = (
     "reports",
     "webhook_ingest",
     "marts_build",
+    "export_throughput",
 )
 
 

@@ -61,7 +61,7 @@ def compact(db: Database, lake: str, today: dt.date) -> int:
         merged = _merged(lake, month, listed)
         if merged is None:
             continue  # a file is lost: the comparison with Postgres names its rows
-        lake_files.put(lake, month, _parquet(merged))
+        lake_files.put(lake, month, as_parquet(merged))
         with db.begin() as tx:
             m = lake_manifest.c
             units = sa.tuple_(m.campaign, m.cohort_on).in_([each.cohort for each in listed])
@@ -79,6 +79,13 @@ def rows_of(lake: str, path: str, cohorts: Collection[Cohort]) -> pa.Table | Non
         return None
     found = pq.read_table(io.BytesIO(content))
     return _only(found, cohorts) if is_month(path) else found
+
+
+def as_parquet(rows: pa.Table) -> bytes:
+    """The rows as a file of the lake; the same rows in the same order give the same bytes."""
+    sink = io.BytesIO()
+    pq.write_table(rows, sink, compression="zstd")
+    return sink.getvalue()
 
 
 def _only(rows: pa.Table, cohorts: Collection[Cohort]) -> pa.Table:
@@ -107,7 +114,9 @@ def _old_months(db: Database, today: dt.date) -> dict[str, list[_Listed]]:
         for row in tx.execute(query):
             after = (row.cohort_on.replace(day=1) + dt.timedelta(days=32)).replace(day=1)
             if after <= today - dt.timedelta(days=OLD_AFTER_DAYS):
-                found[path_of(row.table_name, row.cohort_on)].append(_Listed(*row))
+                found[path_of(row.table_name, row.cohort_on)].append(
+                    _Listed(row.table_name, row.campaign, row.cohort_on, row.path)
+                )
     return found
 
 
@@ -132,9 +141,3 @@ def _shaped(rows: pa.Table, schema: pa.Schema) -> pa.Table:
         for field in schema
     }
     return pa.table(of, schema=schema)
-
-
-def _parquet(rows: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(rows, sink, compression="zstd")
-    return sink.getvalue()

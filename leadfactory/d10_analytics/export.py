@@ -6,21 +6,19 @@ import contextlib
 import dataclasses
 import datetime as dt
 import hashlib
-import io
 import time
 import uuid
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from leadfactory import campaign_days, crash_points
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
-from leadfactory.d10_analytics import columns, compacting, configured, lake_files, schema_changes
+from leadfactory.d10_analytics import columns, compacting, configured, copying, lake_files, schema_changes
 from leadfactory.d10_analytics.tables import lake_manifest
 from leadfactory.database import Database
 from leadfactory.settings import Settings
@@ -203,7 +201,7 @@ def _registries(db: Database, lake: str, now: dt.datetime, report: ExportReport)
     connection = db.engine.connect().execution_options(isolation_level="REPEATABLE READ")
     with connection, connection.begin():
         files = [
-            _file(connection, name, columns.WHOLE, f"{name}/all/{name}.parquet", columns.selected(name))
+            _file(name, columns.WHOLE, f"{name}/all/{name}.parquet", copying.copied(connection, name, "whole"))
             for name in columns.policy().registries
         ]
         files += [
@@ -218,17 +216,13 @@ def _registries(db: Database, lake: str, now: dt.datetime, report: ExportReport)
 
 def _of_cohort(tx: sa.Connection, name: str, cohort: tuple[str, dt.date]) -> _File:
     campaign, day = cohort
-    c = columns.cohort_owner(name).c
-    mine = [c.campaign == campaign, c.cohort_on == day]
-    if campaign == NO_CAMPAIGN:
-        mine = [c.campaign.is_(None), c.occurred_on == day]
+    scope: copying.Scope = "no_campaign" if campaign == NO_CAMPAIGN else "cohort"
     path = f"{name}/date={day.isoformat()}/{campaign}.parquet"
-    return _file(tx, name, cohort, path, columns.selected(name).where(*mine))
+    return _file(name, cohort, path, copying.copied(tx, name, scope, campaign, day))
 
 
-def _file(tx: sa.Connection, name: str, cohort: tuple[str, dt.date], path: str, query: sa.Select) -> _File:
-    rows = tx.execute(query).all()
-    return _File(name, *cohort, path, parquet(columns.schema(name), rows), len(rows))
+def _file(name: str, cohort: tuple[str, dt.date], path: str, rows: pa.Table) -> _File:
+    return _File(name, *cohort, path, compacting.as_parquet(rows), rows.num_rows)
 
 
 def parquet(schema: pa.Schema, rows: Sequence[Sequence[Any]]) -> bytes:
@@ -238,9 +232,7 @@ def parquet(schema: pa.Schema, rows: Sequence[Sequence[Any]]) -> bytes:
         pa.array([str(v) if isinstance(v, uuid.UUID) else v for v in column], type=field.type)
         for field, column in zip(schema, values, strict=True)
     ]
-    sink = io.BytesIO()
-    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), sink, compression="zstd")
-    return sink.getvalue()
+    return compacting.as_parquet(pa.Table.from_arrays(arrays, schema=schema))
 
 
 def _note(tx: sa.Connection, files: Sequence[_File], now: dt.datetime) -> None:

@@ -49,7 +49,7 @@ def add_behind(
     """Adds to ``behind`` every campaign-day of the tables that changed, but those that are exported anyhow."""
     m = lake_manifest.c
     listed = sa.select(m.campaign, m.cohort_on, m.table_name).where(m.table_name.in_(changed))
-    for campaign, day, name in tx.execute(listed.where(m.campaign != columns.WHOLE[0])):
-        names = behind.setdefault((campaign, day), []) if (campaign, day) not in done else [name]
-        if name not in names:
-            names.append(name)
+    for row in tx.execute(listed.where(m.campaign != columns.WHOLE[0])):
+        cohort = (row.campaign, row.cohort_on)
+        if cohort not in done and row.table_name not in behind.setdefault(cohort, []):
+            behind[cohort].append(row.table_name)

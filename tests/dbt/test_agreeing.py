@@ -42,7 +42,7 @@ def tx(story: Story, postgres: embedded.EmbeddedServer) -> Iterator[sa.Connectio
 
 
 @pytest.fixture
-def config(story: Story, tmp_path: Path) -> Settings:
+def spoiled(story: Story, tmp_path: Path) -> Settings:
     """A copy of the published file that a test may spoil."""
     copy = story.config.model_copy(update={"home": tmp_path})
     shutil.copyfile(story.config.warehouse, copy.warehouse)
@@ -74,31 +74,31 @@ def test_a_row_of_the_ledgers_that_the_marts_do_not_tell_is_named(
     assert told(found) == {(NYC, measure, apart) for measure, apart in named}
 
 
-def test_a_row_that_is_missing_in_the_marts_is_named(tx: sa.Connection, config: Settings) -> None:
-    _spoil(config, "DELETE FROM marts.mart_cohort_funnel WHERE campaign_id = ? AND cohort_on = ?")
-    _, found = agreeing.differences(tx, config)
+def test_a_row_that_is_missing_in_the_marts_is_named(tx: sa.Connection, spoiled: Settings) -> None:
+    _spoil(spoiled, "DELETE FROM marts.mart_cohort_funnel WHERE campaign_id = ? AND cohort_on = ?")
+    _, found = agreeing.differences(tx, spoiled)
     assert {each.unit for each in found} == {NYC}
     assert "sourced" in {each.measure for each in found}
 
 
-def test_a_row_that_only_the_marts_have_is_named(tx: sa.Connection, config: Settings) -> None:
+def test_a_row_that_only_the_marts_have_is_named(tx: sa.Connection, spoiled: Settings) -> None:
     _spoil(
-        config,
+        spoiled,
         "INSERT INTO marts.mart_cohort_funnel SELECT * REPLACE (DATE '2030-01-01' AS cohort_on) "
         "FROM marts.mart_cohort_funnel WHERE campaign_id = ? AND cohort_on = ?",
     )
     nowhere = CampaignDay(NYC.campaign, dt.date(2030, 1, 1))
-    assert told(agreeing.differences(tx, config)[1]) == {(nowhere, "campaign-days", 1)}
+    assert told(agreeing.differences(tx, spoiled)[1]) == {(nowhere, "campaign-days", 1)}
 
 
-def test_a_cent_that_the_marts_tell_otherwise_is_named(tx: sa.Connection, config: Settings) -> None:
+def test_a_cent_that_the_marts_tell_otherwise_is_named(tx: sa.Connection, spoiled: Settings) -> None:
     _spoil(
-        config,
+        spoiled,
         "UPDATE marts.mart_cohort_funnel SET revenue_cents = revenue_cents + 1 WHERE campaign_id = ? AND cohort_on = ?",
     )
-    assert told(agreeing.differences(tx, config)[1]) == {(NYC, "revenue_cents", 1)}
+    assert told(agreeing.differences(tx, spoiled)[1]) == {(NYC, "revenue_cents", 1)}
 
 
-def _spoil(config: Settings, statement: str) -> None:
-    with duckdb.connect(str(config.warehouse)) as warehouse:
+def _spoil(spoiled: Settings, statement: str) -> None:
+    with duckdb.connect(str(spoiled.warehouse)) as warehouse:
         warehouse.execute(statement, [NYC.campaign, NYC.day])
