@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.output import CommandError, Table, as_json, console
-from cli.stores import database, reading
+from cli.stores import actor, database, reading
 
 app = typer.Typer(
     no_args_is_help=True, help="Purchases: list, show, evidence for a dispute, refund, and the match with Stripe."
@@ -101,6 +101,9 @@ def refund(
         float | None, typer.Option(help="Dollars (or the purchase's currency); all that is left when left out.")
     ] = None,
     reason: Annotated[str, typer.Option(help="Kept with the refund.")] = "asked for by the buyer",
+    by: Annotated[
+        str | None, typer.Option(help="Who gives it back; the name you are logged in by when left out.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be given back; call and write nothing.")
     ] = False,
@@ -116,7 +119,7 @@ def refund(
     cents = None if amount is None else round(amount * 100)
     asked: dict[str, Any] = {
         "reason": reason,
-        "requested_by": "operator",
+        "requested_by": f"operator {by.strip()}" if by and by.strip() else actor(),
         "now": settings().clock.now(),
         "amount_cents": cents,
     }

@@ -74,6 +74,12 @@ def set_state(tx: sa.Connection, unit: CampaignDay, state: str, *, closed_at: dt
     tx.execute(sa.update(campaign_days).where(_is(unit)).values(state=state, closed_at=closed_at))
 
 
+def begin_mailing(tx: sa.Connection, unit: CampaignDay) -> None:
+    """A mail of ``unit`` leaves: it is mailing, unless it is past that."""
+    waiting = campaign_days.c.state.in_(("open", "listening"))
+    tx.execute(sa.update(campaign_days).where(_is(unit), waiting).values(state="mailing", closed_at=None))
+
+
 def note_event(tx: sa.Connection, unit: CampaignDay, at: dt.datetime) -> None:
     """Notes when something was last heard of a lead of ``unit``."""
     newest = sa.func.greatest(campaign_days.c.last_event_at, at)

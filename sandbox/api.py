@@ -76,6 +76,8 @@ class Faulty:
                 raise Gone
             case "lost":
                 await self._lose(scope, receive, send)
+            case "late":
+                await self._delay(scope, receive, send, fault.seconds if fault is not None else 0)
             case "malformed":
                 await self._app(scope, receive, _truncating(send))
             case "slow":
@@ -83,6 +85,18 @@ class Faulty:
                 await self._app(scope, receive, send)
             case _:
                 await self._app(scope, receive, send)
+
+    async def _delay(self, scope: Scope, receive: Receive, send: Send, seconds: float) -> None:
+        """Processes at once and answers later, to whoever still waits."""
+        answer: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            answer.append(message)
+
+        await self._app(scope, receive, keep)
+        await asyncio.sleep(seconds)
+        for message in answer:
+            await send(message)
 
     async def _lose(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Processes, then drops the connection; what the vendor refuses is answered, for nothing was accepted."""

@@ -7,7 +7,7 @@ import random
 from collections import Counter
 from typing import Any
 
-KINDS = ("429", "5xx", "slow", "reset", "lost", "malformed", "duplicate_webhooks", "shuffled_webhooks")
+KINDS = ("429", "5xx", "slow", "reset", "lost", "late", "malformed", "duplicate_webhooks", "shuffled_webhooks")
 VENDORS = ("*", "yelp", "places", "pagespeed", "openai", "sendgrid", "stripe")
 
 

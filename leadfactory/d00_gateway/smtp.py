@@ -7,7 +7,6 @@ refusal 422, a passing one 425: it is about one recipient and says nothing of th
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import email.message
 import email.policy
 import email.utils
@@ -15,7 +14,6 @@ import re
 import smtplib
 import ssl
 from email.headerregistry import Address
-from urllib.parse import unquote, urlsplit
 
 import httpx
 
@@ -24,43 +22,13 @@ from leadfactory.d00_gateway.gateway import Gateway
 from leadfactory.d00_gateway.mail import SMTP, Mail
 from leadfactory.d00_gateway.redaction import redact
 from leadfactory.d00_gateway.scope import CallSpec
-from leadfactory.settings import Settings, SettingsError
+from leadfactory.d00_gateway.smtp_sessions import Relay, Session, Sessions
+from leadfactory.settings import Settings
 
-_PORTS = {"smtp": 587, "smtps": 465}
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_CLOSING, _DONE = 421, 250
 # One line a header: folding List-Unsubscribe broke DKIM signatures at Gmail.
 _LEADING_DOT = re.compile(rb"(?m)^\.")
 _POLICY = email.policy.SMTP.clone(max_line_length=998)
-
-
-@dataclasses.dataclass(frozen=True)
-class Relay:
-    """Where mail is handed over. TLS from the start (smtps), else STARTTLS, which only a loopback address may do without."""
-
-    host: str
-    port: int
-    user: str | None
-    password: str | None
-    implicit_tls: bool
-
-    @classmethod
-    def of(cls, url: str) -> Relay:
-        """The relay that SMTP_URL names.
-
-        Raises:
-            SettingsError: it names none.
-        """
-        parts = urlsplit(url)
-        try:
-            port = parts.port
-        except ValueError:
-            port = -1
-        if parts.scheme not in _PORTS or not parts.hostname or port == -1:
-            raise SettingsError(
-                "SMTP_URL is no address of a relay: write smtps://user:password@host:465, or smtp://… for STARTTLS"
-            )
-        user, password = (unquote(text) if text else None for text in (parts.username, parts.password))
-        return cls(parts.hostname, port or _PORTS[parts.scheme], user, password, parts.scheme == "smtps")
 
 
 class SmtpClient:
@@ -125,16 +93,23 @@ def mime(mail: Mail) -> email.message.EmailMessage:
 
 
 class _Wire(httpx.AsyncBaseTransport):
-    """Speaks SMTP for one request: its body is the message, its extension ``envelope`` sender and recipient; none: login only."""
+    """Speaks SMTP for one request: its body is the message, its extension ``envelope`` sender and recipient; none: login only.
+
+    Connections are kept between requests. One that is found gone before the message was handed over is replaced, once: nothing can
+    have been accepted on it.
+    """
 
     def __init__(self, relay: Relay, timeout_s: float) -> None:
-        self._relay, self._timeout_s = relay, timeout_s
+        self._sessions = Sessions(relay, timeout_s)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         envelope, message = request.extensions.get("envelope"), await request.aread()
         code, said = await asyncio.to_thread(self._conversation, envelope, message)
         status = 202 if 200 <= code < 300 else 422 if code >= 500 else 425
         return httpx.Response(status, json={"code": code, "message": redact(said)[:200]}, request=request)
+
+    async def aclose(self) -> None:
+        self._sessions.close()
 
     def _conversation(self, envelope: tuple[str, str] | None, message: bytes) -> tuple[int, str]:
         """The reply that counts; errors before the message was handed over are told as such.
@@ -143,23 +118,18 @@ class _Wire(httpx.AsyncBaseTransport):
             VendorUnavailable: nothing can have been accepted.
             httpx.ReadError: the connection was lost after the message was handed over.
         """
-        handed_over = False
+        kept = None if envelope is None else self._sessions.kept()
+        if kept is not None and envelope is not None:
+            try:
+                return self._exchange(kept, envelope, message)
+            except _Gone:
+                pass  # the relay had hung up meanwhile
         try:
-            with self._connected() as server:
-                if envelope is None:
-                    return 250, "ok"
-                for reply in (lambda: server.mail(envelope[0]), lambda: server.rcpt(envelope[1])):
-                    code, said = reply()
-                    if code >= 300:
-                        return code, said.decode(errors="replace")
-                server.putcmd("data")
-                code, said = server.getreply()
-                if code != 354:
-                    return (code if code >= 400 else 451), said.decode(errors="replace")
-                handed_over = True
-                server.send(_LEADING_DOT.sub(b"..", message.rstrip(b"\r\n")) + b"\r\n.\r\n")
-                code, said = server.getreply()
-                return code, said.decode(errors="replace")
+            fresh = self._sessions.fresh()
+            if envelope is None:
+                self._sessions.keep(fresh)
+                return 250, "ok"
+            return self._exchange(fresh, envelope, message)
         except smtplib.SMTPResponseException as error:  # greeting, EHLO, STARTTLS or login refused
             detail = error.smtp_error.decode(errors="replace") if isinstance(error.smtp_error, bytes) else str(error.smtp_error)  # fmt: skip
             raise VendorUnavailable(
@@ -167,45 +137,63 @@ class _Wire(httpx.AsyncBaseTransport):
                 status=error.smtp_code, detail=redact(detail)[:200], left_the_house=False,
             ) from None  # fmt: skip
         except (smtplib.SMTPException, OSError) as error:
-            if handed_over:
-                raise httpx.ReadError(str(error)) from error
             reason = "tls_error" if isinstance(error, ssl.SSLError) else "connect_failed"
             raise VendorUnavailable(
                 SMTP, "message", reason, detail=redact(str(error))[:200], left_the_house=False
             ) from None
 
-    def _connected(self) -> Session:
-        return Session(self._relay, self._timeout_s)
+    def _exchange(self, session: Session, envelope: tuple[str, str], message: bytes) -> tuple[int, str]:
+        """One message over an open session, which is kept when it is fit for the next.
 
-
-class Session:
-    """An open, logged-in connection, closed without waiting for an answer: what was accepted stays accepted."""
-
-    def __init__(self, relay: Relay, timeout_s: float) -> None:
-        self._relay, self._timeout_s = relay, timeout_s
-        self._server: smtplib.SMTP | None = None
-
-    def __enter__(self) -> smtplib.SMTP:
-        relay, trusted = self._relay, ssl.create_default_context()
-        if relay.implicit_tls:
-            self._server = smtplib.SMTP_SSL(relay.host, relay.port, timeout=self._timeout_s, context=trusted)
-        else:
-            self._server = smtplib.SMTP(relay.host, relay.port, timeout=self._timeout_s)
+        Raises:
+            _Gone: nothing was handed over. httpx.ReadError: lost after that.
+        """
+        server, handed_over = session.server, False
         try:
-            self._server.ehlo_or_helo_if_needed()
-            if not relay.implicit_tls and relay.host not in _LOOPBACK:
-                self._server.starttls(context=trusted)
-                self._server.ehlo()
-            if relay.user:
-                self._server.login(relay.user, relay.password or "")
-        except BaseException:
-            self._server.close()
-            raise
-        return self._server
+            for reply in (lambda: server.mail(envelope[0]), lambda: server.rcpt(envelope[1])):
+                code, said = reply()
+                if code >= 300:
+                    return self._refused(session, code, said)
+            server.putcmd("data")
+            code, said = server.getreply()
+            if code != 354:
+                return self._refused(session, code if code >= 400 else 451, said)
+            handed_over = True
+            server.send(_LEADING_DOT.sub(b"..", message.rstrip(b"\r\n")) + b"\r\n.\r\n")
+            code, said = server.getreply()
+        except (smtplib.SMTPException, OSError) as error:
+            session.close()
+            if handed_over:
+                raise httpx.ReadError(str(error)) from error
+            raise _Gone(str(error)) from error
+        if 200 <= code < 300:
+            self._sessions.keep(session)
+        else:
+            session.close()
+        return code, said.decode(errors="replace")
 
-    def __exit__(self, *_: object) -> None:
-        if self._server is not None:
-            self._server.close()
+    def _refused(self, session: Session, code: int, said: bytes) -> tuple[int, str]:
+        """A refusal before the message; the session forgets the envelope, or is not used again.
+
+        Raises:
+            _Gone: 421 on a session that served before: the relay ends it, and says nothing of this mail.
+        """
+        if code == _CLOSING and session.served:
+            session.close()
+            raise _Gone(said.decode(errors="replace"))
+        try:
+            fit = code != _CLOSING and session.server.rset()[0] == _DONE
+        except (smtplib.SMTPException, OSError):
+            fit = False
+        if fit:
+            self._sessions.keep(session)
+        else:
+            session.close()
+        return code, said.decode(errors="replace")
+
+
+class _Gone(smtplib.SMTPServerDisconnected):
+    """The connection ended, or is ended by the relay, before anything was handed over."""
 
 
 def _fault(response: httpx.Response) -> VendorError | None:

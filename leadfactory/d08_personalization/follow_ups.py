@@ -95,9 +95,19 @@ def _content(row: Any, facts: list[Fact], told: tuple[uuid.UUID, ...], vertical:
 
 def _due(unit: CampaignDay | None, now: dt.datetime, delays: Delays) -> sa.Select[Any]:
     """Accepted sends of running conversations whose next letter is due and unwritten, while their audit may be mailed from."""
-    s, first, e, a, d = email_sends, email_sends.alias("first"), enriched_businesses, site_audits, email_drafts
+    first, e, a, d = email_sends.alias("first"), enriched_businesses, site_audits, email_drafts
     x, keys = sequence_stops, ("campaign", "cohort_on", "business_id")
-    query = (
+    one = ("business_id", "campaign")  # with the step the key of a send
+    sent = email_sends
+    old_enough = (
+        sa.and_(sent.c.step == n, sent.c.claimed_at <= now - delay) for n, delay in enumerate(delays, start=1)
+    )
+    due = sa.select(sent).where(sent.c.state == "accepted", sa.or_(*old_enough))
+    if unit is not None:
+        due = due.where(sent.c.campaign == unit.campaign, sent.c.cohort_on == unit.day)
+    # those first: they are few, and each then asks for its own rows by their keys
+    s = due.cte("due").prefix_with("MATERIALIZED", dialect="postgresql")
+    return (
         sa.select(
             *(s.c[key] for key in keys),
             s.c.step,
@@ -107,12 +117,10 @@ def _due(unit: CampaignDay | None, now: dt.datetime, delays: Delays) -> sa.Selec
             e.c.timezone,
             a.c.fetched_at,
         )
-        .join(first, sa.and_(*(first.c[key] == s.c[key] for key in keys), first.c.step == store.FIRST_TOUCH))
+        .join(first, sa.and_(*(first.c[key] == s.c[key] for key in one), first.c.step == store.FIRST_TOUCH))
         .join(e, sa.and_(*(e.c[key] == s.c[key] for key in keys)))
         .join(a, sa.and_(*(a.c[key] == s.c[key] for key in keys)))
         .where(
-            s.c.state == "accepted",
-            sa.or_(*(sa.and_(s.c.step == n, s.c.claimed_at <= now - delay) for n, delay in enumerate(delays, start=1))),
             first.c.claimed_at.is_not(None),
             a.c.status == "ok",
             a.c.expires_at > now,
@@ -122,9 +130,6 @@ def _due(unit: CampaignDay | None, now: dt.datetime, delays: Delays) -> sa.Selec
         )
         .order_by(s.c.campaign, s.c.cohort_on, s.c.business_id, s.c.step)
     )
-    if unit is not None:
-        query = query.where(s.c.campaign == unit.campaign, s.c.cohort_on == unit.day)
-    return query
 
 
 def _told(tx: sa.Connection, unit: CampaignDay) -> dict[uuid.UUID, tuple[uuid.UUID, ...]]:

@@ -20,7 +20,10 @@ from leadfactory.d08_personalization.letters import config
 from leadfactory.d08_personalization.tables import draft_reviews, email_drafts
 
 POLICY = "policy"  # why a draft waits that nobody objected to
-CLEARED = "draft_cleared(d.draft_id, d.business_id, d.step, c.review_percent)"  # SQL over the gates' aliases
+# SQL over the gates' aliases. Where no letter waits for a person and nobody said anything about this one, the function need not be
+# called, which costs more than all other gates together.
+CLEARED = """(c.review_percent = 0 AND NOT EXISTS (SELECT 1 FROM draft_reviews r WHERE r.draft_id = d.draft_id)
+        OR draft_cleared(d.draft_id, d.business_id, d.step, c.review_percent))"""
 STATES = ("waiting", "approved", "edited", "rejected", "unreviewed")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import sqlalchemy as sa
 
@@ -17,9 +17,17 @@ from leadfactory.d09_delivery.policy import DeliveryPolicy, policy
 # A recipient's domain in SQL over the alias s, told by its keyed hash where it is a business's own.
 RECIPIENT_DOMAIN = "coalesce(s.mail_provider, encode(s.domain_hmac, 'hex'), '')"
 _MAY_HAVE_LEFT = "s.state IN ('claimed', 'accepted', 'unknown')"
-_TODAY = sa.text(
-    f"""SELECT s.sender_email, {RECIPIENT_DOMAIN} AS domain, count(*) AS n FROM email_sends s
-        WHERE s.claimed_at >= :midnight AND {_MAY_HAVE_LEFT} GROUP BY 1, 2"""  # noqa: S608 - constants only
+_SENDERS = sa.text(
+    f"""SELECT s.sender_email, count(*) AS n FROM email_sends s
+        WHERE s.claimed_at >= :midnight AND {_MAY_HAVE_LEFT} GROUP BY 1"""  # noqa: S608 - constants only
+)
+_OF_DOMAINS = f"""SELECT {RECIPIENT_DOMAIN} AS domain, count(*) AS n FROM email_sends s
+    WHERE s.claimed_at >= :midnight AND {_MAY_HAVE_LEFT}"""  # noqa: S608 - constants only
+_BY_DOMAIN = "GROUP BY s.mail_provider, s.domain_hmac"  # of which a send has one
+_BUSY_DOMAINS = sa.text(f"{_OF_DOMAINS} {_BY_DOMAIN} HAVING count(*) >= :fewest")
+_DOMAINS = sa.text(
+    f"{_OF_DOMAINS} AND (s.mail_provider = ANY(:providers) OR s.domain_hmac = ANY(:own) "
+    f"OR s.mail_provider IS NULL AND s.domain_hmac IS NULL) {_BY_DOMAIN}"
 )
 _DAYS = sa.text(
     f"""SELECT x.sender_email, count(*) AS days
@@ -63,6 +71,10 @@ class Caps:
             return "recipient_domain_cap"
         return None
 
+    def know(self, domains: Mapping[str, int]) -> None:
+        """Mails of today to recipient domains that a claim is about to judge."""
+        self._domains.update({domain: sent for domain, sent in domains.items() if domain not in self._domains})
+
     def take(self, sender: str, domain: str) -> None:
         """One mail more leaves."""
         self._senders[sender] += 1
@@ -91,17 +103,24 @@ class Caps:
         return caps.own_domain if own else caps.mail_provider
 
 
-def of_today(tx: sa.Connection, now: dt.datetime, known: dict[tuple[dt.datetime, str], int] | None = None) -> Caps:
+def of_today(
+    tx: sa.Connection,
+    now: dt.datetime,
+    known: dict[tuple[dt.datetime, str], int] | None = None,
+    *,
+    domains: bool = True,
+) -> Caps:
     """The caps of the UTC day of ``now``, counted from the sends that were claimed and may have left.
 
+    Of recipient domains it knows those that got so much that a cap may be reached; of others, and without ``domains`` of all,
+    ``count_domains`` asks.
     ``known`` keeps what was counted of the days before, which changes no more, between the claims of a process.
     """
-    midnight = now.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    senders: Counter[str] = Counter()
-    domains: Counter[str] = Counter()
-    for row in tx.execute(_TODAY, {"midnight": midnight}):
-        senders[row.sender_email] += row.n
-        domains[row.domain] += row.n
+    midnight, allowed = _midnight(now), policy().recipient_domain_cap_per_day
+    senders = {row.sender_email: row.n for row in tx.execute(_SENDERS, {"midnight": midnight})}
+    fewest = min(allowed.mail_provider, allowed.own_domain)
+    asked = tx.execute(_BUSY_DOMAINS, {"midnight": midnight, "fewest": fewest}) if domains else ()
+    busy = {row.domain: row.n for row in asked}
     waiting = set(tx.scalars(sa.select(campaigns.c.sender_email).where(campaigns.c.sender_email.is_not(None))))
     known = {} if known is None else known
     new = sorted({*senders, *waiting} - {sender for at, sender in known if at == midnight})
@@ -112,4 +131,17 @@ def of_today(tx: sa.Connection, now: dt.datetime, known: dict[tuple[dt.datetime,
             for row in tx.execute(_DAYS, {"senders": new, "midnight": midnight, "days": days})
         }
         known |= {(midnight, sender): found.get(sender, 0) for sender in new}
-    return Caps(policy(), senders, domains, {sender: n for (at, sender), n in known.items() if at == midnight})
+    return Caps(policy(), senders, busy, {sender: n for (at, sender), n in known.items() if at == midnight})
+
+
+def count_domains(
+    tx: sa.Connection, day: Caps, now: dt.datetime, providers: Iterable[str], own: Iterable[bytes]
+) -> None:
+    """Lets ``day`` know how much went to mail providers and to own domains; asked in the transaction that counted the rest."""
+    asked = {"providers": sorted(set(providers)), "own": sorted(set(own))}
+    if any(asked.values()):
+        day.know({row.domain: row.n for row in tx.execute(_DOMAINS, asked | {"midnight": _midnight(now)})})
+
+
+def _midnight(now: dt.datetime) -> dt.datetime:
+    return now.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -18,12 +18,19 @@ from leadfactory.d09_delivery import caps, gates, journal, mailing, slots, state
 from leadfactory.d09_delivery.caps import Caps
 from leadfactory.d09_delivery.mailing import Letter
 from leadfactory.d09_delivery.policy import policy
-from leadfactory.d11_experiments.tables import experiment_assignments
 from leadfactory.keyed_hashes import KeyedHashes
 from leadfactory.settings import Settings
 from leadfactory.tokens import Tokens
 
 READ_AHEAD = 5_000
+# Claims are one statement many times over: planned once, for its plan takes as long as the claim of a hundred.
+_LOCK = sa.text("SELECT pg_advisory_xact_lock(:lock), set_config('plan_cache_mode', 'force_generic_plan', true)")
+_EXPOSE = sa.text(
+    """UPDATE experiment_assignments a SET exposed_at = :now
+       FROM unnest(CAST(:campaigns AS text[]), CAST(:days AS date[]), CAST(:businesses AS uuid[]))
+         AS x (campaign, cohort_on, business_id)
+       WHERE (a.campaign, a.cohort_on, a.business_id) = (x.campaign, x.cohort_on, x.business_id) AND a.exposed_at IS NULL"""
+)
 CLAIM_LOCK = 0x1EADC1A1  # claims are short and one at a time, which makes the caps per sender and day exact
 
 
@@ -98,10 +105,15 @@ def claim(
     Raises:
         KeyMismatch: with another suppression key nothing can be claimed. OSError: the journal cannot be written.
     """
-    tx.execute(sa.select(sa.func.pg_advisory_xact_lock(CLAIM_LOCK)))
+    tx.execute(_LOCK, {"lock": CLAIM_LOCK})
     suppression.check_key(tx, desk.hashes)
-    day = caps.of_today(tx, now, desk.days_known)
+    day = caps.of_today(
+        tx, now, desk.days_known, domains=False
+    )  # those of the candidates are counted, and judged below
     candidates = _candidates(tx, desk, unit, now, most, leave, among, day)
+    providers = (letter.recipient_domain for letter in candidates if letter.domain_hmac is None)
+    own = (letter.domain_hmac for letter in candidates if letter.domain_hmac is not None)
+    caps.count_domains(tx, day, now, providers, own)
     stopped: dict[uuid.UUID, str] = {}
     refused: dict[uuid.UUID, str | None] = {}
     fit: list[Letter] = []
@@ -193,21 +205,13 @@ def _take(tx: sa.Connection, letters: list[Letter], now: dt.datetime) -> None:
         "claim_expires_at": sa.func.now() + lease,
     }
     states.move(tx, reasons, "planned", "claimed", now, **claim)
-    table = experiment_assignments
-    for unit in {letter.unit for letter in letters}:
-        mine = [letter.business_id for letter in letters if letter.unit == unit]
-        tx.execute(
-            sa.update(table)
-            .where(
-                table.c.campaign == unit.campaign,
-                table.c.cohort_on == unit.day,
-                table.c.business_id.in_(mine),
-                table.c.exposed_at.is_(None),
-            )
-            .values(exposed_at=now)
-        )
-        if campaign_days.state_of(tx, unit) in {"open", "listening"}:
-            campaign_days.set_state(tx, unit, "mailing")
+    campaigns, days, businesses = zip(
+        *((each.unit.campaign, each.unit.day, each.business_id) for each in letters), strict=True
+    )
+    mine = {"campaigns": list(campaigns), "days": list(days), "businesses": list(businesses)}
+    tx.execute(_EXPOSE, mine | {"now": now})
+    for unit in sorted({letter.unit for letter in letters}):
+        campaign_days.begin_mailing(tx, unit)
         campaign_days.mark_dirty(tx, unit, "email_sends", "experiment_assignments")
 
 

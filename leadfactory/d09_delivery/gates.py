@@ -75,7 +75,8 @@ GATES: tuple[Gate, ...] = (
     Gate("risk_not_acknowledged", "waits", """c.mailer || ':' || c.consent_basis = ANY(:accepted_bases)
         OR (c.risk_acknowledged_for = c.mailer AND length(c.risk_acknowledged_by) > 0)"""),
     Gate("draft_verdict", "waits", """(SELECT v.passed FROM quality_verdicts v WHERE v.asset = 'email_drafts'
-        AND v.subject_id = d.draft_id AND v.input_hash = d.content_hash ORDER BY v.judged_at DESC, v.verdict_id DESC LIMIT 1)"""),
+        AND (v.campaign, v.cohort_on) = (d.campaign, d.cohort_on) AND v.subject_id = d.draft_id AND v.input_hash = d.content_hash
+        ORDER BY v.judged_at DESC, v.verdict_id DESC LIMIT 1)"""),
     Gate("draft_review", "waits", reviews.CLEARED),
     Gate("postal_address", "waits", "strpos(d.body_text, c.postal_address) > 0 AND length(c.postal_address) > 0"),
     Gate("true_sender", "waits", "c.sender_email = s.sender_email AND strpos(d.body_text, c.sender_name) > 0"),

@@ -19,6 +19,7 @@ from leadfactory.d04_enrichment.tables import enriched_businesses
 from leadfactory.d05_scoring.tables import lead_scores
 from leadfactory.d08_personalization import reviews
 from leadfactory.d08_personalization.store import newest_drafts
+from leadfactory.d08_personalization.tables import email_drafts
 from leadfactory.d09_delivery import sequences, states, suppression
 from leadfactory.d09_delivery.identity import send_id
 from leadfactory.d09_delivery.policy import policy
@@ -122,16 +123,25 @@ def plannable(unit: CampaignDay | None, now: dt.datetime) -> sa.Select[Any]:
 
 
 def _follow_newest_drafts(tx: sa.Connection, unit: CampaignDay | None) -> None:
-    d, s = newest_drafts(unit), email_sends
+    """Asks for the newest draft of each send that waits, so that it costs what waits and not what was ever written."""
+    d, s, waiting = email_drafts, email_sends, email_sends.alias("waiting")
+    newest = (
+        sa.select(d.c.draft_id, d.c.status)
+        .where(*(d.c[key] == waiting.c[key] for key in ("campaign", "cohort_on", "business_id", "step")))
+        .order_by(d.c.version.desc())
+        .limit(1)
+        .lateral("newest")
+    )
+    outdated = (
+        sa.select(waiting.c.send_id, newest.c.draft_id)
+        .join(newest, sa.true())
+        .where(waiting.c.state == "planned", newest.c.status == "drafted", newest.c.draft_id != waiting.c.draft_id)
+    )
+    if unit is not None:
+        outdated = outdated.where(waiting.c.campaign == unit.campaign, waiting.c.cohort_on == unit.day)
+    found = outdated.subquery("outdated")
     tx.execute(
-        sa.update(s)
-        .where(
-            *(s.c[key] == d.c[key] for key in ("campaign", "cohort_on", "business_id", "step")),
-            s.c.state == "planned",
-            d.c.status == "drafted",
-            s.c.draft_id != d.c.draft_id,
-        )
-        .values(draft_id=d.c.draft_id)
+        sa.update(s).where(s.c.send_id == found.c.send_id, s.c.state == "planned").values(draft_id=found.c.draft_id)
     )
 
 

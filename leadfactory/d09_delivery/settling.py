@@ -48,7 +48,9 @@ def settle(tx: sa.Connection, outcomes: Iterable[Outcome], now: dt.datetime) -> 
         late = {send_id: reason for send_id, reason in reasons.items() if send_id not in moved}
         if state != "unknown":
             states.move(tx, late, "unknown", state, now, names=names, settled_at=now)
-    for unit in {each.letter.unit for found in by_state.values() for each in found}:
+    for unit in sorted(
+        {each.letter.unit for found in by_state.values() for each in found}
+    ):  # in one order everywhere: locks
         campaign_days.mark_dirty(tx, unit, "email_sends")
 
 

@@ -69,7 +69,7 @@ KEPT = {
     "email_sends.sender_email": "ours",
     "exclusions.label": "a list of the operator's own, whose purpose is that somebody is left alone",
     "import_files.imported_by": "an operator", "import_files.file_name": "an operator's file",
-    "experiments.accepted_weak_by": "an operator", "refund_requests.requested_by": "recipient or operator, never a name",
+    "experiments.accepted_weak_by": "an operator", "refund_requests.requested_by": "recipient, or which operator",
     "audit_log.detail": "ids and counts only; append-only",
     "api_keys.name": "an operator or a program of ours",
 }  # fmt: skip

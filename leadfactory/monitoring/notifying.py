@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import httpx
 
 from leadfactory.d00_gateway.redaction import redact
-from leadfactory.d00_gateway.smtp import Relay, Session
+from leadfactory.d00_gateway.smtp_sessions import Relay, Session
 from leadfactory.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
+from cli.purchases import app
+from cli.stores import actor
 from leadfactory import blobs
+from leadfactory.audit_log import audit_log
 from leadfactory.d03_assessment.tables import site_audits, site_insights
 from leadfactory.d06_reports import delivering, links, remeasuring
 from leadfactory.d06_reports.settings import config
@@ -20,6 +24,7 @@ from leadfactory.d07_storefront.tables import purchases, refund_requests
 from leadfactory.d09_delivery import suppression
 from leadfactory.d09_delivery.tables import suppressions
 from leadfactory.quality.gx import judge
+from leadfactory.settings import settings
 from leadfactory.tokens import Tokens
 from tests.leads import TUESDAY, UNIT
 
@@ -313,6 +318,27 @@ def test_a_refund_whose_answer_is_lost_is_repeated_under_its_key(shop):
     shop.tell()
     assert [(row.state, row.refunded_cents) for row in shop.purchases] == [("partially_refunded", 5_000)]
     assert len(shop.vendor.get("/_truth/stripe", params={"kind": "refund"}).json()) == 1
+
+
+@pytest.mark.parametrize(("given", "named"), [(["--by=Ana"], "operator Ana"), ([], actor())])
+def test_a_refund_by_command_keeps_who_gave_it(shop, given, named, monkeypatch):
+    shop.buy(shop.letter())
+    shop.tell()
+    monkeypatch.setenv("LEADFACTORY_DATABASE_URL", shop.world.db.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("LEADFACTORY_HOME", str(shop.world.settings.home))
+    monkeypatch.setenv("LEADFACTORY_CLOCK", TUESDAY.isoformat())
+    monkeypatch.setenv("STRIPE_BASE_URL", shop.world.settings.stripe_base_url)
+    monkeypatch.setenv("STRIPE_API_KEY", shop.world.settings.stripe_api_key.get_secret_value())
+    settings.cache_clear()
+    try:
+        arguments = ["refund", str(shop.purchases[0].purchase_id), "--amount=50", "--yes", "--json", *given]
+        done = CliRunner().invoke(app, arguments)
+    finally:
+        settings.cache_clear()
+    assert done.exit_code == 0, done.output
+    ((who, state),) = [(row.requested_by, row.state) for row in shop.world.all(refund_requests)]
+    assert (who, state) == (named, "accepted")
+    assert [row.actor for row in shop.world.all(audit_log) if row.action == "refund_asked"] == [named]
 
 
 @pytest.mark.parametrize("cents", [0, -1, 19_901])

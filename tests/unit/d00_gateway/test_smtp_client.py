@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import email
 import email.policy
 import socket
@@ -17,7 +18,8 @@ from aiosmtpd.controller import Controller
 from leadfactory.d00_gateway.errors import VendorError, VendorRejected, VendorUnavailable
 from leadfactory.d00_gateway.gateway import Gateway
 from leadfactory.d00_gateway.mail import SMTP, Mail
-from leadfactory.d00_gateway.smtp import Relay, SmtpClient
+from leadfactory.d00_gateway.smtp import SmtpClient
+from leadfactory.d00_gateway.smtp_sessions import MOST_MESSAGES, Relay
 from leadfactory.d00_gateway.tables import vendor_calls
 from leadfactory.settings import SettingsError
 from tests.leads import CLOCK
@@ -38,8 +40,20 @@ class Server:
         self.accepted: list[tuple[str, str, bytes]] = []
         self.replies: dict[str, str] = {}
         self.drop_after_data = False
+        self.greeted = 0
+        self.hang_up_after = 0
+        self.closing_at: set[int] = set()
+        self.mails = 0
+
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        self.greeted += 1
+        session.host_name = hostname
+        return responses
 
     async def handle_MAIL(self, server, session, envelope, address, options):
+        self.mails += 1
+        if self.mails in self.closing_at:
+            return "421 4.4.2 idle for too long"
         envelope.mail_from = address
         return self.replies.get("MAIL", "250 OK")
 
@@ -55,6 +69,8 @@ class Server:
             self.accepted.append((envelope.mail_from, envelope.rcpt_tos[0], envelope.content))
         if self.drop_after_data:
             server.transport.abort()
+        elif self.hang_up_after and len(self.accepted) % self.hang_up_after == 0:
+            asyncio.get_running_loop().call_later(0.02, server.transport.close)
         return reply
 
 
@@ -74,16 +90,26 @@ def server() -> Iterator[tuple[Server, int]]:
 
 
 def deliver(database, tmp_path, port: int, mail: Mail = MAIL) -> str | VendorError:
+    (only,) = deliver_all(database, tmp_path, port, [mail])
+    return only
+
+
+def deliver_all(database, tmp_path, port: int, mails: list[Mail], pause_s: float = 0.0) -> list[str | VendorError]:
+    """One mail after the other within one run."""
     settings = settings_for_tests(tmp_path, SMTP_URL=f"smtp://127.0.0.1:{port}")
     gateway = Gateway(database, clock=CLOCK, settings=settings)
 
-    async def send() -> str | VendorError:
+    async def send() -> list[str | VendorError]:
         client = SmtpClient(gateway, settings)
+        ended: list[str | VendorError] = []
         async with gateway.running():
-            try:
-                return await client.send(mail)
-            except VendorError as error:
-                return error
+            for mail in mails:
+                try:
+                    ended.append(await client.send(mail))
+                except VendorError as error:
+                    ended.append(error)
+                await asyncio.sleep(pause_s)
+        return ended
 
     return asyncio.run(send())
 
@@ -139,6 +165,56 @@ def test_a_connection_lost_after_the_message_leaves_nobody_knowing(database, tmp
     assert error.left_the_house
     assert len(handler.accepted) == 1  # it did leave, and nobody on our side can tell
     assert [row[1] for row in calls(database)] == ["unknown"]
+
+
+def mails(count: int) -> list[Mail]:
+    return [dataclasses.replace(MAIL, send_id=uuid.UUID(int=n), to_email=f"info@shop{n}.example") for n in range(count)]
+
+
+def test_a_batch_leaves_over_one_connection(database, tmp_path, server):
+    handler, port = server
+    deliver_all(database, tmp_path, port, mails(5))
+    assert [recipient for _, recipient, _ in handler.accepted] == [mail.to_email for mail in mails(5)]
+    assert handler.greeted == 1
+
+
+def test_a_connection_serves_so_many_and_no_more(database, tmp_path, server):
+    handler, port = server
+    deliver_all(database, tmp_path, port, mails(MOST_MESSAGES + 1))
+    assert (len(handler.accepted), handler.greeted) == (MOST_MESSAGES + 1, 2)
+
+
+def test_a_relay_that_hangs_up_between_two_mails_loses_and_doubles_none(database, tmp_path, server):
+    handler, port = server
+    handler.hang_up_after = 2
+    ended = deliver_all(database, tmp_path, port, mails(5), pause_s=0.1)
+    assert not [each for each in ended if isinstance(each, VendorError)]
+    assert [recipient for _, recipient, _ in handler.accepted] == [mail.to_email for mail in mails(5)]
+    assert handler.greeted == 3
+
+
+def test_a_relay_that_ends_a_kept_connection_in_words_is_connected_again(database, tmp_path, server):
+    handler, port = server
+    handler.closing_at = {2}
+    ended = deliver_all(database, tmp_path, port, mails(2))
+    assert not [each for each in ended if isinstance(each, VendorError)]
+    assert (len(handler.accepted), handler.greeted) == (2, 2)
+
+
+def test_a_refused_recipient_leaves_the_connection_to_the_next(database, tmp_path, server):
+    handler, port = server
+    handler.replies["RCPT"] = "550 5.1.1 no such user"
+    ended = deliver_all(database, tmp_path, port, mails(3))
+    assert [type(each) for each in ended] == [VendorRejected] * 3
+    assert handler.greeted == 1
+
+
+def test_a_connection_lost_after_a_message_is_not_tried_again_on_a_new_one(database, tmp_path, server):
+    handler, port = server
+    handler.drop_after_data = True
+    ended = deliver_all(database, tmp_path, port, mails(3))
+    assert [isinstance(each, VendorUnavailable) and each.left_the_house for each in ended] == [True] * 3
+    assert len(handler.accepted) == 3
 
 
 def test_a_relay_that_is_not_there_took_nothing(database, tmp_path):

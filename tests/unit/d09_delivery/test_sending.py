@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import shutil
 import threading
+import time
 import uuid
 
 import pytest
@@ -16,6 +17,7 @@ from leadfactory.campaign_days import state_of
 from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
 from leadfactory.d00_gateway.gateway import Gateway
 from leadfactory.d09_delivery import claiming, journal, planning, sending
+from leadfactory.d09_delivery.claim_loop import Pace
 from leadfactory.d09_delivery.claiming import Desk
 from leadfactory.d09_delivery.mailer import PostOffice
 from leadfactory.d09_delivery.policy import policy
@@ -163,6 +165,36 @@ def test_a_mailer_that_takes_nothing_stops_the_run_after_one_batch(room, monkeyp
     _, sendgrid = room.send(unavailable("breaker_open", left=False))
     assert len(sendgrid.asked) == 2
     assert room.states == {"planned": 5}
+
+
+def test_the_claim_that_was_made_ahead_is_given_back_when_a_run_breaks(room, monkeypatch):
+    monkeypatch.setattr(policy(), "__dict__", policy().__dict__ | {"claim_batch": 2, "calls_at_once": 1})
+    room.drafted(6)
+
+    def answer(mail):
+        raise RuntimeError("a bug")
+
+    with pytest.raises(ExceptionGroup):
+        room.send(answer)
+    assert room.states == {"claimed": 1, "planned": 5}
+
+
+def test_one_gateway_serves_all_claims_of_a_run(room, monkeypatch):
+    monkeypatch.setattr(policy(), "__dict__", policy().__dict__ | {"claim_batch": 2})
+    room.drafted(5)
+    _, sendgrid = room.send()
+    assert [unit for unit, _ in sendgrid.gateway.scopes] == [None, UNIT, UNIT, UNIT]
+
+
+@pytest.mark.parametrize(("journal_s", "calls_s", "sizes"), [(0.03, 0.01, [20, 40, 50]), (0.0, 0.03, [10, 10, 10])])
+def test_more_letters_share_a_write_of_the_journal_only_where_it_is_dearer_than_the_calls(journal_s, calls_s, sizes):
+    pace, found = Pace(10, 50), []
+    for _ in range(3):
+        time.sleep(calls_s)
+        with pace.writing():
+            time.sleep(journal_s)
+        found.append(pace.size)
+    assert found == sizes
 
 
 def test_the_journal_has_every_mail_before_the_vendor_does(room):
@@ -314,7 +346,7 @@ async def test_all_cohorts_are_sent_in_one_run_with_a_report_each(room):
         db=room.db, clock=CLOCK, settings=room.settings, mailer=sendgrid, dry_run=False
     )
     assert (report.unit, report.rows_out, report.calls) == (UNIT, 2, 2)
-    assert sendgrid.gateway.scopes == [(UNIT, "email_sends")]
+    assert sendgrid.gateway.scopes == [(None, "email_sends"), (UNIT, "email_sends")]  # the whole run, and in it the day
     with room.db.begin() as tx:
         assert sending.count_due(tx, CLOCK.now()) == 0
     assert (
