@@ -72,6 +72,13 @@ def compact(db: Database, lake: str, today: dt.date) -> int:
     return gone
 
 
+def forget_months(tx: sa.Connection) -> None:
+    """Of a lake that was lost: the files of months are gone too, and every campaign-day gets one of its own again."""
+    of_months = lake_manifest.c.path.contains("/month=")
+    if tx.scalar(sa.select(sa.exists().where(of_months))):  # a writer of the manifest is not waited for without need
+        tx.execute(sa.delete(lake_manifest).where(of_months))
+
+
 def rows_of(lake: str, path: str, cohorts: Collection[Cohort]) -> pa.Table | None:
     """The rows of ``cohorts`` in a file, in its order; None when there is no such file."""
     content = lake_files.get(lake, path)

@@ -98,8 +98,8 @@ def export_lake(
         behind: dict[tuple[str, dt.date], list[str]] = {}
         with db.begin() as tx:
             anew = lake_files.get(settings.lake, lake_files.MANIFEST) is None
-            if anew:  # the files of months are gone too: every campaign-day has its own again
-                tx.execute(sa.delete(lake_manifest).where(lake_manifest.c.path.contains("/month=")))
+            if anew:
+                compacting.forget_months(tx)
             found = units if units is not None else _every_day(tx) if anew else campaign_days.dirty_days(tx)
             chosen = sorted(set(found))
             if units is None:
