@@ -6,6 +6,7 @@ import calendar
 import contextlib
 import datetime as dt
 import functools
+import gc
 import hashlib
 import io
 import logging
@@ -76,7 +77,7 @@ def render_pdf(html: str, on: dt.date) -> tuple[bytes, int]:
         PdfUnavailable: Pango is missing.
     """
     weasyprint, configuration, style = _engine()
-    with _dated(on):
+    with _dated(on), _uncollected():
         # a report fetches nothing: no protocol is allowed, whatever the measured website has put into a text
         closed = weasyprint.urls.URLFetcher(allowed_protocols=())
         document = weasyprint.HTML(string=html, url_fetcher=closed).render(
@@ -98,6 +99,7 @@ def _engine() -> tuple[Any, Any, Any]:
             f"Pango is not installed, so there is no PDF ({PANGO}): {str(error).splitlines()[0]}"
         ) from None
     logging.getLogger("fontTools").setLevel(logging.ERROR)
+    logging.getLogger("weasyprint.progress").setLevel(logging.WARNING)  # a line a step and page of every report
     configuration = FontConfiguration()
     from_disk = weasyprint.urls.URLFetcher(allowed_protocols=("file",))  # our own font files
     style = weasyprint.CSS(string=fonts.stylesheet(), font_config=configuration, url_fetcher=from_disk)
@@ -117,6 +119,18 @@ def _dated(on: dt.date) -> Iterator[None]:
                 del os.environ["SOURCE_DATE_EPOCH"]
             else:
                 os.environ["SOURCE_DATE_EPOCH"] = before
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """No look for garbage meanwhile: a report is a million small objects, and looking through them again and again is a fifth of the work."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 @functools.lru_cache(maxsize=2)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import json
 import os
 import subprocess
@@ -90,7 +91,7 @@ def _serve() -> None:
     from leadfactory.d03_assessment import auditing, insights  # noqa: F401
     from leadfactory.d04_enrichment import enriching  # noqa: F401
     from leadfactory.d05_scoring import scoring  # noqa: F401
-    from leadfactory.d06_reports import paid_work  # noqa: F401
+    from leadfactory.d06_reports import paid_work, rendering, sample  # noqa: F401
     from leadfactory.d07_storefront import checkout  # noqa: F401
     from leadfactory.d08_personalization import drafting  # noqa: F401
     from leadfactory.d09_delivery import sending  # noqa: F401
@@ -98,6 +99,9 @@ def _serve() -> None:
     from leadfactory.d11_experiments import assignment  # noqa: F401
 
     places_of_the_country.parents("10001")  # loads them all, which takes most of a second
+    rendering.render_report(sample.sample())  # its templates, typefaces and rules of style
+    gc.collect()
+    gc.freeze()  # no child looks through what its parent imported for garbage, which would copy all of it
     for line in sys.stdin:
         sys.stdout.write(json.dumps(_child(json.loads(line))) + "\n")
         sys.stdout.flush()
