@@ -71,7 +71,8 @@ def measure(buyers: int) -> tuple[list[float], list[float], bool]:
     with tempfile.TemporaryDirectory(prefix="lf-bench-") as home:
         os.environ |= {"LEADFACTORY_HOME": home, "LEADFACTORY_ENV": "test", "LEADFACTORY_CLOCK": TUESDAY.isoformat()}
         os.environ["LEADFACTORY_SANDBOX_URL"] = f"http://127.0.0.1:{free_port(PORTS)}"
-        stack.EDGE_PORT, stack.WEB_PORT = PORTS + 100, PORTS + 200
+        stack.EDGE_PORT, stack.WEB_PORT = free_port(PORTS + 100), PORTS + 200
+        os.environ["LEADFACTORY_PUBLIC_URL"] = f"http://127.0.0.1:{stack.EDGE_PORT}"
         settings.cache_clear()
         with stack.factory(lambda line: print(line, file=sys.stderr), any_port=True, facing_the_world=True) as api:
             config = settings()
