@@ -16,6 +16,7 @@ BENCHMARKS = (
     "dagster_tax",
     "dedupe",
     "reports",
+    "success_page",
     "webhook_ingest",
     "marts_build",
 )

@@ -122,7 +122,8 @@ def load(
     from leadfactory.settings import settings
 
     del reload  # the seed runbook's word; every load replaces what the file says
-    found, now = definitions.read(file or definitions.PATH), settings().clock.now()
+    whole, now = definitions.read_file(file or definitions.PATH), settings().clock.now()
+    found = whole.experiments
     for name, experiment in found.items():
         effects.check(name, experiment)
     with system_of_record() as db:
@@ -132,19 +133,28 @@ def load(
                 for name in accept_weak or ():
                     launches.accept_weak(tx, name, getpass.getuser(), now)
                 definitions.load(tx, found, now)
+                definitions.load_holdout(tx, whole.global_holdout, now)
                 rows = [_summary(tx, row, now) for row in _versions(tx)]
                 if dry_run:
                     tx.rollback()
         except (definitions.ExperimentChanged, launches.NotAccepted) as error:
             raise CommandError(str(error)) from None
     if json:
-        return as_json({"dry_run": dry_run, "experiments": rows})
+        return as_json({"dry_run": dry_run, "experiments": rows, "global_holdout": _held_out(whole)})
     for row in rows:
         console.print(f"{row['experiment']} v{row['version']}: {row['state']}; {row['forecast']}")
         if row["state"] == "draft" and row["weak"]:
             console.print(f"  more than 26 weeks: leadfactory load-experiments --accept-weak {row['experiment']}")
+    if whole.global_holdout is not None:
+        console.print(
+            f"global holdout v{whole.global_holdout.version}: {whole.global_holdout.holdout_bp / 100:g} % are never mailed"
+        )
     console.print("Nothing was written (--dry-run)." if dry_run else f"{len(rows)} versions loaded.")
     return None
+
+
+def _held_out(whole: Any) -> dict[str, Any] | None:
+    return None if whole.global_holdout is None else whole.global_holdout.model_dump(exclude={"salt"})
 
 
 def _versions(tx: sa.Connection) -> list[sa.Row[Any]]:

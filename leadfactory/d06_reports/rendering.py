@@ -106,6 +106,7 @@ def _engine() -> tuple[Any, Any, Any]:
             f"Pango is not installed, so there is no PDF ({PANGO}): {str(error).splitlines()[0]}"
         ) from None
     logging.getLogger("fontTools").setLevel(logging.ERROR)
+    logging.getLogger("weasyprint.progress").setLevel(logging.WARNING)  # a line a step and page of every report
     configuration = FontConfiguration()
     from_disk = weasyprint.urls.URLFetcher(allowed_protocols=("file",))  # our own font files
     style = weasyprint.CSS(string=fonts.stylesheet(), font_config=configuration, url_fetcher=from_disk)

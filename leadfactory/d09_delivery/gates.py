@@ -69,6 +69,8 @@ GATES: tuple[Gate, ...] = (
     Gate("campaign_not_launched", "waits", "c.state = 'launched'"),
     Gate("halted", "waits", """NOT EXISTS (SELECT 1 FROM halts x WHERE x.resumed_at IS NULL
         AND (x.scope, x.subject) IN (('sender', s.sender_email), ('campaign', s.campaign), ('mailer', c.mailer)))"""),
+    Gate("arm_paused", "waits", """NOT EXISTS (SELECT 1 FROM experiments x
+        WHERE x.state <> 'stopped' AND d.arms ->> x.experiment = ANY(x.paused_arms))"""),
     Gate("address_refused", "refused", "e.contact_email_check IS DISTINCT FROM 'refused'"),
     Gate("address_unverified", "waits", "e.contact_email_check IN ('accepted', 'weak')"),
     Gate("consent_basis", "waits", "c.mailer || ':' || c.consent_basis = ANY(:known_bases)"),

@@ -37,7 +37,9 @@ def assign(unit: CampaignDay, *, db: Database, clock: Clock, path: Path = defini
     of_unit = sa.and_(table.c.campaign == unit.campaign, table.c.cohort_on == unit.day)
     with db.begin() as tx:
         state = campaign_days.open_day(tx, unit, now)
-        definitions.load(tx, definitions.read(path), now)
+        file = definitions.read_file(path)
+        definitions.load(tx, file.experiments, now)
+        definitions.load_holdout(tx, file.global_holdout, now)
         wanted = _rows(tx, unit, now)
         good, refused = row_rules.split(wanted, ROW_RULES, key="business_id")
         row_rules.store_refused(tx, ASSET, unit, refused, now)
@@ -72,7 +74,9 @@ def _stored(tx: sa.Connection, of_unit: sa.ColumnElement[bool]) -> dict[tuple[An
 
 def _rows(tx: sa.Connection, unit: CampaignDay, now: Any) -> list[dict[str, Any]]:
     vertical = tx.scalar(sa.select(campaigns.c.vertical).where(campaigns.c.campaign == unit.campaign))
+    of_all = definitions.GLOBAL
     running = tx.execute(sa.select(experiments).where(experiments.c.state == "running")).all()
+    everywhere = next((each for each in running if each.experiment == of_all), None)
     scores = newest(unit)
     leads = list(tx.scalars(sa.select(scores.c.business_id).where(scores.c.qualified).order_by(scores.c.business_id)))
     told = _prices_told(tx, leads)
@@ -91,7 +95,7 @@ def _rows(tx: sa.Connection, unit: CampaignDay, now: Any) -> list[dict[str, Any]
         for each in running
         if (each.verticals is None or vertical in each.verticals) and _open(each, unit)
         for business_id in leads
-        if _in_traffic(each, business_id)
+        if _in_traffic(each, business_id) and _held_out(everywhere, business_id) == (each.experiment == of_all)
     ]
     by_name = {each.experiment: each for each in running}
     return [row for row in wanted if _may_join(by_name[row["experiment"]], row["arm"], told.get(row["business_id"]))]
@@ -125,6 +129,11 @@ def _in_traffic(experiment: Any, business_id: Any) -> bool:
         return True
     first, end = experiment.design["traffic_bp"]
     return bool(first <= buckets.bucket(f"layer:{experiment.design['layer']}", business_id) < end)
+
+
+def _held_out(holdout: Any | None, business_id: Any) -> bool:
+    """Whether the business belongs to the holdout of all experiments; it then has that row and no other."""
+    return holdout is not None and buckets.bucket(holdout.salt, business_id) < holdout.holdout_bp
 
 
 def _unchanged(stored: dict[str, Any] | None, row: dict[str, Any]) -> dict[str, Any]:

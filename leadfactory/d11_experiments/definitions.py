@@ -19,6 +19,7 @@ from leadfactory.settings import ROOT
 
 PATH = ROOT / "experiments" / "production.yaml"
 WHOLE = 10_000  # basis points
+GLOBAL = "global_holdout"
 Metric = Literal["opened", "clicked", "replied", "purchased", "bounced", "complained", "unsubscribed"]
 
 
@@ -102,11 +103,28 @@ class Experiment(pydantic.BaseModel):
         )
 
 
+class GlobalHoldout(pydantic.BaseModel):
+    """Businesses that no experiment and no mail reaches, whatever is tried on the others: the same ones for ever."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    version: pydantic.PositiveInt
+    salt: str = pydantic.Field(min_length=8)
+    holdout_bp: int = pydantic.Field(gt=0, le=WHOLE // 2)
+
+
 class ExperimentsFile(pydantic.BaseModel):
     """experiments/production.yaml."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    global_holdout: GlobalHoldout | None = None
     experiments: dict[str, Experiment]
+
+    @pydantic.field_validator("experiments")
+    @classmethod
+    def _names(cls, experiments: dict[str, Experiment]) -> dict[str, Experiment]:
+        if GLOBAL in experiments:
+            raise ValueError(f"an experiment is called {GLOBAL}: that is what the holdout of all of them is called")
+        return experiments
 
     @pydantic.model_validator(mode="after")
     def _apart(self) -> ExperimentsFile:
@@ -131,7 +149,44 @@ def read(path: Path = PATH) -> dict[str, Experiment]:
     Raises:
         ConfigError: names file, key and value.
     """
-    return yaml_config.load("experiments", ExperimentsFile, path).experiments
+    return read_file(path).experiments
+
+
+def read_file(path: Path = PATH) -> ExperimentsFile:
+    """All that a file says.
+
+    Raises:
+        ConfigError: names file, key and value.
+    """
+    return yaml_config.load("experiments", ExperimentsFile, path)
+
+
+def load_holdout(tx: sa.Connection, holdout: GlobalHoldout | None, now: dt.datetime) -> None:
+    """Brings the row of the global holdout to what the file says; without one in the file the last one stops.
+
+    Raises:
+        ExperimentChanged: when share or salt of a loaded version differ.
+    """
+    t = experiments
+    others = [t.c.experiment == GLOBAL, t.c.state != "stopped"]
+    if holdout is not None:
+        others.append(t.c.version != holdout.version)
+    tx.execute(sa.update(t).where(*others).values(state="stopped"))
+    if holdout is None:
+        return
+    fixed = {"salt": holdout.salt, "arms": {"mailed": WHOLE - holdout.holdout_bp}, "holdout_bp": holdout.holdout_bp}
+    mine = sa.and_(t.c.experiment == GLOBAL, t.c.version == holdout.version)
+    row = tx.execute(sa.select(t).where(mine)).one_or_none()
+    if row is None:
+        values = {"experiment": GLOBAL, "version": holdout.version, **fixed, "state": "running", "loaded_at": now}
+        tx.execute(insert(t).on_conflict_do_nothing().values(values))
+    elif changed := [name for name, value in fixed.items() if getattr(row, name) != value and name != "arms"]:
+        raise ExperimentChanged(
+            f"{GLOBAL} version {holdout.version} was changed in {', '.join(changed)} after it was loaded: others would be held out "
+            f"under way; give it version {holdout.version + 1}"
+        )
+    else:
+        tx.execute(sa.update(t).where(mine, t.c.state != "running").values(state="running"))
 
 
 def load(tx: sa.Connection, found: dict[str, Experiment], now: dt.datetime) -> None:
@@ -170,7 +225,8 @@ def load(tx: sa.Connection, found: dict[str, Experiment], now: dt.datetime) -> N
     current = sa.tuple_(experiments.c.experiment, experiments.c.version).in_(
         [(name, experiment.version) for name, experiment in found.items()]
     )
-    tx.execute(sa.update(experiments).where(experiments.c.state != "stopped", sa.not_(current)).values(state="stopped"))
+    gone = (experiments.c.state != "stopped", experiments.c.experiment != GLOBAL, sa.not_(current))
+    tx.execute(sa.update(experiments).where(*gone).values(state="stopped"))
 
 
 def _fixed(experiment: Experiment) -> dict[str, Any]:

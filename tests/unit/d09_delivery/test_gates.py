@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 
 import pytest
 import sqlalchemy as sa
@@ -26,6 +27,9 @@ CASES = {
     "campaign_not_launched": "UPDATE campaigns SET state = 'paused'",
     "draft_review": "UPDATE campaigns SET review_percent = 100",
     "halted": "INSERT INTO halts (scope, subject, rule, detail, halted_at) SELECT 'sender', sender_email, 'bounces', '', planned_at FROM email_sends",
+    "arm_paused": "WITH x AS (INSERT INTO experiments (experiment, version, state, salt, arms, paused_arms, loaded_at) SELECT 'subjects', 1, "
+    "'running', 'long enough', '{\"bold\": 5000, \"plain\": 5000}', '{bold}', planned_at FROM email_sends) "
+    'UPDATE email_drafts SET arms = \'{"subjects": "bold"}\'',
     "address_refused": "UPDATE enriched_businesses SET contact_email_check = 'refused'",
     "address_unverified": "UPDATE enriched_businesses SET contact_email_check = NULL",
     "consent_basis": "UPDATE campaigns SET consent_basis = 'guessed'",
@@ -85,6 +89,17 @@ def test_what_an_operator_paused_does_not_leave(planned, kind, key):
     """The claim asks in its own transaction: from the word on nothing more is claimed."""
     planned.change(PAUSE, kind=kind, key=key)
     stopped(planned, "paused", "waits")
+
+
+@pytest.mark.parametrize(
+    ("state", "arm"), [("running", "plain"), ("stopped", "bold")], ids=["of another arm", "of a version that is over"]
+)
+def test_a_paused_arm_holds_back_its_own_letters_only(planned, state, arm):
+    planned.change(CASES["arm_paused"])
+    planned.change("UPDATE experiments SET state = :state", state=state)
+    planned.change("UPDATE email_drafts SET arms = CAST(:arms AS jsonb)", arms=json.dumps({"subjects": arm}))
+    _, sendgrid = planned.send()
+    assert len(sendgrid.asked) == 1
 
 
 @pytest.mark.parametrize(("kind", "key"), [("campaign", "another"), ("sender", "x@y.example"), ("vendor", "smtp")])

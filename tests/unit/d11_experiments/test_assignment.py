@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
+from leadfactory.d08_personalization.drafting import draft
+from leadfactory.d08_personalization.tables import email_drafts
+from leadfactory.d11_experiments import buckets
 from leadfactory.d11_experiments.assignment import assign
-from leadfactory.d11_experiments.definitions import ExperimentChanged, load, read
+from leadfactory.d11_experiments.definitions import PATH, ExperimentChanged, GlobalHoldout, load, load_holdout, read
 from leadfactory.d11_experiments.tables import experiment_assignments, experiments
-from tests.leads import CLOCK, TUESDAY, UNIT
+from tests.leads import CLOCK, TUESDAY, UNIT, FakeOpenAI, model_down
 
 
 def assignments(leads):
@@ -74,3 +77,38 @@ def test_a_new_version_stops_the_old_one_and_what_is_gone_from_the_file_stops(da
         assert states == {1: "stopped", 2: "running"}
         load(tx, {}, TUESDAY)
         assert set(tx.scalars(sa.select(experiments.c.state))) == {"stopped"}
+
+
+async def test_who_is_in_the_global_holdout_is_in_nothing_else_and_gets_no_letter(leads, tmp_path):
+    half = tmp_path / "production.yaml"
+    told = "global_holdout: {version: 1, salt: nobody-2026-12, holdout_bp: 5000}"
+    half.write_text(PATH.read_text().replace("global_holdout: null", told))
+    seeds = [leads.business(number).business_id for number in range(8)]
+    await leads.through("score")
+    assign(UNIT, db=leads.db, clock=CLOCK, path=half)
+    out = {each for each in seeds if buckets.bucket("nobody-2026-12", each) < 5_000}
+    assert 0 < len(out) < len(seeds)
+    rows = assignments(leads)
+    assert {row.business_id for row in rows if row.experiment == "global_holdout"} == out
+    assert {row.arm for row in rows if row.business_id in out} == {"holdout"}
+    assert {row.business_id for row in rows if row.experiment != "global_holdout"} == set(seeds) - out
+    model = FakeOpenAI(leads.settings, model_down)
+    await draft(UNIT, db=leads.db, clock=CLOCK, settings=leads.settings, openai=model)
+    drafts = leads.rows(sa.select(email_drafts))
+    assert {row.business_id for row in drafts if row.reason == "holdout of global_holdout"} == out
+    assert not {row.business_id for row in drafts if row.status == "drafted"} & out
+
+
+def test_the_global_holdout_changes_by_a_new_version_only_and_stops_with_its_line(database):
+    first = GlobalHoldout(version=1, salt="nobody-2026-12", holdout_bp=200)
+    with database.begin() as tx:
+        load_holdout(tx, first, TUESDAY)
+        load(tx, {}, TUESDAY)  # the file's experiments are not what it lives by
+        load_holdout(tx, first, TUESDAY)
+        with pytest.raises(ExperimentChanged, match="holdout_bp"):
+            load_holdout(tx, first.model_copy(update={"holdout_bp": 300}), TUESDAY)
+        load_holdout(tx, first.model_copy(update={"version": 2, "holdout_bp": 300}), TUESDAY)
+        states = sa.select(experiments.c.version, experiments.c.state).order_by(experiments.c.version)
+        assert [tuple(row) for row in tx.execute(states)] == [(1, "stopped"), (2, "running")]
+        load_holdout(tx, None, TUESDAY)
+        assert {row.state for row in tx.execute(states)} == {"stopped"}
