@@ -165,7 +165,7 @@ def _cohort(
         connection = db.engine.connect().execution_options(isolation_level="REPEATABLE READ")
         try:
             with connection, connection.begin():
-                files = [_of_cohort(connection, name, cohort) for name in names]
+                files = [_of_cohort(connection, lake, name, cohort) for name in names]
                 if only is None:
                     unit = CampaignDay(*cohort)
                     flags = campaign_days.dirty_days(connection).get(unit, ())
@@ -200,14 +200,35 @@ def _registries(db: Database, lake: str, now: dt.datetime, report: ExportReport)
     crash_points.reached(crash_points.AFTER_COMMIT)
 
 
-def _of_cohort(tx: sa.Connection, name: str, cohort: tuple[str, dt.date]) -> _File:
+def _of_cohort(tx: sa.Connection, lake: str, name: str, cohort: tuple[str, dt.date]) -> _File:
     campaign, day = cohort
     c = columns.cohort_owner(name).c
     mine = [c.campaign == campaign, c.cohort_on == day]
     if campaign == NO_CAMPAIGN:
         mine = [c.campaign.is_(None), c.occurred_on == day]
     path = f"{name}/date={day.isoformat()}/{campaign}.parquet"
-    return _file(tx, name, cohort, path, columns.selected(name).where(*mine))
+    made = _file(tx, name, cohort, path, columns.selected(name).where(*mine))
+    return _with_purged(tx, lake, made) if name == LEDGER else made
+
+
+def _with_purged(tx: sa.Connection, lake: str, made: _File) -> _File:
+    """With the calls that left Postgres after the lake had them (config/retention.yaml): the ledger is only added to, so what the
+    old file has and Postgres has not was purged. The manifest says whether there can be any."""
+    m = lake_manifest.c
+    mine = (m.table_name == made.table, m.campaign == made.campaign, m.cohort_on == made.cohort_on)
+    listed = tx.scalar(sa.select(m.row_count).where(*mine))
+    old = lake_files.get(lake, made.path) if listed else None
+    if old is None:
+        return made
+    before, now = (pq.read_table(io.BytesIO(content)).to_pylist() for content in (old, made.content))
+    here = {row["call_id"] for row in now}
+    gone = [row for row in before if row["call_id"] not in here]
+    if not gone:
+        return made
+    schema = columns.schema(made.table)
+    rows = sorted(gone + now, key=lambda row: str(row["call_id"]))
+    content = parquet(schema, [[row.get(field.name) for field in schema] for row in rows])
+    return dataclasses.replace(made, content=content, rows=len(rows))
 
 
 def _file(tx: sa.Connection, name: str, cohort: tuple[str, dt.date], path: str, query: sa.Select) -> _File:
