@@ -32,6 +32,12 @@ UNREAD = ("requirements.lock", "*.png", "*.pdf", "*.parquet", "tests/fixtures/*"
 # A release with published flaws: when the audit finds none of these, it was not answered.
 CANARY = "jinja2==2.10\n"
 TIMEOUT_S = 900
+LOOKS = {
+    "code": "the code",
+    "secrets": "secrets in files",
+    "dependencies": "flaws of dependencies",
+    "parts": "the list of parts",
+}
 Status = Literal["clean", "findings", "not_done"]
 
 
@@ -202,32 +208,44 @@ def main() -> int:
     """Exit code 0 when clean, 1 with an open finding, 2 when a look could not be done (0 with --offline-ok, which stays incomplete)."""
     parser = argparse.ArgumentParser(prog="make security", description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "security_report.json")
+    parser.add_argument("--root", type=Path, default=ROOT, help="look at this tree instead, by its own list of reasons")
+    parser.add_argument("--only", action="append", choices=LOOKS, help="do this look alone; can be repeated")
     parser.add_argument("--offline-ok", action="store_true", help="do not fail when the advisories cannot be asked")
     chosen = parser.parse_args()
     sbom = chosen.out.with_name("sbom.json")
     sbom.unlink(missing_ok=True)
-    accepted = yaml_config.load("security_accepted", AcceptedFile).accepted
-    listed = _run(["git", "ls-files"], ROOT)
-    files = [] if isinstance(listed, str) else [
-        name for name in listed.stdout.splitlines() if not any(fnmatch.fnmatch(name, each) for each in UNREAD)
-    ]  # fmt: skip
-    lock = ROOT / "requirements.lock"
-    work: list[tuple[str, Callable[[], Look]]] = [
-        ("the code", lambda: bandit(ROOT, CODE)),
-        ("secrets in files", lambda: secrets(ROOT, files)),
-        ("flaws of dependencies", lambda: dependencies(ROOT, lock)),
-        ("the list of parts", lambda: parts(ROOT, lock, sbom)),
-    ]
+    root, lock = chosen.root, chosen.root / "requirements.lock"
+    accepted = _accepted(root)
+    work: dict[str, Callable[[], Look]] = {
+        "code": lambda: bandit(root, [name for name in CODE if (root / name).is_dir()]),
+        "secrets": lambda: secrets(root, _listed(root)),
+        "dependencies": lambda: dependencies(root, lock),
+        "parts": lambda: parts(root, lock, sbom),
+    }
     looks = []
-    for name, look in work:
-        print(f"looking at {name} ...", flush=True)
-        looks.append(look())
+    for name in chosen.only or LOOKS:
+        print(f"looking at {LOOKS[name]} ...", flush=True)
+        looks.append(work[name]())
     told, stale = judged(looks, accepted)
     made = report(told, stale, sbom)
     chosen.out.write_text(json.dumps(made, indent=2, default=str) + "\n")
     _print(told, stale)
     print(f"{made['status']}: {chosen.out.name}, {sbom.name}")
     return {"clean": 0, "findings": 1, "incomplete": 0 if chosen.offline_ok else 2}[made["status"]]
+
+
+def _accepted(root: Path) -> tuple[Accepted, ...]:
+    if root == ROOT:
+        return yaml_config.load("security_accepted", AcceptedFile).accepted
+    file = root / "config" / "security_accepted.yaml"
+    return yaml_config.load("security_accepted", AcceptedFile, file).accepted if file.is_file() else ()
+
+
+def _listed(root: Path) -> list[str]:
+    """The files under version control that hold text."""
+    listed = _run(["git", "ls-files"], root)
+    names = [] if isinstance(listed, str) else listed.stdout.splitlines()
+    return [name for name in names if not any(fnmatch.fnmatch(name, each) for each in UNREAD)]
 
 
 def _print(looks: Sequence[Look], stale: Sequence[Accepted]) -> None:

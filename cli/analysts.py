@@ -163,10 +163,10 @@ def _of_mart(marts: Marts, table: str, day: dt.date, campaign: str | None) -> pa
 
 
 def _of_factory(table: str, day: dt.date, campaign: str | None) -> pa.Table:
-    from cli.stores import reading
+    from cli.stores import reading_aside
     from leadfactory.d10_analytics import exporting
 
-    with reading() as tx:
+    with reading_aside() as tx:
         try:
             return exporting.rows(tx, table, day, campaign)
         except exporting.NotExported as error:

@@ -19,6 +19,7 @@ from cli import (
     drafts,
     exclusions,
     experiments,
+    gameday,
     gateway,
     halts,
     inbox,
@@ -66,6 +67,7 @@ for group in (
     night,
     suppressions,
     simulate,
+    gameday,
 ):
     group.register(app)
 rotating.register(app)

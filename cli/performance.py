@@ -38,14 +38,14 @@ def report(
     json: Json = False,
 ) -> None:
     """Show work, mail, sales, spend, vendors' speed and runs of the last days here, and write them with plots as one HTML file."""
-    from cli.stores import reading
+    from cli.stores import reading_aside
     from leadfactory import performance
     from leadfactory.settings import settings
 
     if not 1 <= days <= MOST_DAYS:
         raise CommandError(f"--days={days} is out of range: choose 1 to {MOST_DAYS}")
     config = settings()
-    with reading() as tx:
+    with reading_aside() as tx:
         found = performance.measure(tx, config.clock.today(), days)
     file = out or config.home / "reports" / f"performance-{found.until}.html"
     try:
@@ -64,10 +64,10 @@ def delivered_share(
     campaign: Annotated[str | None, typer.Option(help="Only this campaign's mail.")] = None, json: Json = False
 ) -> None:
     """Print how many of the mails that left have arrived."""
-    from cli.stores import reading
+    from cli.stores import reading_aside
     from leadfactory import performance
 
-    with reading() as tx:
+    with reading_aside() as tx:
         total, arrived = performance.delivered(tx, campaign)
     share = arrived / total if total else None
     if json:
@@ -83,12 +83,12 @@ def todays_purchases(
     json: Json = False,
 ) -> None:
     """Print how many reports were paid for today, and the money."""
-    from cli.stores import reading
+    from cli.stores import reading_aside
     from leadfactory import performance
     from leadfactory.settings import settings
 
     day = settings().clock.today() if date is None else date.date()
-    with reading() as tx:
+    with reading_aside() as tx:
         count, paid, back = performance.sold(tx, day)
     if json:
         as_json({"date": day, "purchases": count, "paid_cents": paid, "refunded_cents": back})

@@ -89,8 +89,11 @@ def _write(path: Path, domain: str, values: dict[str, str], wanted: list[str]) -
 def production_values(domain: str) -> dict[str, tuple[dict[str, str], list[str]]]:
     """Of each file what can be made up for an installation at ``domain``, and the names of what cannot.
 
-    The suppression key is made once and kept for ever: with another one nobody who unsubscribed would be recognised.
+    The suppression key is made once and kept for ever: with another one nobody who unsubscribed would be recognised. Without the
+    backups' key no backup can be read: keep a copy where no backup is.
     """
+    from pyrage import x25519
+
     from leadfactory.roles import LOGINS
 
     passwords = {name: secrets.token_urlsafe(24) for name in LOGINS}
@@ -102,6 +105,7 @@ def production_values(domain: str) -> dict[str, tuple[dict[str, str], list[str]]
         "LEADFACTORY_TRUSTED_PROXIES": "172.16.0.0/12",  # the range of containers' networks
         "LEADFACTORY_SUPPRESSION_KEY": secrets.token_urlsafe(32),
         "LEADFACTORY_SIGNING_KEYS": secrets.token_urlsafe(32),
+        "LEADFACTORY_BACKUP_KEYS": str(x25519.Identity.generate()),
         "LEADFACTORY_DATABASE_URL": f"postgresql://lf_app:{passwords['lf_app']}@{at}/leadfactory?sslmode=require",
         "LEADFACTORY_MARTS_DATABASE_URL": f"postgresql://lf_owner:{passwords['lf_owner']}@{at}/leadfactory?sslmode=require",
         "LEADFACTORY_BACKUP_DATABASE_URL": f"postgresql://lf_backup:{passwords['lf_backup']}@{at}/leadfactory?sslmode=require",

@@ -17,7 +17,7 @@ from cli.dagster_api import DagsterApi
 from cli.output import CommandError
 from leadfactory.settings import ROOT, SANDBOX_PORT, Settings, settings
 
-WEB_PORT, EDGE_PORT = 3333, 8000
+WEB_PORT, EDGE_PORT, ESCALATING_PORT = 3333, 8000, 9095
 SANDBOX_STRIPE_SECRET = "whsec_development"
 Say = Callable[[str], None]
 
@@ -179,6 +179,20 @@ def wal_archive(say: Say) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def escalating(say: Say, port: int = ESCALATING_PORT) -> Iterator[None]:
+    """The process that tells people of what Alertmanager posts: on this machine too, so that `make dev` alerts as production does."""
+    if not processes.port_is_free(port):
+        raise CommandError(f"port {port} (who tells people of alerts) is taken: stop what listens there and try again")
+    argv = [sys.executable, "-m", "leadfactory.monitoring.escalating", "--port", str(port)]
+    log = settings().home / "logs" / "escalating.log"
+    process = processes.start("escalating", argv, env=dict(os.environ), log=log, cwd=ROOT, service="escalating")
+    with processes.stopping([process]):
+        processes.wait_until(process, lambda: answers(f"http://127.0.0.1:{port}/health"), within_s=60)
+        say(f"alerts are told from http://127.0.0.1:{port}/alerts")
+        yield
+
+
+@contextlib.contextmanager
 def dagster(say: Say, *, any_port: bool) -> Iterator[DagsterApi]:
     """Dagster's webserver, daemon and both code locations, as ``dagster dev`` runs them."""
     from resources.dagster_home import prepare
@@ -232,6 +246,7 @@ def factory(say: Say, *, any_port: bool, facing_the_world: bool = False) -> Iter
         sandbox(say, any_port=any_port),
         edge(say, any_port=any_port) if facing_the_world else contextlib.nullcontext(),
         wal_archive(say) if facing_the_world else contextlib.nullcontext(),
+        escalating(say) if facing_the_world and not any_port else contextlib.nullcontext(),  # a demo tells nobody
         dagster(say, any_port=any_port) as api,
     ):
         yield api

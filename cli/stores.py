@@ -51,6 +51,22 @@ def reading() -> Iterator[Any]:
 
 
 @contextlib.contextmanager
+def reading_aside() -> Iterator[Any]:
+    """The same, from the replica of LEADFACTORY_REPLICA_URL while it is near: for long looks back that need not see the last second."""
+    from leadfactory.replica import Nearest
+    from leadfactory.settings import settings
+
+    found = database()
+    near = Nearest.of(settings(), found)
+    try:
+        with near.reading() as tx:
+            yield tx
+    finally:
+        near.dispose()
+        found.dispose()
+
+
+@contextlib.contextmanager
 def recording(*, dry_run: bool = False) -> Iterator[tuple[Any, Any]]:
     """A transaction of an operator's change, and its moment on the factory's clock; a dry run is taken back at the end."""
     from leadfactory.settings import settings

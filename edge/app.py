@@ -47,6 +47,7 @@ from leadfactory.database import Database, DatabaseUnavailable
 from leadfactory.inbox.receiving import Receiver
 from leadfactory.inbox.replies import Replies
 from leadfactory.keyed_hashes import KeyedHashes
+from leadfactory.replica import Nearest
 from leadfactory.settings import Settings
 from leadfactory.tokens import Tokens
 
@@ -65,6 +66,7 @@ class Desk:
     public_url: str
     settings: Settings
     stripe: StripeClient
+    near: Nearest
 
 
 def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | None = None) -> Starlette:
@@ -86,6 +88,7 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
         settings.public_url,
         settings,
         StripeClient(Gateway(database, clock=clock, settings=settings), settings),
+        Nearest.of(settings, database),
     )
 
     limits = Limits()
@@ -98,6 +101,7 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
         await app.state.readiness.prime()
         async with reloading.following(database, limits.follow):
             yield
+        desk.near.dispose()
         if own:
             database.dispose()
 

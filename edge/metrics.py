@@ -75,7 +75,7 @@ async def metrics(request: Request) -> Response:
 
     def tell() -> bytes:
         auth.operator(request, "metrics")
-        return encoder(_registry(figures.collect(desk.db, desk.settings)))
+        return encoder(_registry(figures.collect(desk.db, desk.settings, desk.near)))
 
     body = await run_in_threadpool(tell)
     return Response(body, headers={"content-type": content_type})

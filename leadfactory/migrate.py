@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import functools
+import logging
+import re
+
 import psycopg
 import sqlalchemy as sa
+import yaml
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from leadfactory.database import SCHEMA, DatabaseUnavailable, secured
 from leadfactory.settings import ROOT, Settings
+
+log = logging.getLogger(__name__)
+# The comment of the version's table, for older programs.
+CARRIES = "revision {version} carries the code of revision {revision} and later"
+_CARRIED = re.compile(CARRIES.format(version=r"(\w+)", revision=r"(\w+)"))
+_COMMENT = f"SELECT obj_description('{SCHEMA}.alembic_version'::regclass)"
 
 
 def owner_url(settings: Settings) -> str:
@@ -73,8 +84,7 @@ def pending_at(url: str) -> list[str]:
     Raises:
         DatabaseUnavailable: when it does not answer, or a newer LeadFactory migrated it.
     """
-    scripts = ScriptDirectory(str(ROOT / "migrations"))
-    ordered = [script.revision for script in reversed(list(scripts.walk_revisions()))]
+    ordered = list(_known())
     target = sa.engine.make_url(url).set(drivername="postgresql+psycopg")
     engine = sa.create_engine(target, poolclass=sa.pool.NullPool, connect_args={"connect_timeout": 5})
     try:
@@ -83,6 +93,10 @@ def pending_at(url: str) -> list[str]:
                 sa.text("SELECT to_regclass(:table) IS NOT NULL"), {"table": f"{SCHEMA}.alembic_version"}
             )
             version = connection.scalar(sa.text(f"SELECT version_num FROM {SCHEMA}.alembic_version")) if known else None  # noqa: S608
+            newer = version is not None and version not in ordered
+            if newer and _is_carried(connection, str(version), ordered[-1]):
+                log.info("the schema is newer (revision %s) and carries this version", version)
+                return []
     except sa.exc.OperationalError as error:
         raise DatabaseUnavailable(
             f"the database at {target.host}:{target.port}/{target.database} does not answer "
@@ -90,14 +104,44 @@ def pending_at(url: str) -> list[str]:
         ) from None
     if version is None:
         return ordered
-    if version not in ordered:
+    if newer:
         raise DatabaseUnavailable(
             f"the database at {target.host}:{target.port}/{target.database} is at revision {version!r}, which this version "
-            "does not know: install the newer LeadFactory that migrated it"
+            "does not know, and it does not say that it carries this one: install the newer LeadFactory that migrated it"
         )
     return ordered[ordered.index(version) + 1 :]
 
 
 def head() -> str | None:
     """The revision that this version of the program knows as the newest."""
-    return ScriptDirectory(str(ROOT / "migrations")).get_current_head()
+    return _known()[-1] if _known() else None
+
+
+@functools.lru_cache(maxsize=1)
+def _known() -> tuple[str, ...]:
+    """The revisions of this version of the program, oldest first."""
+    return tuple(script.revision for script in ScriptDirectory(str(ROOT / "migrations")).walk_revisions())[::-1]
+
+
+def fits(tx: sa.Connection) -> bool:
+    """Whether the schema is this version's, or a newer one that carries it: between a migration and the last replaced process, and
+    after a rollback, old code works on a new schema."""
+    version, own = tx.scalar(sa.text(f"SELECT version_num FROM {SCHEMA}.alembic_version")), head()  # noqa: S608 - a constant
+    if version == own or version is None or own is None:
+        return version == own
+    return version not in _known() and _is_carried(tx, version, own)
+
+
+def tell_what_it_carries(connection: sa.Connection) -> None:
+    """Writes into the database which older programs run on its schema, as migrations/carries.yaml says."""
+    revision = yaml.safe_load((ROOT / "migrations" / "carries.yaml").read_text())["code_from"]
+    version = connection.scalar(sa.text(f"SELECT version_num FROM {SCHEMA}.alembic_version"))  # noqa: S608 - a constant
+    if version is not None:
+        words = CARRIES.format(version=version, revision=revision)
+        connection.execute(sa.text(f"COMMENT ON TABLE {SCHEMA}.alembic_version IS '{words}'"))
+
+
+def _is_carried(connection: sa.Connection, version: str, own: str) -> bool:
+    """Whether the migration that made ``version`` said that code of revision ``own`` runs on it."""
+    said = _CARRIED.fullmatch(connection.scalar(sa.text(_COMMENT)) or "")
+    return said is not None and said[1] == version and own >= said[2]

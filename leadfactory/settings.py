@@ -34,6 +34,9 @@ SANDBOX_KEYS = {
     "sendgrid_api_key": "SG.sandbox-sendgrid-key",
     "stripe_api_key": "sk_test_sandbox",
 }
+# Without these a paid report would never be made, an opt-out never be heard, a backup never be written.
+PRODUCTION_SECRETS = ("stripe_webhook_secret", "sendgrid_webhook_public_key", "backup_keys")
+TEST_KEYS = ("sk_test_", "rk_test_", "pk_test_")
 LIVE_BASE_URLS = {
     "yelp_base_url": "https://api.yelp.com",
     "pagespeed_base_url": "https://pagespeedonline.googleapis.com",
@@ -99,6 +102,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(None, validation_alias="LEADFACTORY_DATABASE_URL")
     dagster_database_url: SecretStr | None = Field(None, validation_alias="DAGSTER_DATABASE_URL")
     marts_database_url: SecretStr | None = Field(None, validation_alias="LEADFACTORY_MARTS_DATABASE_URL")
+    replica_url: SecretStr | None = Field(None, validation_alias="LEADFACTORY_REPLICA_URL")
     public_url: str = Field("http://localhost:8000", validation_alias="LEADFACTORY_PUBLIC_URL")
     suppression_key: SecretStr = Field(
         SecretStr(DEVELOPMENT_SUPPRESSION_KEY), validation_alias="LEADFACTORY_SUPPRESSION_KEY"
@@ -214,8 +218,13 @@ class Settings(BaseSettings):
                 )
         problems += [
             f"{type(self).model_fields[name].validation_alias} is missing"
-            for name in (*SANDBOX_KEYS, "database_url")
-            if not (getattr(self, name) and getattr(self, name).get_secret_value())
+            for name in (*SANDBOX_KEYS, "database_url", *PRODUCTION_SECRETS)
+            if not _told(getattr(self, name))
+        ]
+        problems += [
+            f"{type(self).model_fields[name].validation_alias} is a key of the vendor's test mode: take the live one"
+            for name in SANDBOX_KEYS
+            if _told(getattr(self, name)).startswith(TEST_KEYS) or _told(getattr(self, name)) in SANDBOX_KEYS.values()
         ]
         if self.clock_spec:
             problems.append("LEADFACTORY_CLOCK is set: production runs on real time")
@@ -279,6 +288,10 @@ class Settings(BaseSettings):
     def journal(self) -> Path:
         """The folder of the send journal."""
         return self.home / "journal"
+
+
+def _told(value: SecretStr | str | None) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value or ""
 
 
 @functools.lru_cache(maxsize=1)

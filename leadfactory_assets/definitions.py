@@ -22,6 +22,7 @@ from leadfactory_assets.auditing import audit_digest
 from leadfactory_assets.d09_delivery import due_sends
 from leadfactory_assets.housekeeping import database_care, housekeeping, monthly_review
 from leadfactory_assets.jobs import JOBS
+from leadfactory_assets.security import security_review
 from leadfactory_assets.upkeep import vendor_terms
 from resources.clock import ClockResource
 from resources.database import DatabaseResource
@@ -37,6 +38,7 @@ from schedules.backup import backup_nightly, drill_weekly
 from schedules.daily_campaigns import daily_campaigns
 from schedules.due_sends import due_sends_every_quarter
 from schedules.housekeeping import database_care_weekly, housekeeping_nightly, review_monthly
+from schedules.security import security_weekly
 from schedules.upkeep import lake_nightly, payments_nightly, standing_hourly, suppressions_polled, vendor_terms_hourly
 from sensors.campaign_registry import campaign_registry
 from sensors.held_nights import held_nights
@@ -86,6 +88,7 @@ def build_defs(overrides: Mapping[str, object] | None = None) -> dg.Definitions:
             housekeeping,
             database_care,
             monthly_review,
+            security_review,
         ],
         schedules=[
             daily_campaigns,
@@ -101,6 +104,7 @@ def build_defs(overrides: Mapping[str, object] | None = None) -> dg.Definitions:
             housekeeping_nightly,
             database_care_weekly,
             review_monthly,
+            security_weekly,
         ],
         sensors=[
             campaign_registry,

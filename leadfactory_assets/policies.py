@@ -6,6 +6,7 @@ Belongs here: cross-cutting policy of assets. Does not: anything that only one r
 from __future__ import annotations
 
 import asyncio
+import html
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -90,7 +91,9 @@ def told(report: StageReport) -> dict[str, Any]:
     if report.counts:
         metadata["counts"] = dg.MetadataValue.json(dict(report.counts))
     if report.notes:
-        metadata["notes"] = dg.MetadataValue.md("\n".join(f"- {note}" for note in report.notes))
+        metadata["notes"] = dg.MetadataValue.md(
+            "\n".join(f"- {html.escape(note, quote=False)}" for note in report.notes)
+        )
     if report.chart:
         metadata["chart"] = dg.MetadataValue.md(bar_chart(report.chart_title, report.chart))
     elif report.stacks:

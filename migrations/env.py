@@ -7,7 +7,7 @@ from alembic import context
 
 from leadfactory import roles
 from leadfactory.database import SCHEMA
-from leadfactory.migrate import owner_url
+from leadfactory.migrate import owner_url, tell_what_it_carries
 from leadfactory.settings import settings
 from leadfactory.tables import metadata
 
@@ -40,6 +40,7 @@ def run() -> None:
             compare_server_default=True,
         )
         context.run_migrations()
+        tell_what_it_carries(connection)
         roles.withhold(connection)
 
 

@@ -18,6 +18,10 @@ NUMBERS = """
     SELECT quote_ident(schemaname) || '.' || quote_ident(sequencename) AS name, coalesce(last_value, start_value) AS value,
            last_value IS NOT NULL AS used FROM pg_sequences WHERE schemaname = '{schema}'"""
 
+# A function, so that a session plans its hundred statements once and not at every return.
+RESTORE = """
+    CREATE FUNCTION at_{state}.restore() RETURNS void LANGUAGE plpgsql AS $$ BEGIN {statements};
+    PERFORM setval(name::regclass, value, used) FROM at_{state}.the_sequences; END $$"""
 END_SESSIONS = """
     SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
     WHERE datname = %s AND backend_type = 'client backend' AND pid <> pg_backend_pid() AND pid <> ALL (%s::int[])"""
@@ -58,16 +62,17 @@ class States:
         for table in TABLES:
             self.admin.execute(f"CREATE TABLE at_{state}.{table.name} AS TABLE {SCHEMA}.{table.name}")
         self.admin.execute(NUMBERS.format(state=state, schema=SCHEMA))
-
-    def restore(self, state: str) -> None:
-        """All tables and sequences as they were kept."""
         back = [f"DELETE FROM {SCHEMA}.{table.name}" for table in TABLES]
         back += [
             f"INSERT INTO {SCHEMA}.{name} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM at_{state}.{name}"
             for name, columns in COLUMNS.items()
+            if self.admin.execute(f"SELECT FROM at_{state}.{name} LIMIT 1").rowcount
         ]
-        back.append(f"SELECT setval(name::regclass, value, used) FROM at_{state}.the_sequences")
-        self.admin.execute("; ".join(back))
+        self.admin.execute(RESTORE.format(state=state, statements="; ".join(back)))
+
+    def restore(self, state: str) -> None:
+        """All tables and sequences as they were kept."""
+        self.admin.execute(f"SELECT at_{state}.restore()")
 
     def end_sessions(self, *but: int) -> None:
         """Ends all sessions in this database, those of processes that were killed among them, but the ones named."""

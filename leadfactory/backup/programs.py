@@ -49,7 +49,7 @@ def libpq(url: str) -> str:
     return sa.engine.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-def environment(password: str = "") -> dict[str, str]:
+def environment(password: str | None = None) -> dict[str, str]:
     """Of a child: ours without libpq's variables; the password, where only this user can read it."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     return own | {"PGCONNECT_TIMEOUT": "10"} | ({"PGPASSWORD": password} if password else {})

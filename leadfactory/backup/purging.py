@@ -23,6 +23,12 @@ BATCH = 10_000  # rows of one transaction
 # SQL over the alias t that must hold of a row that goes.
 MAY_GO = {
     "webhook_inbox": "t.processed_at IS NOT NULL",
+    # Whole cohorts only: all their calls are old and over, and the lake lists at least as many. Its files keep what left Postgres.
+    "vendor_calls": """(coalesce(t.campaign, '_none'), coalesce(t.cohort_on, t.occurred_on)) IN (
+        SELECT m.campaign, m.cohort_on FROM vendor_calls c JOIN lake_manifest m ON m.table_name = 'vendor_calls'
+          AND m.campaign = coalesce(c.campaign, '_none') AND m.cohort_on = coalesce(c.cohort_on, c.occurred_on)
+        GROUP BY m.campaign, m.cohort_on, m.row_count
+        HAVING max(c.occurred_on) < :before AND bool_and(c.status <> 'started') AND m.row_count >= count(*))""",
     "email_drafts": """NOT EXISTS (SELECT FROM email_sends s WHERE s.draft_id = t.draft_id AND s.state IN ('planned', 'claimed', 'unknown'))
         AND EXISTS (SELECT FROM campaign_days d WHERE (d.campaign, d.cohort_on) = (t.campaign, t.cohort_on) AND d.state IN ('listening', 'closed'))""",
 }

@@ -119,7 +119,10 @@ SET retry_at = least(retry_at, clock_timestamp()), probe_expires_at = least(prob
     changed_at = clock_timestamp()
 WHERE changed_at > clock_timestamp() + interval '5 s'
 """
-ENSURE = "INSERT INTO vendor_breakers (vendor) SELECT unnest(%s::text[]) ORDER BY 1 ON CONFLICT DO NOTHING"
+ENSURE = """
+INSERT INTO vendor_breakers (vendor) SELECT n.vendor FROM unnest(%s::text[]) AS n (vendor)
+WHERE NOT EXISTS (SELECT FROM vendor_breakers v WHERE v.vendor = n.vendor) ORDER BY 1 ON CONFLICT DO NOTHING
+"""
 READ = f"SELECT {_ROW} FROM vendor_breakers"  # noqa: S608
 CLAIM = f"""
 UPDATE vendor_breakers

@@ -219,6 +219,7 @@ ENSURE = """
 INSERT INTO vendor_quotas (vendor, rate, limit_units, window_started_at, resets_at)
 SELECT vendor, rate, limit_units, to_timestamp(0), to_timestamp(0)
 FROM unnest(%s::text[], %s::text[], %s::bigint[]) AS q (vendor, rate, limit_units)
+WHERE NOT EXISTS (SELECT FROM vendor_quotas v WHERE v.vendor = q.vendor AND v.rate = q.rate)
 ORDER BY vendor, rate
 ON CONFLICT DO NOTHING
 """

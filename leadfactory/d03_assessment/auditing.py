@@ -8,6 +8,7 @@ from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.pagespeed import PagespeedClient
+from leadfactory.d00_gateway.scope import no_calls
 from leadfactory.d00_gateway.website.client import WebsiteClient
 from leadfactory.d03_assessment import audit_store
 from leadfactory.d03_assessment.audit_store import ASSET
@@ -49,7 +50,8 @@ async def audit(
     left = 0
     if shut is not None:
         left, sites = len(sites), []
-    async with pagespeed.gateway.running(unit=unit, asset=ASSET) as scope:
+    opened = pagespeed.gateway.running(unit=unit, asset=ASSET) if sites else no_calls(unit, ASSET)
+    async with opened as scope:
 
         async def work(site: Site) -> Audited:
             with pagespeed.gateway.about(site.business_id):

@@ -17,6 +17,7 @@ from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.errors import VendorError, VendorUnavailable
 from leadfactory.d00_gateway.openai import OpenAIClient, Parsed
+from leadfactory.d00_gateway.scope import no_calls
 from leadfactory.d03_assessment import wording
 from leadfactory.d03_assessment.closing import closed_for_buying
 from leadfactory.d03_assessment.findings import diverse, ranked
@@ -58,7 +59,8 @@ async def explain(
     if shut is not None:
         left, sites = len(sites), []
         notes.append(f"{shut}; {left} audits stay unexplained")
-    async with openai.gateway.running(unit=unit, asset=ASSET) as scope:
+    opened = openai.gateway.running(unit=unit, asset=ASSET) if sites else no_calls(unit, ASSET)
+    async with opened as scope:
 
         async def work(site: _Site) -> dict[str, Any]:
             with openai.gateway.about(site.business_id):

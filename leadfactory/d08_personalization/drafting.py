@@ -12,6 +12,7 @@ from leadfactory.clock import Clock
 from leadfactory.d00_gateway import budget
 from leadfactory.d00_gateway.errors import VendorError, VendorUnavailable
 from leadfactory.d00_gateway.openai import OpenAIClient, Parsed
+from leadfactory.d00_gateway.scope import no_calls
 from leadfactory.d03_assessment.closing import closed_for_buying
 from leadfactory.d08_personalization import composing, letter_wording, store
 from leadfactory.d08_personalization.composing import Wording
@@ -53,7 +54,8 @@ async def draft(
             leads = []
         budget.qualify(tx, [lead.business_id for lead in leads], openai.gateway.policies.budgets)
     writer = Writer(unit, Tokens(settings.signing_keys.get_secret_value()), settings.public_url)
-    async with openai.gateway.running(unit=unit, asset=ASSET) as scope:
+    opened = openai.gateway.running(unit=unit, asset=ASSET) if leads else no_calls(unit, ASSET)
+    async with opened as scope:
 
         async def work(lead: Lead) -> tuple[dict[str, Any], Verdict | None]:
             with openai.gateway.about(lead.business_id):

@@ -73,6 +73,8 @@ def ready(
     tx: sa.Connection, desk: Desk, unit: CampaignDay | None, now: dt.datetime, *, leave: Collection[uuid.UUID] = ()
 ) -> list[uuid.UUID]:
     """Up to some thousand planned sends that pass every gate now, in the order in which they are to leave. Takes none of them."""
+    if not gates.any_planned(tx, unit):
+        return []
     where, given = gates.scope(unit)
     return list(
         tx.scalars(
@@ -223,6 +225,8 @@ def waiting(
     tx: sa.Connection, desk: Desk, unit: CampaignDay | None, now: dt.datetime, *, business_id: uuid.UUID | None = None
 ) -> dict[uuid.UUID, tuple[CampaignDay, str]]:
     """Each planned send with its campaign-day and the gate that stops it now; ``ready`` when none of the gates does."""
+    if not gates.any_planned(tx, unit):
+        return {}
     where, given = gates.scope(unit)
     if business_id is not None:
         where, given = f"({where}) AND s.business_id = :business_id", given | {"business_id": business_id}

@@ -16,6 +16,9 @@ from leadfactory.d09_delivery.journal import Claim
 from leadfactory.d09_delivery.policy import policy
 from leadfactory.d09_delivery.tables import email_sends
 
+_DEAD = """SELECT s.send_id, s.campaign, s.cohort_on, s.claimed_at, s.claim_id FROM email_sends s
+    WHERE s.state = 'claimed' AND s.claim_expires_at < now() AND {where} FOR UPDATE SKIP LOCKED"""  # the database's clock serves leases
+
 
 def sweep(
     tx: sa.Connection, desk: Desk, unit: CampaignDay | None, now: dt.datetime, *, dry_run: bool = False
@@ -37,17 +40,7 @@ def sweep(
     done["planned"] = len(states.move(tx, again, "claimed", "planned", now, **states.UNCLAIMED))
     lost = {row.send_id: "the process that claimed it ended before it was settled" for row in dead if row.send_id not in free}  # fmt: skip
     done["unknown"] = len(states.move(tx, lost, "claimed", "unknown", now, settled_at=now))
-    where, given = gates.scope(unit)
-    final = [name for name, outcome in gates.OUTCOMES.items() if outcome != "waits"]
-    rows = tx.execute(
-        sa.text(
-            f"""SELECT send_id, campaign, cohort_on, gate FROM (
-                  SELECT s.send_id, s.campaign, s.cohort_on, {gates.FIRST_STOP} AS gate FROM {gates.FROM}
-                  WHERE s.state = 'planned' AND {where}) judged
-                WHERE gate = ANY(:final) ORDER BY send_id"""  # noqa: S608 - constants of gates.py only
-        ),
-        claiming.parameters(tx, desk, now, caps.of_today(tx, now, desk.days_known)) | given | {"final": final},
-    ).all()
+    rows = _stopped_for_good(tx, desk, unit, now) if gates.any_planned(tx, unit) else []
     for outcome in ("expired", "refused"):
         reasons = {row.send_id: row.gate for row in rows if gates.OUTCOMES[row.gate] == outcome}
         done[outcome] = len(states.move(tx, reasons, "planned", outcome, now, settled_at=now))
@@ -58,14 +51,22 @@ def sweep(
     return done
 
 
+def _stopped_for_good(tx: sa.Connection, desk: Desk, unit: CampaignDay | None, now: dt.datetime) -> list[Any]:
+    where, given = gates.scope(unit)
+    final = [name for name, outcome in gates.OUTCOMES.items() if outcome != "waits"]
+    judged = sa.text(
+        f"""SELECT send_id, campaign, cohort_on, gate FROM (
+              SELECT s.send_id, s.campaign, s.cohort_on, {gates.FIRST_STOP} AS gate FROM {gates.FROM}
+              WHERE s.state = 'planned' AND {where}) judged
+            WHERE gate = ANY(:final) ORDER BY send_id"""  # noqa: S608 - constants of gates.py only
+    )
+    day = caps.of_today(tx, now, desk.days_known)
+    return list(tx.execute(judged, claiming.parameters(tx, desk, now, day) | given | {"final": final}))
+
+
 def _dead(tx: sa.Connection, unit: CampaignDay | None) -> list[Any]:
-    s = email_sends
-    query = sa.select(s.c.send_id, s.c.campaign, s.c.cohort_on, s.c.claimed_at, s.c.claim_id).where(
-        s.c.state == "claimed", s.c.claim_expires_at < sa.func.now()
-    )  # the database's clock serves leases
-    if unit is not None:
-        query = query.where(s.c.campaign == unit.campaign, s.c.cohort_on == unit.day)
-    return list(tx.execute(query.with_for_update(skip_locked=True)))
+    where, given = gates.scope(unit)
+    return list(tx.execute(sa.text(_DEAD.format(where=where)), given))
 
 
 def _quarantine(tx: sa.Connection, unit: CampaignDay | None, now: dt.datetime) -> list[Any]:

@@ -135,11 +135,11 @@ def _merged(lake: str, month: str, listed: list[_Listed]) -> pa.Table | None:
     parts += [rows_of(lake, each.path, [each.cohort]) for each in listed if each.path != month]
     if any(part is None for part in parts):
         return None
-    whole = pa.concat_tables([_shaped(part, schema) for part in parts if part is not None])
+    whole = pa.concat_tables([shaped(part, schema) for part in parts if part is not None])
     return whole.sort_by([("cohort_on", "ascending"), ("campaign", "ascending")])
 
 
-def _shaped(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+def shaped(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     """The rows with the columns of ``schema``: what an older export did not have is unknown."""
     of = {
         field.name: rows[field.name].cast(field.type)

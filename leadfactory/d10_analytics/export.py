@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
@@ -179,7 +180,7 @@ def _cohort(
         connection = db.engine.connect().execution_options(isolation_level="REPEATABLE READ")
         try:
             with connection, connection.begin():
-                files = [_of_cohort(connection, name, cohort) for name in names]
+                files = [_of_cohort(connection, lake, name, cohort) for name in names]
                 if only is None:
                     unit = CampaignDay(*cohort)
                     flags = campaign_days.dirty_days(connection).get(unit, ())
@@ -214,11 +215,28 @@ def _registries(db: Database, lake: str, now: dt.datetime, report: ExportReport)
     crash_points.reached(crash_points.AFTER_COMMIT)
 
 
-def _of_cohort(tx: sa.Connection, name: str, cohort: tuple[str, dt.date]) -> _File:
+def _of_cohort(tx: sa.Connection, lake: str, name: str, cohort: tuple[str, dt.date]) -> _File:
     campaign, day = cohort
     scope: copying.Scope = "no_campaign" if campaign == NO_CAMPAIGN else "cohort"
+    rows = copying.copied(tx, name, scope, campaign, day)
     path = f"{name}/date={day.isoformat()}/{campaign}.parquet"
-    return _file(name, cohort, path, copying.copied(tx, name, scope, campaign, day))
+    return _file(name, cohort, path, _with_purged(tx, lake, cohort, rows) if name == LEDGER else rows)
+
+
+def _with_purged(tx: sa.Connection, lake: str, cohort: tuple[str, dt.date], now: pa.Table) -> pa.Table:
+    """With the calls that left Postgres after the lake had them (config/retention.yaml): the ledger is only added to, so what the
+    old file has and Postgres has not was purged. The manifest says whether there can be any, and in which file."""
+    m = lake_manifest.c
+    mine = (m.table_name == LEDGER, m.campaign == cohort[0], m.cohort_on == cohort[1], m.row_count > 0)
+    path = tx.scalar(sa.select(m.path).where(*mine))
+    old = compacting.rows_of(lake, path, [cohort]) if path else None
+    if old is None:
+        return now
+    gone = old.filter(pc.invert(pc.is_in(old["call_id"], value_set=now["call_id"].combine_chunks())))
+    if not gone.num_rows:
+        return now
+    whole = pa.concat_tables([compacting.shaped(gone, now.schema), now])
+    return whole.sort_by("call_id").combine_chunks()
 
 
 def _file(name: str, cohort: tuple[str, dt.date], path: str, rows: pa.Table) -> _File:

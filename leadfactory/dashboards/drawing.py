@@ -42,7 +42,7 @@ def svg(panel: Panel, rows: Rows) -> str:
 
         mpl.use("Agg")
         settings: Any = {
-            "svg.fonttype": "none", "svg.hashsalt": panel.name, "font.family": "DejaVu Sans", "font.size": 9, "text.color": INK,
+            "svg.fonttype": "none", "text.parse_math": False, "svg.hashsalt": panel.name, "font.family": "DejaVu Sans", "font.size": 9, "text.color": INK,
             "axes.edgecolor": GRID, "axes.labelcolor": MUTED, "xtick.color": MUTED, "ytick.color": MUTED, "axes.spines.top": False,
             "axes.spines.right": False, "axes.spines.left": False, "axes.grid": True, "axes.grid.axis": "y", "grid.color": GRID,
             "axes.axisbelow": True, "figure.facecolor": "none", "axes.facecolor": "none", "legend.frameon": False, "lines.linewidth": 1.8,

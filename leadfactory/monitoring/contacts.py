@@ -98,3 +98,24 @@ def problem(path: Path | None) -> str | None:
     if path is None:
         return "LEADFACTORY_CONTACTS is missing: copy config/contacts.yaml, fill in people, and name the copy"
     return f"LEADFACTORY_CONTACTS={path} leaves {', '.join(left)} at {PLACEHOLDER}: fill them in, or write null for a phone or Slack that is not"
+
+
+def page(told: Contacts) -> str:
+    """People, levels and vendors as docs/runbook.md shows them; tests/runbook holds the page against the file."""
+    lines = ["| role | mail | phone | Slack |", "|---|---|---|---|"]
+    for person in told.people.values():
+        lines.append(f"| {person.name} | {person.mail} | {person.phone or '–'} | {person.slack or '–'} |")
+    lines += ["", "| level | an alert has fired for | who is told |", "|---|---|---|"]
+    for level in told.levels:
+        after = f"{level.after_minutes} min" if level.after_minutes else "at once"
+        names = ", ".join(told.people[role].name for role in level.people)
+        lines.append(f"| {level.level} | {after} | {names}{', asked to write to the vendor' if level.vendor else ''} |")
+    lines += ["", "| vendor | support |", "|---|---|"]
+    lines += [f"| {vendor} | {channel} |" for vendor, channel in told.vendors.items()]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(page(contacts()))

@@ -14,9 +14,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from leadfactory.database import Database, DatabaseUnavailable
+from leadfactory.replica import Nearest
 from leadfactory.settings import Settings
 
 PREFIX = "leadfactory_"
+PRIMARY = "database"  # the family that tells of the primary itself
 STATEMENT_MS = 3000  # a family that takes longer is given up, named, and does not hold up the others
 WINDOWS = {
     "5m": dt.timedelta(minutes=5),
@@ -75,30 +77,56 @@ def families() -> dict[str, Family]:
     }
 
 
-def collect(db: Database, settings: Settings) -> list[Figure]:
-    """All figures of this moment. A database that is down, or a family that fails, is a figure and not an error."""
+def collect(db: Database, settings: Settings, near: Nearest | None = None) -> list[Figure]:
+    """All figures of this moment, from a replica where ``near`` has one. A database that is down, or a family that fails, is a
+    figure and not an error; what a replica does not answer is asked of the primary."""
     from leadfactory.monitoring import machine
 
     scene = Scene(settings.clock.now(), settings)
     found = list(machine.figures(scene))
     failed = dict.fromkeys(families(), 0.0)
     up = 1.0
+    aside = near.database() if near is not None else db
     try:
         for name, family in families().items():
+            source = db if name == PRIMARY else aside
             try:
-                with db.begin() as tx:
-                    tx.execute(sa.text(f"SET LOCAL statement_timeout = {STATEMENT_MS}"))
-                    tx.execute(sa.text("SET LOCAL transaction_read_only = on"))
-                    found += list(family(tx, scene))
-            except (sa.exc.DBAPIError, ValueError, LookupError):
-                failed[name] = 1.0
+                told = _asked(source, family, scene)
+                if told is None and source is not db:
+                    told = _asked(db, family, scene)
+            except DatabaseUnavailable:
+                if source is db:
+                    raise
+                aside = db
+                told = _asked(db, family, scene)
+            failed[name] = float(told is None)
+            found += told or []
     except DatabaseUnavailable:
         up = 0.0
     found.append(Figure.one("database_up", "1 when the system of record answers.", up))
     found.append(
         Figure.of("figures_failed", "1 where a family of figures could not be asked for.", "family", failed),
     )
+    if near is not None and near.configured:
+        found.append(
+            Figure.one("replica_used", "1 when these figures were read from the replica.", float(aside is not db))
+        )
+        lag = () if near.lag_s is None else (({}, near.lag_s),)
+        found.append(
+            Figure("replica_lag_seconds", "How far the replica is behind; absent when it cannot be known.", lag)
+        )
     return found
+
+
+def _asked(source: Database, family: Family, scene: Scene) -> list[Figure] | None:
+    """A family's figures; None when they cannot be asked for."""
+    try:
+        with source.begin() as tx:
+            tx.execute(sa.text(f"SET LOCAL statement_timeout = {STATEMENT_MS}"))
+            tx.execute(sa.text("SET LOCAL transaction_read_only = on"))
+            return list(family(tx, scene))
+    except (sa.exc.DBAPIError, ValueError, LookupError):
+        return None
 
 
 def rows(tx: sa.Connection, query: str, **parameters: Any) -> list[sa.Row[Any]]:

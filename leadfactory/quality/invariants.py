@@ -10,6 +10,8 @@ import datetime as dt
 
 import sqlalchemy as sa
 
+from leadfactory.backup import retention
+
 SAMPLES = 20  # offenders that are named; all are counted
 PURGE_LATE = dt.timedelta(hours=2)  # the purge runs hourly
 
@@ -129,14 +131,22 @@ INVARIANTS = (
     ),
     Invariant(
         "budgets_hold",
-        "no budget is over its cap, and campaign and day budgets booked no more than their calls cost",
+        "no budget is over its cap, and campaign and day budgets booked no more than their calls cost, while Postgres has all of them",
         "budgets",
-        """SELECT b.scope || ' ' || b.key FROM budgets b LEFT JOIN LATERAL (
+        """WITH purged AS (
+             SELECT m.campaign, m.cohort_on FROM lake_manifest m
+             WHERE m.table_name = 'vendor_calls' AND m.row_count > (
+               SELECT count(*) FROM vendor_calls c WHERE coalesce(c.campaign, '_none') = m.campaign
+                 AND coalesce(c.cohort_on, c.occurred_on) = m.cohort_on))
+           SELECT b.scope || ' ' || b.key FROM budgets b LEFT JOIN LATERAL (
              SELECT coalesce(sum(c.cost_microusd), 0) AS cost FROM vendor_calls c
              WHERE (b.scope = 'campaign' AND c.campaign = b.key) OR (b.scope = 'day' AND c.occurred_on::text = b.key)
            ) calls ON true
            WHERE b.spent_microusd + b.reserved_microusd > b.cap_microusd
-              OR (b.scope IN ('campaign', 'day') AND b.spent_microusd > calls.cost)""",
+              OR (b.scope = 'campaign' AND b.spent_microusd > calls.cost AND NOT EXISTS (SELECT FROM purged p WHERE p.campaign = b.key))
+              OR (b.scope = 'day' AND b.spent_microusd > calls.cost
+                  AND (b.key >= (CAST(:now AS timestamptz) - make_interval(days => :kept_days))::date::text
+                       OR NOT EXISTS (SELECT FROM purged)))""",
         "leadfactory quota, then compare vendor_calls of that scope with the vendor's invoice",
     ),
     Invariant(
@@ -188,7 +198,8 @@ def verify(tx: sa.Connection, *, now: dt.datetime, cooldown_days: int) -> list[V
         now: the factory's clock.
         cooldown_days: config/delivery.yaml's recontact_cooldown_days.
     """
-    given = {"now": now, "late": PURGE_LATE, "cooldown_days": cooldown_days}
+    kept_days = retention.rules().purge["vendor_calls"].days
+    given = {"now": now, "late": PURGE_LATE, "cooldown_days": cooldown_days, "kept_days": kept_days}
     found = []
     for each in INVARIANTS:
         used = {name: value for name, value in given.items() if f":{name}" in each.broken}

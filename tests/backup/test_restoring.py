@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 import os
@@ -14,6 +15,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 import sqlalchemy as sa
@@ -22,10 +24,15 @@ from leadfactory import embedded, migrate
 from leadfactory.backup import catalogue, facts, making, replaying, restoring, side, wal
 from leadfactory.backup.side import Target
 from leadfactory.backup.store import Store
+from leadfactory.d00_gateway.gateway import Gateway
+from leadfactory.d09_delivery import sending
+from leadfactory.d09_delivery.mailer import PostOffice
 from leadfactory.database import Database
 from leadfactory.settings import ROOT, Settings
+from sandbox import process
 from tests.backup.conftest import SALE, SECRET_WORDS, settings_of
-from tests.leads import CLOCK
+from tests.leads import CLOCK, UNIT
+from tests.postgres import settings_for_tests
 from tests.unit.d09_delivery.conftest import Mailroom
 
 
@@ -220,3 +227,39 @@ def test_a_restore_to_before_the_sourcing_mails_nobody_a_second_time(own: Settin
     assert second.asked == []
     assert again.states["accepted"] == 0
     db.dispose()
+
+
+def test_a_vendor_that_is_asked_afterwards_took_each_mail_once(own: Settings) -> None:
+    """The same through the real mailer and the sandbox, whose log of what it took no restore of ours can change."""
+    with process.start(clock=CLOCK.now().isoformat()) as sandbox, httpx.Client(base_url=sandbox.base_url) as vendor:
+        vendor.post("/_admin/options", json={"sendgrid_per_minute": 10**6}).raise_for_status()
+        config = settings_for_tests(
+            own.home, LEADFACTORY_BACKUP_URL=own.backups, LEADFACTORY_LAKE_URL=own.lake, LEADFACTORY_BLOB_URL=own.blobs,
+            LEADFACTORY_SANDBOX_URL=sandbox.base_url, LEADFACTORY_CLOCK=CLOCK.now().isoformat(),
+        )  # fmt: skip
+
+        def night() -> int:
+            """Sources and drafts the same businesses where that is not done, and sends what is due; how many mails SendGrid has taken ever."""
+            db = opened(config)
+            room = Mailroom(db, config)
+            if not room.rows(sa.text("SELECT 1 FROM campaigns")):
+                room.campaign()
+                room.drafted(40)
+            sent = sending.send_due(
+                UNIT, db=db, clock=CLOCK, settings=config, mailer=PostOffice.of(config, Gateway(db, clock=CLOCK, settings=config)), dry_run=False
+            )  # fmt: skip
+            asyncio.run(sent)
+            db.dispose()
+            return len(vendor.get("/_truth/sendgrid", params={"kind": "mail"}).json())
+
+        store = Store(config.backups)
+        before = making.make(config, db=None).backup
+        taken = night()
+        assert taken > 20
+        restoring.restore(config, store, before, Target())
+        assert night() == taken  # fenced
+        db = opened(config)
+        with db.begin() as tx:
+            assert replaying.replay(tx, config.journal, CLOCK.now()).lifted == 1
+        db.dispose()
+        assert night() == taken  # every one of them is known to have been begun

@@ -30,6 +30,7 @@ GOOD = {
     "SENDGRID_WEBHOOK_PUBLIC_KEY": "MFkw" + "w" * 40,
     "STRIPE_API_KEY": "sk_live_" + "p" * 40,
     "STRIPE_WEBHOOK_SECRET": "whsec_" + "h" * 40,
+    "LEADFACTORY_BACKUP_KEYS": "AGE-SECRET-KEY-1" + "Q" * 58,
 }
 
 
@@ -49,6 +50,7 @@ def test_a_file_that_is_fit_for_production_has_no_finding(here, tmp_path):
     ("name", "value", "told"),
     [
         ("STRIPE_WEBHOOK_SECRET", None, "missing"),
+        ("LEADFACTORY_BACKUP_KEYS", None, "missing"),
         ("LEADFACTORY_ENV", "development", "is 'development'"),
         ("LEADFACTORY_SUPPRESSION_KEY", "development-only-suppression-key", "is a default of development"),
         ("STRIPE_API_KEY", "sk_test_51abc", "is a test-mode value"),

@@ -53,7 +53,8 @@ def test_production_refuses_to_be_killed_on_purpose(tmp_path: Path) -> None:
     environment = dict.fromkeys(named.values(), "a-key") | {
         "LEADFACTORY_ENV": "production", "LEADFACTORY_SUPPRESSION_KEY": "s" * 32, "LEADFACTORY_SIGNING_KEYS": "k" * 32,
         "LEADFACTORY_DATABASE_URL": "postgresql://nobody@db.invalid/leadfactory", "LEADFACTORY_CRASH_AT": "1",
-        "LEADFACTORY_SELLER": str(seller), "LEADFACTORY_CONTACTS": str(people),
+        "LEADFACTORY_SELLER": str(seller), "LEADFACTORY_CONTACTS": str(people), "STRIPE_WEBHOOK_SECRET": "whsec_live",
+        "SENDGRID_WEBHOOK_PUBLIC_KEY": "a-key", "LEADFACTORY_BACKUP_KEYS": "a-key",
     }  # fmt: skip
     refused = run(environment)
     assert refused.returncode == 2

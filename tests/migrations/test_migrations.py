@@ -3,65 +3,28 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 import sqlalchemy as sa
 from alembic import command
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from leadfactory import embedded, migrate
+from leadfactory import migrate
 from leadfactory.database import DatabaseUnavailable
 from leadfactory.embedded import EmbeddedServer
 from leadfactory.settings import ROOT
 from leadfactory.tables import metadata
+from tests.migrations.conftest import REVISIONS, to
 from tests.postgres import settings_for_tests
 
-# First to last, as the files say.
-REVISIONS = [each.revision for each in ScriptDirectory(str(ROOT / "migrations")).walk_revisions()][::-1]
 CAMPAIGN = """INSERT INTO leadfactory.campaigns (campaign, vertical, daily_quota, starts_on, created_at)
               VALUES ('restaurant-nyc', 'restaurant', 100, '2026-10-06', '2026-10-06 15:00+00')"""
 CONTENT = """INSERT INTO leadfactory.vendor_content (vendor, content_key, content, fetched_at, expires_at)
              VALUES ('yelp', '\\x00', '{}', now(), now() + interval '1 day')"""
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[EmbeddedServer]:
-    """A server of this module's own: these tests take its schema away."""
-    home = Path(tempfile.mkdtemp(prefix="lf-home-"))
-    try:
-        yield embedded.ensure_running(home, fast=True)
-    finally:
-        embedded.stop(home)
-        shutil.rmtree(home, ignore_errors=True)
-
-
-@pytest.fixture
-def empty(running: EmbeddedServer) -> EmbeddedServer:
-    """The server with nothing in the schema, as ``roles`` leaves it."""
-    with psycopg.connect(running.url("owner")) as tx:
-        for kind in ("TABLE", "SEQUENCE"):
-            names = tx.execute(
-                "SELECT relname FROM pg_class WHERE relnamespace = 'leadfactory'::regnamespace AND relkind = %s",
-                ({"TABLE": "r", "SEQUENCE": "S"}[kind],),
-            ).fetchall()
-            for (name,) in names:
-                tx.execute(f"DROP {kind} IF EXISTS leadfactory.{name} CASCADE")
-        functions = "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'leadfactory'::regnamespace"
-        for (signature,) in tx.execute(functions).fetchall():
-            tx.execute(f"DROP FUNCTION IF EXISTS {signature} CASCADE")
-    return running
-
-
-def to(server: EmbeddedServer, revision: str) -> None:
-    command.upgrade(migrate.configuration(server.url("owner")), revision)
 
 
 def rows(server: EmbeddedServer, query: str, role: str = "owner") -> list[tuple]:

