@@ -224,19 +224,16 @@ def _of_cohort(tx: sa.Connection, lake: str, name: str, cohort: tuple[str, dt.da
 
 
 def _with_purged(tx: sa.Connection, lake: str, cohort: tuple[str, dt.date], now: pa.Table) -> pa.Table:
-    """With the calls that left Postgres after the lake had them (config/retention.yaml): the ledger is only added to, so what the
-    old file has and Postgres has not was purged. The manifest says whether there can be any, and in which file."""
+    """With the calls that left Postgres after the lake had them (config/retention.yaml): what the old file has and Postgres has not."""
     m = lake_manifest.c
-    mine = (m.table_name == LEDGER, m.campaign == cohort[0], m.cohort_on == cohort[1], m.row_count > 0)
-    path = tx.scalar(sa.select(m.path).where(*mine))
+    mine = sa.select(m.path).where(m.table_name == LEDGER, m.campaign == cohort[0], m.cohort_on == cohort[1])
+    path = tx.scalar(mine.where(m.row_count > 0))
     old = compacting.rows_of(lake, path, [cohort]) if path else None
     if old is None:
         return now
     gone = old.filter(pc.invert(pc.is_in(old["call_id"], value_set=now["call_id"].combine_chunks())))
-    if not gone.num_rows:
-        return now
-    whole = pa.concat_tables([compacting.shaped(gone, now.schema), now])
-    return whole.sort_by("call_id").combine_chunks()
+    both = pa.concat_tables([compacting.shaped(gone, now.schema), now])
+    return both.sort_by("call_id").combine_chunks() if gone.num_rows else now
 
 
 def _file(name: str, cohort: tuple[str, dt.date], path: str, rows: pa.Table) -> _File:
@@ -275,8 +272,7 @@ def _note(tx: sa.Connection, files: Sequence[_File], now: dt.datetime) -> None:
 def _of_their_own(tx: sa.Connection, cohort: tuple[str, dt.date], files: Sequence[_File]) -> list[_File]:
     """The files that the manifest lists by their own path: the rows of the others lie in the file of an old month, unchanged."""
     m = lake_manifest.c
-    own = sa.select(m.path).where(m.campaign == cohort[0], m.cohort_on == cohort[1])
-    paths = set(tx.scalars(own))
+    paths = set(tx.scalars(sa.select(m.path).where(m.campaign == cohort[0], m.cohort_on == cohort[1])))
     return [each for each in files if each.path in paths]
 
 
