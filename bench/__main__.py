@@ -17,6 +17,7 @@ BENCHMARKS = (
     "dedupe",
     "reports",
     "success_page",
+    "report_mail",
     "webhook_ingest",
     "marts_build",
 )
