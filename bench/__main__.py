@@ -17,8 +17,10 @@ BENCHMARKS = (
     "dedupe",
     "reports",
     "success_page",
+    "report_mail",
     "webhook_ingest",
     "marts_build",
+    "export_throughput",
 )
 
 

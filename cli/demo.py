@@ -190,22 +190,15 @@ def _share_done(counts: dict[str, tuple[int, int]]) -> tuple[int, str]:
 
 
 def _figures(db: Database, units: list[CampaignDay], warehouse: Path) -> dict[str, Any]:
-    from leadfactory.d10_analytics import funnel, responses, sales
+    from leadfactory.d10_analytics import agreeing, funnel, responses, sales
 
     with db.begin() as tx:
         ledgers = funnel.funnel_from_ledgers(tx, units)
         calls, spend = funnel.calls_and_spend(tx, units)
         answers, sold = responses.responses(tx, units), sales.sales(tx, units)
-    marts = funnel.counts_from_marts(warehouse, units)
-    for unit in units:
-        told = {
-            funnel.MART_NAMES.get(name, name): value
-            for part in (ledgers[unit], answers[unit], sold[unit])
-            for name, value in dataclasses.asdict(part).items()
-        }
-        apart = {name: (marts[unit][name], value) for name, value in told.items() if marts[unit][name] != value}
-        if apart:
-            raise CommandError(f"the published marts disagree with the ledgers of {unit} (mart, ledger): {apart}")
+        apart = agreeing.compare(funnel.counts_from_marts(warehouse, units), agreeing.of_ledgers(tx, units))
+    if apart:
+        raise CommandError(f"the published marts disagree with the ledgers: {'; '.join(map(str, apart))}")
     whole = {field: sum(getattr(each, field) for each in ledgers.values()) for field in funnel.FIELDS}
     return {
         **whole,

@@ -9,6 +9,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, build_dbt_asset_specs
 
 from leadfactory.d10_analytics import judging, warehouse
+from leadfactory.database import Database
 from leadfactory.settings import settings
 from resources.database import DatabaseResource
 from schedules.marts import marts_nightly
@@ -88,10 +89,29 @@ def dbt_marts() -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     yield from _results(published.tested)
 
 
+@dg.asset_check(
+    asset=dg.AssetKey(["marts", "mart_cohort_funnel"]),
+    name="marts_match_ledgers",
+    description="The published marts say of each campaign-day what the ledgers in Postgres say: difference 0, to the row and the cent.",
+)
+def marts_match_ledgers(db: dg.ResourceParam[Database]) -> dg.AssetCheckResult:
+    from leadfactory.d10_analytics import agreeing
+
+    connection = db.engine.connect().execution_options(isolation_level="REPEATABLE READ")
+    with connection, connection.begin():
+        days, found = agreeing.differences(connection, settings())
+    named = [str(each) for each in found[:50]]
+    return dg.AssetCheckResult(
+        passed=not found, metadata={"campaign-days": days, "difference": len(found), "named": named}
+    )
+
+
 marts = dg.define_asset_job(
     "marts",
     selection=dg.AssetSelection.assets(dbt_marts),
     executor_def=dg.in_process_executor,
     description="Builds every mart aside, tests it, publishes the file by one rename.",
 )
-defs = dg.Definitions(assets=[dbt_marts], jobs=[marts], schedules=[marts_nightly], resources={"db": DatabaseResource()})
+defs = dg.Definitions(
+    assets=[dbt_marts], asset_checks=[marts_match_ledgers], jobs=[marts], schedules=[marts_nightly], resources={"db": DatabaseResource()},
+)  # fmt: skip

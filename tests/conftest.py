@@ -5,12 +5,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 TESTS = Path(__file__).resolve().parent
 sys.path.insert(0, str(TESTS.parent))
 
 pytest_plugins = ["tests.postgres"]
+# Hypothesis fails a case by the wall's clock; on a machine that does other things that says nothing about the code.
+hypothesis.settings.register_profile("factory", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("factory")
 # Suites that start servers and processes of their own, and so are left to `make test`.
 SLOW = (
     "unit/stores",

@@ -30,3 +30,29 @@
         and (campaign_id, cohort_on) in (select (campaign, cohort_on) from {{ changed_cohorts() }})
     {%- endif %}
 {% endmacro %}
+
+{# Whether the running build goes on from an earlier one, whose rows were tested then. #}
+{% macro is_increment() %}{{ return(env_var('LEADFACTORY_INCREMENT', 'no') == 'yes') }}{% endmacro %}
+
+{# Rows of a fact that an increment brought; every row otherwise. #}
+{% macro brought_rows() -%}
+    {%- if is_increment() -%}
+        (campaign_id, cohort_on) in (select (changed.campaign, changed.cohort_on) from {{ changed_cohorts() }} as changed)
+        or campaign_id is null
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro %}
+
+{# A test with `where: brought` looks at the rows that the build brought. It is for facts only whose other side lies in the same
+   campaign-day: there the rows of other campaign-days are as they were when they were tested. #}
+{% macro get_where_subquery(relation) -%}
+    {%- set where = config.get('where', '') -%}
+    {%- if not where or (where == 'brought' and not is_increment()) -%}
+        {%- do return(relation) -%}
+    {%- endif -%}
+    {%- set filtered -%}
+        (select * from {{ relation }} where {{ brought_rows() if where == 'brought' else where }}) as dbt_subquery
+    {%- endset -%}
+    {%- do return(filtered) -%}
+{%- endmacro %}

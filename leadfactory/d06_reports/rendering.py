@@ -32,7 +32,7 @@ PANGO = "apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
 _ROOT, _TOKEN, _USE = (
     re.compile(each) for each in (r":root \{[^}]*\}\n", r"(--[a-z]+): ([^;]+);", r"var\((--[a-z]+)\)")
 )
-_ONE = threading.Lock()  # SOURCE_DATE_EPOCH belongs to the whole process
+_ONE = threading.Lock()  # one print at a time: SOURCE_DATE_EPOCH belongs to the whole process
 
 
 class PdfUnavailable(RuntimeError):
@@ -76,6 +76,13 @@ def render_pdf(html: str, on: dt.date) -> tuple[bytes, int]:
     Raises:
         PdfUnavailable: Pango is missing.
     """
+    with _ONE:
+        return _printed(html, on)
+
+
+@functools.lru_cache(maxsize=4)
+def _printed(html: str, on: dt.date) -> tuple[bytes, int]:
+    """One print for all who ask for the same report at once: a buyer who loads the page again, and the webhook meanwhile."""
     weasyprint, configuration, style = _engine()
     with _dated(on), _uncollected():
         # a report fetches nothing: no protocol is allowed, whatever the measured website has put into a text
@@ -109,16 +116,15 @@ def _engine() -> tuple[Any, Any, Any]:
 @contextlib.contextmanager
 def _dated(on: dt.date) -> Iterator[None]:
     """SOURCE_DATE_EPOCH from the report's date: what font tools stamp into the subsets."""
-    with _ONE:
-        before = os.environ.get("SOURCE_DATE_EPOCH")
-        os.environ["SOURCE_DATE_EPOCH"] = str(calendar.timegm(on.timetuple()))
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ["SOURCE_DATE_EPOCH"]
-            else:
-                os.environ["SOURCE_DATE_EPOCH"] = before
+    before = os.environ.get("SOURCE_DATE_EPOCH")
+    os.environ["SOURCE_DATE_EPOCH"] = str(calendar.timegm(on.timetuple()))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["SOURCE_DATE_EPOCH"]
+        else:
+            os.environ["SOURCE_DATE_EPOCH"] = before
 
 
 @contextlib.contextmanager

@@ -6,28 +6,29 @@ import contextlib
 import dataclasses
 import datetime as dt
 import hashlib
-import io
 import time
 import uuid
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from leadfactory import campaign_days, crash_points
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
-from leadfactory.d10_analytics import columns, configured, lake_files
+from leadfactory.d10_analytics import columns, compacting, configured, copying, lake_files, schema_changes
 from leadfactory.d10_analytics.tables import lake_manifest
 from leadfactory.database import Database
 from leadfactory.settings import Settings
 
 ATTEMPTS = 3  # a writer that dirties a campaign-day while it is read makes us read it again
 LEDGER = "vendor_calls"
-NO_CAMPAIGN = "_none"  # calls of no campaign, by the day on which they were made; no slug starts with "_"
+NO_CAMPAIGN = (
+    compacting.NO_CAMPAIGN
+)  # calls of no campaign, by the day on which they were made; no slug starts with "_"
 EXPORT_LOCK = int.from_bytes(hashlib.sha256(b"lake_export").digest()[:8], "big", signed=True)
 
 # The ledger sets no flags: an attempt is settled after its stage has written its rows, some by the reaper much later. So its
@@ -47,7 +48,8 @@ _LEDGER_BEHIND = sa.text(
 
 @dataclasses.dataclass
 class ExportReport:
-    """What one export did: campaign-days read; files, rows and bytes of those that changed; ``behind`` kept changing."""
+    """What one export did: campaign-days read; files, rows and bytes of those that changed; ``behind`` kept changing; files that were
+    merged into those of old months; what is different in the columns of a table that was therefore exported anew."""
 
     units: int = 0
     files: int = 0
@@ -56,13 +58,16 @@ class ExportReport:
     behind: int = 0
     seconds: float = 0.0
     rows_by_table: dict[str, int] = dataclasses.field(default_factory=dict)
+    compacted: int = 0
+    schema_changes: dict[str, list[str]] = dataclasses.field(default_factory=dict)
 
     def metadata(self) -> dict[str, Any]:
         """As asset metadata."""
         return {
             "campaign-days exported": self.units, "files changed": self.files, "dagster/row_count": self.rows,
             "KiB": round(self.size_bytes / 1024, 1), "campaign-days behind again": self.behind,
-            "rows by table": dict(self.rows_by_table), "seconds": round(self.seconds, 2),
+            "rows by table": dict(self.rows_by_table), "files compacted": self.compacted,
+            "columns changed": {name: "; ".join(told) for name, told in self.schema_changes.items()}, "seconds": round(self.seconds, 2),
         }  # fmt: skip
 
 
@@ -81,27 +86,37 @@ def export_lake(
 ) -> ExportReport:
     """Writes what is behind: all dirty campaign-days, or those of ``units`` whatever their flags; then the registries.
 
-    A lake without a manifest is a new or a lost one: then everything is behind. Registries come after the campaign-days, so that every id in a fact is found in its registry.
+    A lake without a manifest is a new or a lost one: then everything is behind. A table whose columns changed is behind as a whole.
+    Registries come after the campaign-days, so that every id in a fact is found in its registry. Old months are compacted last.
 
     Raises:
         OSError: when the lake cannot be written; the flags of what was not written stay set for the next export.
     """
     began, now, report = time.monotonic(), clock.now(), ExportReport()
     with _alone(db), lake_files.held(settings.lake, alone=True):
-        _put_schemas(settings.lake)
+        report.schema_changes = schema_changes.found(settings.lake)
+        _put_schemas(settings.lake, without=report.schema_changes)
         behind: dict[tuple[str, dt.date], list[str]] = {}
         with db.begin() as tx:
             anew = lake_files.get(settings.lake, lake_files.MANIFEST) is None
+            if anew:
+                compacting.forget_months(tx)
             found = units if units is not None else _every_day(tx) if anew else campaign_days.dirty_days(tx)
             chosen = sorted(set(found))
             if units is None:
                 behind = _ledgers_behind(tx, without=chosen, anew=anew)
+                schema_changes.add_behind(
+                    tx, behind, report.schema_changes, {(unit.campaign, unit.day) for unit in chosen}
+                )
         for unit in chosen:
             report.units += 1
             report.behind += not _cohort(db, settings.lake, (unit.campaign, unit.day), now, report)
         for cohort, ledgers in sorted(behind.items()):
             _cohort(db, settings.lake, cohort, now, report, only=tuple(ledgers))
         _registries(db, settings.lake, now, report)
+        if units is None:
+            _put_schemas(settings.lake)
+        report.compacted = compacting.compact(db, settings.lake, now.date())
         _put_manifest(db, settings.lake)  # last, so that a reader who sees a name finds the file
     report.seconds = time.monotonic() - began
     return report
@@ -132,12 +147,12 @@ def _ledgers_behind(
     for row in tx.execute(_LEDGER_BEHIND, {"none": NO_CAMPAIGN, "ledger": LEDGER, "anew": anew}):
         found.setdefault((row.campaign, row.cohort_on), []).append(LEDGER)
     for name in (name for name, rules in columns.policy().tables.items() if rules.via):
-        for row in tx.execute(_more_than_listed(name)):
+        for row in tx.execute(more_than_listed(name)):
             found.setdefault((row.campaign, row.cohort_on), []).append(name)
     return {cohort: names for cohort, names in found.items() if cohort not in done}
 
 
-def _more_than_listed(name: str) -> sa.Select:
+def more_than_listed(name: str) -> sa.Select:
     """The cohorts of which an append-only ledger has another number of rows than its file."""
     rows = columns.selected(name).order_by(None).subquery()
     unit = (rows.c.campaign, rows.c.cohort_on)
@@ -171,7 +186,7 @@ def _cohort(
                     flags = campaign_days.dirty_days(connection).get(unit, ())
                     campaign_days.clear_dirty(connection, unit, flags)
                 _note(connection, files, now)
-                _put(lake, files, report)
+                _put(lake, _of_their_own(connection, cohort, files), report)
                 crash_points.reached(crash_points.BEFORE_COMMIT)
             crash_points.reached(crash_points.AFTER_COMMIT)
         except sa.exc.OperationalError as error:
@@ -187,7 +202,7 @@ def _registries(db: Database, lake: str, now: dt.datetime, report: ExportReport)
     connection = db.engine.connect().execution_options(isolation_level="REPEATABLE READ")
     with connection, connection.begin():
         files = [
-            _file(connection, name, columns.WHOLE, f"{name}/all/{name}.parquet", columns.selected(name))
+            _file(name, columns.WHOLE, f"{name}/all/{name}.parquet", copying.copied(connection, name, "whole"))
             for name in columns.policy().registries
         ]
         files += [
@@ -202,38 +217,27 @@ def _registries(db: Database, lake: str, now: dt.datetime, report: ExportReport)
 
 def _of_cohort(tx: sa.Connection, lake: str, name: str, cohort: tuple[str, dt.date]) -> _File:
     campaign, day = cohort
-    c = columns.cohort_owner(name).c
-    mine = [c.campaign == campaign, c.cohort_on == day]
-    if campaign == NO_CAMPAIGN:
-        mine = [c.campaign.is_(None), c.occurred_on == day]
+    scope: copying.Scope = "no_campaign" if campaign == NO_CAMPAIGN else "cohort"
+    rows = copying.copied(tx, name, scope, campaign, day)
     path = f"{name}/date={day.isoformat()}/{campaign}.parquet"
-    made = _file(tx, name, cohort, path, columns.selected(name).where(*mine))
-    return _with_purged(tx, lake, made) if name == LEDGER else made
+    return _file(name, cohort, path, _with_purged(tx, lake, cohort, rows) if name == LEDGER else rows)
 
 
-def _with_purged(tx: sa.Connection, lake: str, made: _File) -> _File:
-    """With the calls that left Postgres after the lake had them (config/retention.yaml): the ledger is only added to, so what the
-    old file has and Postgres has not was purged. The manifest says whether there can be any."""
+def _with_purged(tx: sa.Connection, lake: str, cohort: tuple[str, dt.date], now: pa.Table) -> pa.Table:
+    """With the calls that left Postgres after the lake had them (config/retention.yaml): what the old file has and Postgres has not."""
     m = lake_manifest.c
-    mine = (m.table_name == made.table, m.campaign == made.campaign, m.cohort_on == made.cohort_on)
-    listed = tx.scalar(sa.select(m.row_count).where(*mine))
-    old = lake_files.get(lake, made.path) if listed else None
+    mine = sa.select(m.path).where(m.table_name == LEDGER, m.campaign == cohort[0], m.cohort_on == cohort[1])
+    path = tx.scalar(mine.where(m.row_count > 0))
+    old = compacting.rows_of(lake, path, [cohort]) if path else None
     if old is None:
-        return made
-    before, now = (pq.read_table(io.BytesIO(content)).to_pylist() for content in (old, made.content))
-    here = {row["call_id"] for row in now}
-    gone = [row for row in before if row["call_id"] not in here]
-    if not gone:
-        return made
-    schema = columns.schema(made.table)
-    rows = sorted(gone + now, key=lambda row: str(row["call_id"]))
-    content = parquet(schema, [[row.get(field.name) for field in schema] for row in rows])
-    return dataclasses.replace(made, content=content, rows=len(rows))
+        return now
+    gone = old.filter(pc.invert(pc.is_in(old["call_id"], value_set=now["call_id"].combine_chunks())))
+    both = pa.concat_tables([compacting.shaped(gone, now.schema), now])
+    return both.sort_by("call_id").combine_chunks() if gone.num_rows else now
 
 
-def _file(tx: sa.Connection, name: str, cohort: tuple[str, dt.date], path: str, query: sa.Select) -> _File:
-    rows = tx.execute(query).all()
-    return _File(name, *cohort, path, parquet(columns.schema(name), rows), len(rows))
+def _file(name: str, cohort: tuple[str, dt.date], path: str, rows: pa.Table) -> _File:
+    return _File(name, *cohort, path, compacting.as_parquet(rows), rows.num_rows)
 
 
 def parquet(schema: pa.Schema, rows: Sequence[Sequence[Any]]) -> bytes:
@@ -243,9 +247,7 @@ def parquet(schema: pa.Schema, rows: Sequence[Sequence[Any]]) -> bytes:
         pa.array([str(v) if isinstance(v, uuid.UUID) else v for v in column], type=field.type)
         for field, column in zip(schema, values, strict=True)
     ]
-    sink = io.BytesIO()
-    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), sink, compression="zstd")
-    return sink.getvalue()
+    return compacting.as_parquet(pa.Table.from_arrays(arrays, schema=schema))
 
 
 def _note(tx: sa.Connection, files: Sequence[_File], now: dt.datetime) -> None:
@@ -267,6 +269,13 @@ def _note(tx: sa.Connection, files: Sequence[_File], now: dt.datetime) -> None:
     tx.execute(upsert, rows)
 
 
+def _of_their_own(tx: sa.Connection, cohort: tuple[str, dt.date], files: Sequence[_File]) -> list[_File]:
+    """The files that the manifest lists by their own path: the rows of the others lie in the file of an old month, unchanged."""
+    m = lake_manifest.c
+    paths = set(tx.scalars(sa.select(m.path).where(m.campaign == cohort[0], m.cohort_on == cohort[1])))
+    return [each for each in files if each.path in paths]
+
+
 def _put(lake: str, files: Sequence[_File], report: ExportReport) -> None:
     for each in files:
         if lake_files.put(lake, each.path, each.content):
@@ -276,10 +285,12 @@ def _put(lake: str, files: Sequence[_File], report: ExportReport) -> None:
             report.rows_by_table[each.table] = report.rows_by_table.get(each.table, 0) + each.rows
 
 
-def _put_schemas(lake: str) -> None:
-    """An empty, typed file for every table, so that a query over a table without any row has its columns."""
+def _put_schemas(lake: str, *, without: Collection[str] = ()) -> None:
+    """An empty, typed file for every table, so that a query over a table without any row has its columns; and that a change of them is
+    seen: of a table that changed it is written when its campaign-days are."""
     for name in columns.policy().tables:
-        lake_files.put(lake, f"{name}/_schema/empty.parquet", parquet(columns.schema(name), ()))
+        if name not in without:
+            lake_files.put(lake, schema_changes.path_of(name), parquet(columns.schema(name), ()))
 
 
 def _put_manifest(db: Database, lake: str) -> None:

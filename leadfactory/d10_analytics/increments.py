@@ -12,14 +12,14 @@ import datetime as dt
 import hashlib
 import io
 import shutil
-import uuid
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from leadfactory.d10_analytics import columns, lake_files
+from leadfactory.d10_analytics import columns, compacting, lake_files
 from leadfactory.d10_analytics.tables import lake_manifest
 from leadfactory.settings import ROOT, Settings
 
@@ -83,15 +83,21 @@ def _published(settings: Settings) -> tuple[str, dict[tuple[str, dt.date, str], 
 @contextlib.contextmanager
 def view(settings: Settings, chosen: Scope) -> Iterator[Path]:
     """The files that the build reads, as a folder of this machine; it is gone when the block ends."""
-    target = settings.home / "dbt" / f"lake-{uuid.uuid4().hex[:8]}"
+    target = settings.home / "dbt" / "lake-read"  # one name: another one makes dbt parse its sources anew
     for left in (settings.home / "dbt").glob("lake-*"):  # of a killed build: builds come one at a time
         shutil.rmtree(left, ignore_errors=True)
     try:
         for name in columns.policy().tables:
             _fetch(settings.lake, f"{name}/_schema/empty.parquet", target)
+        months: dict[str, list[dict]] = defaultdict(list)
         for row in chosen.files.to_pylist():
             if chosen.changed is None or _cohort(row) == columns.WHOLE or _cohort(row) in chosen.changed:
-                _fetch(settings.lake, row["path"], target)
+                if compacting.is_month(row["path"]):
+                    months[row["path"]].append(row)
+                else:
+                    _fetch(settings.lake, row["path"], target)
+        for path, rows in months.items():
+            _fetch_part(settings.lake, path, rows, target)
         cohorts = sorted(
             {_cohort(row) for row in chosen.files.to_pylist()} if chosen.changed is None else chosen.changed
         )
@@ -114,6 +120,20 @@ def _fetch(lake: str, path: str, target: Path) -> None:
     if content is None:
         raise FileNotFoundError(f"{lake}/{path} is in the lake's manifest and not there: export its campaign-day again")
     here.write_bytes(content)
+
+
+def _fetch_part(lake: str, path: str, rows: list[dict], target: Path) -> None:
+    """The month's file where all of its rows are wanted, else a file of those that are."""
+    root = lake_files.folder(lake)
+    wanted = sum(row["row_count"] for row in rows)
+    if root is not None and (root / path).is_file() and pq.read_metadata(root / path).num_rows == wanted:
+        _fetch(lake, path, target)
+        return
+    found = compacting.rows_of(lake, path, [_cohort(row) for row in rows])
+    if found is None:
+        raise FileNotFoundError(f"{lake}/{path} is in the lake's manifest and not there: remove {lake}/{lake_files.MANIFEST} and export anew")  # fmt: skip
+    (target / path).parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(found, target / path)
 
 
 def _cohort(row: dict) -> Cohort:

@@ -68,6 +68,19 @@ def get(lake: str, path: str) -> bytes | None:
         return None
 
 
+def remove(lake: str, path: str) -> None:
+    """Takes a file away; nothing happens when there is none."""
+    root = folder(lake)
+    if root is not None:
+        (root / path).unlink(missing_ok=True)
+        return
+    import fsspec
+
+    filesystem, base = fsspec.core.url_to_fs(lake)
+    with contextlib.suppress(FileNotFoundError):
+        filesystem.rm_file(f"{base}/{path}")
+
+
 def manifest_sha256(lake: str) -> str | None:
     """Names the state of the whole lake; None when nothing was ever exported."""
     content = get(lake, MANIFEST)

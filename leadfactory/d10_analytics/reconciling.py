@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import io
 from collections.abc import Collection
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay
-from leadfactory.d10_analytics import columns, lake_files
+from leadfactory.d10_analytics import columns, compacting, lake_files
 from leadfactory.d10_analytics.export import LEDGER
 from leadfactory.d10_analytics.exporting import stored
 from leadfactory.d10_analytics.tables import lake_manifest
@@ -70,9 +68,11 @@ def differences(db: Database, settings: Settings, *, most_days: int = MOST_DAYS)
 
 
 def _of(tx: sa.Connection, lake: str, name: str, unit: CampaignDay) -> list[Difference]:
-    content = lake_files.get(lake, f"{name}/date={unit.day.isoformat()}/{unit.campaign}.parquet")
-    schema = columns.schema(name)
-    ours = schema.empty_table() if content is None else pq.read_table(io.BytesIO(content))
+    m = lake_manifest.c
+    listed = sa.select(m.path).where(m.table_name == name, m.campaign == unit.campaign, m.cohort_on == unit.day)
+    own = f"{name}/date={unit.day.isoformat()}/{unit.campaign}.parquet"
+    found = compacting.rows_of(lake, tx.scalar(listed) or own, [(unit.campaign, unit.day)])
+    ours = columns.schema(name).empty_table() if found is None else found
     key = [column.name for column in columns.table(name).primary_key.columns]
     return compare(name, key, ours, stored(tx, name, unit))
 

@@ -66,11 +66,15 @@ class Published:
     changed: int | None = None
 
 
-def environment(settings: Settings, build: Path | None = None, lake: Path | None = None) -> dict[str, str]:
-    """What dbt's processes need: where the lake is, where to build, and where to leave their files (never the repository)."""
+def environment(
+    settings: Settings, build: Path | None = None, lake: Path | None = None, *, increment: bool = False
+) -> dict[str, str]:
+    """What dbt's processes need: where the lake is, where to build, whether the build goes on from another one, and where to leave their
+    files (never the repository)."""
     home = settings.home / "dbt"
     found = {
         "LEADFACTORY_LAKE": str(lake or lake_files.folder(settings.lake) or settings.lake),
+        "LEADFACTORY_INCREMENT": "yes" if increment else "no",
         "DBT_PROFILES_DIR": str(PROJECT),
         "DBT_TARGET_PATH": str(home / "target"),
         "DBT_LOG_PATH": str(home / "logs"),
@@ -149,7 +153,7 @@ def build_marts(
             _begin_on(scope.base, side)
         try:
             with increments.view(settings, scope) as lake:
-                run(["build"], environment(settings, side, lake))
+                run(["build"], environment(settings, side, lake, increment=scope.base is not None))
         except MartsError as error:
             raise MartsError(str(error), _tests(results)) from None
         done = _finished(settings, side, sha, _tests(results), scope)
@@ -200,7 +204,9 @@ def building(settings: Settings) -> Iterator[Path]:
         fcntl.flock(lock, fcntl.LOCK_EX)  # an older build must not be published over a newer one
         for left in settings.home.glob("warehouse.building-*"):  # of a killed build: we are alone
             left.unlink(missing_ok=True)
-        side = settings.home / f"warehouse.building-{uuid.uuid4().hex[:8]}.duckdb"
+        side = (
+            settings.home / "warehouse.building-aside.duckdb"
+        )  # one name: another one makes dbt parse its whole project anew
         try:
             yield side
         finally:

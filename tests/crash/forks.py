@@ -2,7 +2,7 @@
 
 As a program it reads one JSON order a line (``environment``, ``arguments``), runs ``leadfactory.stage.main`` in a forked child
 with exactly that environment, and answers with one line: ``status`` (negative: the signal that ended it), what it said on
-``out`` and ``err``, and ``seconds``.
+``out`` and ``err``, and ``seconds``. What a child that reached its end had loaded, the parent loads for those that follow.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
+import importlib
 import json
 import os
 import subprocess
@@ -19,7 +20,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -82,8 +83,8 @@ def _serve() -> None:
         import weasyprint  # noqa: F401
 
     from leadfactory import stage  # noqa: F401
+    from leadfactory.d00_gateway import gateway, pagespeed, places, policies, sendgrid, transport, writer, yelp  # noqa: F401
     from leadfactory.d00_gateway import openai as _model  # noqa: F401
-    from leadfactory.d00_gateway import pagespeed, places, sendgrid, transport, writer, yelp  # noqa: F401
     from leadfactory.d00_gateway.website import client  # noqa: F401
     from leadfactory.d01_targeting import places as places_of_the_country
     from leadfactory.d01_targeting import planning  # noqa: F401
@@ -99,21 +100,28 @@ def _serve() -> None:
     from leadfactory.d11_experiments import assignment  # noqa: F401
 
     places_of_the_country.parents("10001")  # loads them all, which takes most of a second
+    gateway._trusted()  # the authorities of the world, and below the rules that no environment moves
+    policies._loaded()
     rendering.render_report(sample.sample())  # its templates, typefaces and rules of style
-    gc.collect()
-    gc.freeze()  # no child looks through what its parent imported for garbage, which would copy all of it
+    _settle()
     for line in sys.stdin:
         sys.stdout.write(json.dumps(_child(json.loads(line))) + "\n")
         sys.stdout.flush()
 
 
+def _settle() -> None:
+    gc.collect()
+    gc.freeze()  # no child looks through what its parent imported for garbage, which would copy all of it
+
+
 def _child(order: dict[str, Any]) -> dict[str, Any]:
     began = time.monotonic()
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile("w+") as loaded:
         pid = os.fork()
         if pid == 0:
-            _run(order, out.fileno(), err.fileno())
+            _run(order, out.fileno(), err.fileno(), loaded)
         _, ended = os.waitpid(pid, 0)
+        _load(loaded)
         said = []
         for file in (out, err):
             file.seek(0)
@@ -122,7 +130,17 @@ def _child(order: dict[str, Any]) -> dict[str, Any]:
     return {"status": status, "out": said[0], "err": said[1], "seconds": time.monotonic() - began}
 
 
-def _run(order: dict[str, Any], out: int, err: int) -> None:
+def _load(names: IO[str]) -> None:
+    names.seek(0)
+    new = [name for name in names.read().split() if name not in sys.modules]
+    for name in new:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    if new:
+        _settle()
+
+
+def _run(order: dict[str, Any], out: int, err: int, loaded: IO[str]) -> None:
     """The child: never returns."""
     import logging
     import traceback
@@ -137,6 +155,8 @@ def _run(order: dict[str, Any], out: int, err: int) -> None:
         os.environ.update(order["environment"])
         logging.basicConfig(level=logging.WARNING)
         status = stage.main(order["arguments"])
+        loaded.write("\n".join(name for name in sys.modules if not name.startswith("__")))
+        loaded.flush()
     except BaseException:  # noqa: BLE001 - a forked child must not run its parent's code, whatever happens
         traceback.print_exc()
     finally:

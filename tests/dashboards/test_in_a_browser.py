@@ -36,7 +36,8 @@ def headers(played: Played, db: Database) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def eyes(chromium: Browser, address: str, headers: dict[str, str]) -> Iterator[Eyes]:  # noqa: F811
+def eyes(played: Played, chromium: Browser, address: str, headers: dict[str, str]) -> Iterator[Eyes]:  # noqa: F811
+    """A tab; the simulation comes first, for the browser leaves its event loop running in this thread."""
     with looking(chromium, address, WIDTHS[0], extra_http_headers=headers) as found:
         yield found
 
@@ -56,6 +57,14 @@ def test_every_panel_is_there_to_see(eyes: Eyes, name: str) -> None:
             box = shown.locator("svg").first.bounding_box()
             assert box is not None, panel.name
             assert min(box["width"], box["height"]) > 60, panel.name  # one bar is no higher on a phone
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_chart_says_can_be_read_on_a_phone(eyes: Eyes, name: str) -> None:
+    look(eyes, WIDTHS[0], "light")
+    assert eyes.open(f"/dashboards/{name}") == 200
+    heights = eyes.page.eval_on_selector_all("svg text", "all => all.map(each => each.getBoundingClientRect().height)")
+    assert min(heights) > 10
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -7,6 +7,7 @@ from types import ModuleType
 import dagster as dg
 import pytest
 
+from tests.dbt.cohorts import UNITS
 from tests.dbt.conftest import ROWS, Story
 
 pytestmark = pytest.mark.slow
@@ -72,8 +73,13 @@ def test_a_build_materializes_every_mart_with_its_rows(story: Story) -> None:
 
 def test_a_build_passes_every_check(story: Story) -> None:
     found = story.again.get_asset_check_evaluations()
-    assert len(found) == len(story.full.tested)
+    assert len(found) == len(story.full.tested) + 1
     assert all(each.passed for each in found)
+
+
+def test_what_was_published_is_compared_with_the_ledgers(story: Story) -> None:
+    (check,) = (e for e in story.again.get_asset_check_evaluations() if e.check_name == "marts_match_ledgers")
+    assert (check.metadata["campaign-days"].value, check.metadata["difference"].value) == (len(UNITS), 0)
 
 
 def test_a_build_that_fails_materializes_nothing(story: Story) -> None:

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pypdf
 import pypdfium2
 import pytest
 
+from leadfactory.d06_reports import rendering
 from leadfactory.d06_reports.records import Report
 from leadfactory.d06_reports.rendering import render_report
 from tests.unit.d06_reports.inputs import an_input, every_finding
@@ -161,6 +163,15 @@ def test_another_process_with_another_hash_seed_gives_the_same_bytes(usual: Repo
     env = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT), "TZ": "Asia/Tokyo", "LC_ALL": "C"}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [usual.pdf_sha256, usual.html_sha256]
+
+
+def test_all_who_ask_for_one_report_at_once_are_given_one_print() -> None:
+    html, on = "<html lang=en><title>one</title><p>one print", an_input().report_on
+    before = rendering._printed.cache_info().misses
+    with ThreadPoolExecutor(4) as people:
+        given = {asked.result() for asked in [people.submit(rendering.render_pdf, html, on) for _ in range(8)]}
+    assert len(given) == 1
+    assert rendering._printed.cache_info().misses == before + 1
 
 
 def test_another_date_gives_other_bytes(usual: Report) -> None:

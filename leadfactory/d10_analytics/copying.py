@@ -1,0 +1,52 @@
+"""Rows of the system of record as an Arrow table: COPY out of the running transaction, read by Arrow's CSV reader.
+
+No row becomes a Python object on the way, which is what an export by fetching spends its time on.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import io
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.csv as pc
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from leadfactory.d10_analytics import columns
+
+Scope = Literal["cohort", "no_campaign", "whole"]
+
+
+def copied(tx: sa.Connection, name: str, scope: Scope, campaign: str = "", day: dt.date | None = None) -> pa.Table:
+    """What may leave of a table: of a campaign-day, of a day's rows without a campaign, or all of it; in the order of its key."""
+    statement, schema = _statement(name, scope), columns.schema(name)
+    given: dict[str, Any] = {"campaign": campaign, "day": day}
+    driver: Any = tx.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(f"COPY ({statement}) TO STDOUT (FORMAT csv)", given) as rows:
+        content = b"".join(rows)
+    if not content:
+        return schema.empty_table()
+    return pc.read_csv(
+        io.BytesIO(content),
+        read_options=pc.ReadOptions(column_names=schema.names),
+        parse_options=pc.ParseOptions(newlines_in_values=True),
+        convert_options=pc.ConvertOptions(  # NULL is nothing at all, an empty text is two quotes
+            column_types=schema, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False,
+            true_values=["t"], false_values=["f"],
+        ),
+    ).combine_chunks()  # fmt: skip
+
+
+@functools.cache
+def _statement(name: str, scope: Scope) -> str:
+    """The query with the parameters ``campaign`` and ``day``, compiled once."""
+    c, query = columns.cohort_owner(name).c, columns.selected(name)
+    campaign, day = sa.bindparam("campaign", type_=sa.Text), sa.bindparam("day", type_=sa.Date)
+    if scope == "cohort":
+        query = query.where(c.campaign == campaign, c.cohort_on == day)
+    elif scope == "no_campaign":
+        query = query.where(c.campaign.is_(None), c.occurred_on == day)
+    return str(query.compile(dialect=postgresql.psycopg.dialect()))
