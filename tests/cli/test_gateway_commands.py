@@ -56,7 +56,7 @@ def test_the_forecast_goes_on_at_the_pace_of_the_last_hour_and_a_vendor_that_sai
     # 5,000 a day at 1,388 a second are gone in four seconds: within this window at every hour but midnight's last seconds
     assert yelp["exhausted_at"] is not None
     advice = {(one["vendor"], one["rate"]): one for one in here("rate-limits", "--json")}
-    yelp, places = advice["yelp", "day"], advice["places", "second"]
+    yelp, places = advice["yelp", "day"], advice["places", "minute"]
     assert (yelp["granted"], yelp["vendor_said_no"], yelp["proposed"]) == (4_999_001, 1, 4000)
     assert (places["granted"], places["proposed"], places["because"]) == (0, places["limit"], "fits")
     assert "the vendor answered 429 1 times" in here("rate-limits")
