@@ -63,8 +63,14 @@ READERS = {
     "leadfactory/d09_delivery/folding.py": (1, "which claims' leases have lapsed, as claiming.py gave them"),
     "leadfactory/d10_analytics/export.py": (1, "which attempts may have been settled since their file was written"),
     "leadfactory/replica.py": (1, "how far a replica is behind its primary"),
-    "cli/gaming/load.py": (2, "stamps of webhooks that a game day posts, which an edge takes only while they are fresh"),
-    "cli/gaming/scenes.py": (5, "what the game day's own factory is asked for: today's campaign-day, the moment to restore to"),
+    "cli/gaming/load.py": (
+        2,
+        "stamps of webhooks that a game day posts, which an edge takes only while they are fresh",
+    ),
+    "cli/gaming/scenes.py": (
+        5,
+        "what the game day's own factory is asked for: today's campaign-day, the moment to restore to",
+    ),
     "cli/production.py": (2, "how long a certificate is good"),
     "cli/simulating/world.py": (2, "how far the simulated clock is from the database's, by which attempts are dated"),
     "cli/processes.py": (1, "when a process of this machine was started"),
