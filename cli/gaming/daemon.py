@@ -27,7 +27,7 @@ def daemon_kill(floor: Floor) -> Played:
     told = Played("daemon-kill")
     unit = CampaignDay("restaurant-daemon", floor.config.clock.today())
     with floor.database() as db:
-        _campaign(floor, db, unit)
+        floor.launch(db, unit, quota=12)
         with _dagster(floor) as (api, daemon):
             api.register_campaign(unit.campaign)
             night = api.launch("campaign_day", unit=unit)
@@ -59,23 +59,6 @@ def daemon_kill(floor: Floor) -> Played:
         if not counts.get("email_drafts", (0, 0))[0]:
             told.lost.append("the night made no draft")
     return told
-
-
-def _campaign(floor: Floor, db: object, unit: CampaignDay) -> None:
-    from leadfactory.d01_targeting import campaigns
-    from leadfactory.database import Database
-
-    assert isinstance(db, Database)
-    now = floor.config.clock.now()
-    with db.begin() as tx:
-        campaigns.seed(
-            tx, vertical="restaurant", places=[campaigns.PlaceSpec("zip", "10001")], quota=12, name=unit.campaign, now=now
-        )  # fmt: skip
-        campaigns.configure(
-            tx, unit.campaign, consent_basis="simulated", sender_email="ana@mail.leadfactory.example", sender_name="Ana Ruiz",
-            postal_address="LeadFactory, 500 Example Plaza, Wilmington, DE 19801", budget_cents=5_000, top_share=1.0,
-        )  # fmt: skip
-        campaigns.launch(tx, unit.campaign, now)
 
 
 @contextlib.contextmanager

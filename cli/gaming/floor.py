@@ -19,6 +19,7 @@ from cli.demo import DEMO_CLOCK
 from cli.gaming.load import Key
 from cli.gaming.watch import Watch, over
 from cli.output import CommandError
+from leadfactory.campaign_day import CampaignDay
 from leadfactory.database import Database
 from leadfactory.embedded_files import free_port
 from leadfactory.settings import ROOT, Settings, settings
@@ -46,6 +47,21 @@ class Floor:
             yield db
         finally:
             db.dispose()
+
+    def launch(self, db: Database, unit: CampaignDay, quota: int) -> None:
+        """A campaign on restaurants in one ZIP, launched; its recipients are simulated."""
+        from leadfactory.d01_targeting import campaigns
+
+        now = self.config.clock.now()
+        with db.begin() as tx:
+            campaigns.seed(
+                tx, vertical="restaurant", places=[campaigns.PlaceSpec("zip", "10001")], quota=quota, name=unit.campaign, now=now
+            )  # fmt: skip
+            campaigns.configure(
+                tx, unit.campaign, consent_basis="simulated", sender_email="ana@mail.leadfactory.example", sender_name="Ana Ruiz",
+                postal_address="LeadFactory, 500 Example Plaza, Wilmington, DE 19801", budget_cents=5_000, top_share=1.0,
+            )  # fmt: skip
+            campaigns.launch(tx, unit.campaign, now)
 
     def kill_edge(self) -> None:
         """SIGKILL to the edge and all its workers."""

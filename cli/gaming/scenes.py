@@ -44,21 +44,11 @@ def vendor_outage(floor: Floor) -> Played:
     """Yelp answers 503 to everything: the night's sourcing stays open, names why, and is filled when Yelp is back."""
     from leadfactory import stage
     from leadfactory.campaign_day import CampaignDay
-    from leadfactory.d01_targeting import campaigns
 
     unit = CampaignDay("restaurant-outage", floor.config.clock.today())
     told = Played("vendor-outage")
     with floor.database() as db:
-        with db.begin() as tx:
-            now = floor.config.clock.now()
-            campaigns.seed(
-                tx, vertical="restaurant", places=[campaigns.PlaceSpec("zip", "10001")], quota=10, name=unit.campaign, now=now
-            )  # fmt: skip
-            campaigns.configure(
-                tx, unit.campaign, consent_basis="simulated", sender_email="ana@mail.leadfactory.example", sender_name="Ana Ruiz",
-                postal_address="LeadFactory, 500 Example Plaza, Wilmington, DE 19801", budget_cents=5_000, top_share=1.0,
-            )  # fmt: skip
-            campaigns.launch(tx, unit.campaign, now)
+        floor.launch(db, unit, quota=10)
         stage.run("targeting", unit, db, floor.config)
         began = time.monotonic()
         floor.vendors("faults", vendor="yelp", kind="5xx", rate=1.0)
