@@ -97,10 +97,7 @@ def _here(arguments: list[str]) -> tuple[int, str]:
     """One command in this process, as the console script would run it."""
     said, before = io.StringIO(), sys.argv
     sys.argv = ["leadfactory", *arguments]
-    consoles = [(output.console, output.console.file), (output.errors, output.errors.file)]
     try:
-        for console, _ in consoles:
-            console.file = said
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             main.main()
     except SystemExit as ended:
@@ -109,8 +106,6 @@ def _here(arguments: list[str]) -> tuple[int, str]:
         return ended.exit_code, said.getvalue()
     finally:
         sys.argv = before
-        for console, file in consoles:
-            console.file = file
     return 0, said.getvalue()
 
 
