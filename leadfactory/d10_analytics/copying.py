@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql
 from leadfactory.d10_analytics import columns
 
 Scope = Literal["cohort", "no_campaign", "whole"]
+_BLOCK_BYTES = 64 << 20  # the reader refuses a row that is longer than two of its blocks
 
 
 def copied(tx: sa.Connection, name: str, scope: Scope, campaign: str = "", day: dt.date | None = None) -> pa.Table:
@@ -31,7 +32,7 @@ def copied(tx: sa.Connection, name: str, scope: Scope, campaign: str = "", day: 
         return schema.empty_table()
     return pc.read_csv(
         io.BytesIO(content),
-        read_options=pc.ReadOptions(column_names=schema.names),
+        read_options=pc.ReadOptions(column_names=schema.names, block_size=_BLOCK_BYTES),
         parse_options=pc.ParseOptions(newlines_in_values=True),
         convert_options=pc.ConvertOptions(  # NULL is nothing at all, an empty text is two quotes
             column_types=schema, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False,

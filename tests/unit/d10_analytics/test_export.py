@@ -61,6 +61,32 @@ def test_rows_come_back_as_they_were(day: Cohorts, database: Database, export: E
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "\\N",
+        "NULL",
+        "t",
+        " padded ",
+        'a "quoted", word',
+        "two\nlines\r\nand a\ttab",
+        "é 漢字 🙂",
+        "x" * 3_000_000,
+    ],
+    ids=["unknown", "empty", "backslash", "null", "flag", "spaces", "quotes", "lines", "unicode", "three megabytes"],
+)
+def test_any_text_comes_back_as_it_was(
+    day: Cohorts, database: Database, export: Export, lake: Lake, text: str | None
+) -> None:
+    with database.begin() as tx:
+        tx.execute(sa.update(site_audits).values(crawl_reason=text))
+        campaign_days.mark_dirty(tx, NYC, "site_audits")
+    export()
+    assert set(lake(AUDITS)["crawl_reason"].to_pylist()) == {text}
+
+
+@pytest.mark.parametrize(
     ("path", "column", "kind"),
     [
         (AUDITS, "performance", pa.int16()),
