@@ -31,6 +31,22 @@ def configure(**environment: str) -> Settings:
 
 
 @contextlib.contextmanager
+def variables(without: Callable[[str], bool] = lambda name: False, **environment: str) -> Iterator[None]:
+    """This process has these variables while the block runs, whatever it had, and none that ``without`` names."""
+    before = dict(os.environ)
+    for name in filter(without, before):
+        del os.environ[name]
+    os.environ |= environment
+    settings.cache_clear()
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        settings.cache_clear()
+
+
+@contextlib.contextmanager
 def holding_home(home: Path) -> Iterator[None]:
     """One stack a home.
 

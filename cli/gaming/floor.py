@@ -148,25 +148,13 @@ def _clear(home: Path) -> None:
         shutil.rmtree(home)
 
 
-@contextlib.contextmanager
-def _environment(home: Path) -> Iterator[None]:
+def _environment(home: Path) -> contextlib.AbstractContextManager[None]:
     """This process's variables are the game day's while the block runs."""
-    before = dict(os.environ)
-    for name in list(os.environ):
-        if name.endswith("DATABASE_URL") or name in {"LEADFACTORY_SANDBOX_URL", "WEBSITE_CA_FILE", "DAGSTER_HOME"}:
-            del os.environ[name]
-    os.environ |= {
-        "LEADFACTORY_HOME": str(home), "LEADFACTORY_CLOCK": DEMO_CLOCK, "LEADFACTORY_SANDBOX_URL": f"http://127.0.0.1:{free_port()}",
-        "LEADFACTORY_BACKUP_URL": str(home / "backups"), "LEADFACTORY_LAKE_URL": str(home / "lake"),
-        "LEADFACTORY_BLOB_URL": str(home / "blobs"),
-    }  # fmt: skip
-    settings.cache_clear()
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-        settings.cache_clear()
+    return stack.variables(
+        lambda name: name.endswith("DATABASE_URL") or name in {"WEBSITE_CA_FILE", "DAGSTER_HOME"},
+        LEADFACTORY_HOME=str(home), LEADFACTORY_CLOCK=DEMO_CLOCK, LEADFACTORY_SANDBOX_URL=f"http://127.0.0.1:{free_port()}",
+        LEADFACTORY_BACKUP_URL=str(home / "backups"), LEADFACTORY_LAKE_URL=str(home / "lake"), LEADFACTORY_BLOB_URL=str(home / "blobs"),
+    )  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -159,22 +159,13 @@ def _peopled(config: _Simulated) -> Iterator[World]:
         db.dispose()
 
 
-@contextlib.contextmanager
-def _environment(home: Path, start: dt.datetime) -> Iterator[None]:
+def _environment(home: Path, start: dt.datetime) -> contextlib.AbstractContextManager[None]:
     """This process's variables are the simulation's while the block runs."""
-    before = dict(os.environ)
-    port = processes.free_port(stack.EDGE_PORT + 80)
-    os.environ |= {
-        "LEADFACTORY_HOME": str(home), "LEADFACTORY_CLOCK": start.isoformat(), "LEADFACTORY_FIRST_DAY": start.date().isoformat(),
-        "LEADFACTORY_PUBLIC_URL": f"http://127.0.0.1:{port}", "WEBSITE_MOST_REQUESTS": os.environ.get("WEBSITE_MOST_REQUESTS", "4"),
-    }  # fmt: skip
-    settings.cache_clear()
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-        settings.cache_clear()
+    return stack.variables(
+        LEADFACTORY_HOME=str(home), LEADFACTORY_CLOCK=start.isoformat(), LEADFACTORY_FIRST_DAY=start.date().isoformat(),
+        LEADFACTORY_PUBLIC_URL=f"http://127.0.0.1:{processes.free_port(stack.EDGE_PORT + 80)}",
+        WEBSITE_MOST_REQUESTS=os.environ.get("WEBSITE_MOST_REQUESTS", "4"),
+    )  # fmt: skip
 
 
 def _refuse_production() -> None:
