@@ -57,7 +57,7 @@ SEEDS ?= 2000
 simulate: $(READY) pango ## Play SEEDS random histories of faults, deaths and clock steps (make simulate SEEDS=20000)
 	@$(BIN)/python -m tests.simulation.play --seeds $(SEEDS) --jobs 2
 
-test-fast: $(READY) ## Run the tests that need no stack and no dbt (some five minutes)
+test-fast: $(READY) ## Run the tests that need no stack and no dbt (six to eight minutes)
 	@$(BIN)/python -m pytest -q -m "not slow" tests
 
 dev: $(READY) ## Start Postgres, sandbox and Dagster; operators' UI at http://localhost:3333
