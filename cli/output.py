@@ -29,7 +29,9 @@ class Table(RichTable):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The table, or one record below the other where it does not fit."""
-        needs = Measurement(0, 0) if not self.columns else self.__rich_measure__(console, options.update_width(_ANY_WIDTH))
+        needs = (
+            Measurement(0, 0) if not self.columns else self.__rich_measure__(console, options.update_width(_ANY_WIDTH))
+        )
         if not self.show_header or needs.minimum <= options.max_width:
             yield from super().__rich_console__(console, options)
             return
