@@ -50,6 +50,10 @@ def _checks() -> dict[str, dg.AssetCheckSpec]:
         near += sorted(child for node in near if node for child in MANIFEST["child_map"].get(node, ()))
         mart = next((MART_OF[node] for node in near if node in MART_OF), min(MART_OF.values()))
         found[test_id] = dg.AssetCheckSpec(test["name"], asset=mart, description=test.get("description") or None)
+    found[warehouse.FRESH] = dg.AssetCheckSpec(
+        "lake_is_fresh", asset=dg.AssetKey(["marts", "mart_daily_activity"]),
+        description="Something in the lake was written within the last 26 hours: else the nightly export does not run, or nothing happens.",
+    )  # fmt: skip
     for name in judging.KEYS:
         about = "Great Expectations on the built mart: its key, its shares, its counts."
         found[f"{warehouse.EXPECTATIONS}{name}"] = dg.AssetCheckSpec(
@@ -66,6 +70,7 @@ def _results(tested: tuple[warehouse.Tested, ...]) -> Iterator[dg.AssetCheckResu
         check = CHECKS[each.test_id]
         yield dg.AssetCheckResult(
             passed=each.passed, check_name=check.name, asset_key=check.asset_key,
+            severity=dg.AssetCheckSeverity.WARN if each.test_id == warehouse.FRESH else dg.AssetCheckSeverity.ERROR,
             metadata={"failing rows": each.failures, "dbt": each.message},
         )  # fmt: skip
 

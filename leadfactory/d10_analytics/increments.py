@@ -104,6 +104,7 @@ def view(settings: Settings, chosen: Scope) -> Iterator[Path]:
         days = pa.table({"campaign": pa.array([c for c, _ in cohorts], pa.string()), "cohort_on": pa.array([d for _, d in cohorts], pa.date32())})  # fmt: skip
         target.mkdir(parents=True, exist_ok=True)
         pq.write_table(days, target / CHANGED)
+        pq.write_table(chosen.files, target / lake_files.MANIFEST)
         yield target
     finally:
         shutil.rmtree(target, ignore_errors=True)

@@ -168,7 +168,7 @@ def test_builds_leave_nothing_beside_the_published_file(story: Story) -> None:
 
 
 def test_dbt_writes_nothing_into_the_project(story: Story) -> None:
-    assert (story.config.home / "dbt" / "target" / "run_results.json").is_file()
+    assert (story.config.home / "dbt" / "target" / warehouse.RESULTS).is_file()
     assert {path.name for path in warehouse.PROJECT.iterdir()} & {"target", "logs", ".user.yml"} == set()
 
 
