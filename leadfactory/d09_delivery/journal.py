@@ -79,11 +79,7 @@ def claimed(folder: Path, entries: Sequence[Entry]) -> None:
 
 
 def begin(folder: Path, entries: Sequence[Entry]) -> set[uuid.UUID]:
-    """Appends what is handed over next and returns when the disk has it: the sends that may leave, which are those not released.
-
-    Raises:
-        OSError: nothing may be sent that could not be journalled.
-    """
+    """As ``claimed``, of what is handed over next: the sends that may leave, which are those not released."""
     return _append(folder, entries, "begun")
 
 
@@ -215,10 +211,8 @@ def _unreleased(path: Path, entries: list[Entry]) -> list[Entry]:
 @functools.cache
 def _boot() -> str | None:
     """Which start of this machine it is: what was written since is there, synced or not. None where nobody tells."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip() or None
-    except OSError:
-        return None
+    told = Path("/proc/sys/kernel/random/boot_id")
+    return told.read_text().strip() or None if told.exists() else None
 
 
 def _by_hour(folder: Path, entries: Sequence[Entry]) -> Iterable[tuple[Path, list[Entry]]]:
@@ -249,8 +243,8 @@ def _locked(path: Path) -> Iterator[int]:
 def _put(
     path: Path, handle: int, entries: Sequence[Entry], mark: str | None, more: Mapping[str, Any] | None = None
 ) -> None:
-    text = "".join(_line(entry, mark, more or {}) for entry in entries)
-    _write(path, handle, ("\n" + text).encode())  # a line cut short before ends here
+    lines = [_line(entry, mark, more or {}) for entry in entries]
+    _write(path, handle, ("\n" + "".join(lines)).encode())  # a line cut short before ends here
 
 
 def _write(path: Path, handle: int, payload: bytes) -> None:
@@ -279,12 +273,9 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 
 def _write_released(path: Path, claims: Sequence[Claim]) -> None:
     lines = [json.dumps({"send_id": str(each.send_id), "claim_id": str(each.claim_id)}) + "\n" for each in claims]
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
+    with _locked(path) as handle:
         _write(path, handle, ("\n" + "".join(lines)).encode())
         os.fsync(handle)
-    finally:
-        os.close(handle)
     _sync_folder(path.parent)
 
 
