@@ -144,7 +144,7 @@ async def test_of_an_answer_that_did_not_come_nobody_knows_what_happened(wire, s
 
 
 async def test_an_answer_that_is_given_up_is_nobodys(wire, server):
-    server.scripts = [[b"HTTP/1.1 202 A\r\n"] * 100]
+    server.scripts = [[b"HTTP/1.1 202 A\r\n"] + [b"X-More: y\r\n"] * 1_000]
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await post(wire, server)
