@@ -62,7 +62,7 @@ def run_stage(
 ) -> dg.MaterializeResult:
     """Runs ``stage`` on the context's campaign-days, each under its advisory lock, and tells what it did."""
 
-    if context.run.tags.get(LANE_TAG) == NIGHT:
+    if in_a_run() and context.run.tags.get(LANE_TAG) == NIGHT:
         give_way()
 
     def work(unit: CampaignDay) -> StageReport:
@@ -77,10 +77,14 @@ def run_stage(
     return each(context, chosen, work, told)
 
 
+def in_a_run() -> bool:
+    """Whether this process is a run's own, and no test's or command's that runs a stage."""
+    return multiprocessing.parent_process() is not None
+
+
 def give_way() -> None:
-    """A run's process leaves the processor to those that people wait for: the edge, drains and deliveries. Its own process only."""
-    in_a_run = multiprocessing.parent_process() is not None  # a test or a command that runs a stage keeps its own
-    if in_a_run and hasattr(os, "setpriority") and os.getpriority(os.PRIO_PROCESS, 0) < NICE:
+    """Leaves the processor to what people wait for: the edge, drains and deliveries."""
+    if hasattr(os, "setpriority") and os.getpriority(os.PRIO_PROCESS, 0) < NICE:
         os.setpriority(os.PRIO_PROCESS, 0, NICE)
 
 

@@ -89,20 +89,16 @@ def test_a_campaign_that_does_not_exist_is_named(database: Database) -> None:
         campaign_targets(dg.build_asset_context(partition_key=UNIT.key), db=database, clock=NOON)
 
 
-@pytest.mark.parametrize("night", [True, False])
-def test_a_nightly_run_gives_way_in_its_own_process_only(night: bool) -> None:
+def test_a_nightly_run_gives_way_in_its_own_process() -> None:
     mine = os.getpriority(os.PRIO_PROCESS, 0)
-    if not night:
-        policies.give_way()
-        assert os.getpriority(os.PRIO_PROCESS, 0) == mine
-        return
+    assert not policies.in_a_run()
     ours, theirs = (context := multiprocessing.get_context("fork")).Pipe()
 
     def run() -> None:
         policies.give_way()
-        theirs.send(os.getpriority(os.PRIO_PROCESS, 0))
+        theirs.send((policies.in_a_run(), os.getpriority(os.PRIO_PROCESS, 0)))
 
     process = context.Process(target=run)
     process.start()
-    assert ours.recv() == max(mine, policies.NICE)
+    assert ours.recv() == (True, max(mine, policies.NICE))
     process.join()
