@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections import Counter
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from leadfactory import campaign_days
 from leadfactory.campaign_day import CampaignDay
@@ -15,6 +17,7 @@ from leadfactory.d09_delivery.claiming import Desk
 from leadfactory.d09_delivery.journal import Claim
 from leadfactory.d09_delivery.policy import policy
 from leadfactory.d09_delivery.tables import email_sends
+from leadfactory.statements import AnyUnit, any_unit, of
 
 _DEAD = """SELECT s.send_id, s.campaign, s.cohort_on, s.claimed_at, s.claim_id FROM email_sends s
     WHERE s.state = 'claimed' AND s.claim_expires_at < now() AND {where} FOR UPDATE SKIP LOCKED"""  # the database's clock serves leases
@@ -77,16 +80,26 @@ def _dead(tx: sa.Connection, unit: CampaignDay | None) -> list[Any]:
 
 def _quarantine(tx: sa.Connection, unit: CampaignDay | None, now: dt.datetime) -> list[Any]:
     """Sends that are unknown past the deadline: no event named them. They stay unknown, say so, and evidence still settles them."""
-    s, hours = email_sends, policy().unknown_quarantine_after_hours
-    why = f"; no event within {hours} hours: quarantined"
+    hours = policy().unknown_quarantine_after_hours
+    given = {
+        "now": now,
+        "deadline": now - dt.timedelta(hours=hours),
+        "why": f"; no event within {hours} hours: quarantined",
+    }
+    rows = list(tx.execute(_quarantined(any_unit(unit)), of(unit) | given))
+    states.record(tx, {row.send_id: row.reason for row in rows}, "unknown", "unknown", now)
+    return rows
+
+
+@functools.cache
+def _quarantined(unit: AnyUnit | None) -> ReturningUpdate[Any]:
+    s = email_sends
+    why = sa.func.coalesce(s.c.reason, "unknown").op("||")(sa.bindparam("why", type_=sa.Text))
     overdue = (
         sa.update(s)
-        .where(s.c.state == "unknown", s.c.quarantined_at.is_(None), s.c.settled_at < now - dt.timedelta(hours=hours))
-        .values(quarantined_at=now, reason=sa.func.coalesce(s.c.reason, "unknown").op("||")(why))
-        .returning(s.c.send_id, s.c.campaign, s.c.cohort_on, s.c.reason)
+        .where(s.c.state == "unknown", s.c.quarantined_at.is_(None), s.c.settled_at < sa.bindparam("deadline"))
+        .values(quarantined_at=sa.bindparam("now"), reason=why)
     )
     if unit is not None:
         overdue = overdue.where(s.c.campaign == unit.campaign, s.c.cohort_on == unit.day)
-    rows = list(tx.execute(overdue))
-    states.record(tx, {row.send_id: row.reason for row in rows}, "unknown", "unknown", now)
-    return rows
+    return overdue.returning(s.c.send_id, s.c.campaign, s.c.cohort_on, s.c.reason)
