@@ -31,3 +31,8 @@ def pytest_collection_finish() -> None:
     """What was imported and collected stays until the end: no collection of garbage needs to walk through it a thousand times."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """The end clears up what it would without us."""
+    gc.unfreeze()
