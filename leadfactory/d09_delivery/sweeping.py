@@ -28,7 +28,7 @@ def sweep(
 ) -> Counter[str]:
     """Ends what can never be sent (expired, refused) and decides about claims of dead processes; counts by state.
 
-    Of those the journal tells which cannot have left: they are planned again. The others are unknown.
+    Of those the journal tells which cannot have left: they are planned again; and which were answered. The others are unknown.
 
     Raises:
         KeyMismatch: with another suppression key nothing can be decided.
@@ -36,12 +36,18 @@ def sweep(
     suppression.check_key(tx, desk.hashes)
     done: Counter[str] = Counter()
     dead = _dead(tx, unit)
-    free = journal.release(
-        desk.journal, [Claim(row.send_id, row.claim_id, row.claimed_at) for row in dead], dry_run=dry_run
-    )
+    claims = [Claim(row.send_id, row.claim_id, row.claimed_at) for row in dead]
+    free = journal.release(desk.journal, claims, dry_run=dry_run)
     again: states.Reasons = dict.fromkeys(free, "the process that claimed it ended before it was handed over")
     done["planned"] = len(states.move(tx, again, "claimed", "planned", now, **states.UNCLAIMED))
-    lost = {row.send_id: "the process that claimed it ended before it was settled" for row in dead if row.send_id not in free}  # fmt: skip
+    told = {send_id: said for send_id, said in journal.answers(desk.journal, claims).items() if send_id not in free}
+    for state in {said.state for said in told.values()}:
+        reasons = {send_id: said.reason for send_id, said in told.items() if said.state == state}
+        names = {send_id: told[send_id].message_id or "" for send_id in reasons if told[send_id].message_id}
+        done[state] = len(states.move(tx, reasons, "claimed", state, now, names=names, settled_at=now))
+    lost = {
+        row.send_id: "the process that claimed it ended before it was settled" for row in dead if row.send_id not in {*free, *told}
+    }  # fmt: skip
     done["unknown"] = len(states.move(tx, lost, "claimed", "unknown", now, settled_at=now))
     rows = _stopped_for_good(tx, desk, unit, now) if gates.any_planned(tx, unit) else []
     for outcome in ("expired", "refused"):
@@ -59,7 +65,7 @@ def _stopped_for_good(tx: sa.Connection, desk: Desk, unit: CampaignDay | None, n
     final = [name for name, outcome in gates.OUTCOMES.items() if outcome != "waits"]
     judged = sa.text(
         f"""SELECT send_id, campaign, cohort_on, gate FROM (
-              SELECT s.send_id, s.campaign, s.cohort_on, {gates.FIRST_STOP} AS gate FROM {gates.FROM}
+              SELECT s.send_id, s.campaign, s.cohort_on, {gates.FIRST_STOP_FOR_GOOD} AS gate FROM {gates.FROM}
               WHERE s.state = 'planned' AND {where}) judged
             WHERE gate = ANY(:final) ORDER BY send_id"""  # noqa: S608 - constants of gates.py only
     )
