@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -26,12 +27,14 @@ from leadfactory.d08_personalization.contents import Content, Sender, choose
 from leadfactory.d08_personalization.records import ROW_RULES
 from leadfactory.d08_personalization.tables import email_drafts
 from leadfactory.d09_delivery.tables import email_sends
+from leadfactory.d11_experiments import kinds
 from leadfactory.d11_experiments.buckets import HOLDOUT
 from leadfactory.d11_experiments.tables import experiment_assignments
 from leadfactory.database import Database
 from leadfactory.quality import rows as row_rules
 from leadfactory.quality import verdicts
 from leadfactory.quality.verdicts import Verdict
+from leadfactory.statements import ANY_UNIT, AnyUnit, of
 
 ASSET = "email_drafts"
 FIRST_TOUCH = 1
@@ -54,6 +57,17 @@ class Lead:
     arms: Mapping[str, str]
     price: Price | None = None
     step: int = FIRST_TOUCH
+    changes: kinds.Kinds = dataclasses.field(default_factory=dict)  # by experiment
+
+    @property
+    def subject_arm(self) -> str:
+        """The arm of the subject; who is in no test gets a plain one."""
+        return kinds.arm(self.changes, self.arms, kinds.SUBJECT_LINE) or "plain"
+
+    @property
+    def template(self) -> str | None:
+        """The arm of the template, if a test gives one."""
+        return kinds.arm(self.changes, self.arms, kinds.TEMPLATE)
 
     @property
     def held_out_of(self) -> list[str]:
@@ -61,7 +75,7 @@ class Lead:
         return sorted(name for name, arm in self.arms.items() if arm == HOLDOUT)
 
 
-def newest_drafts(unit: CampaignDay | None) -> sa.Subquery:
+def newest_drafts(unit: CampaignDay | AnyUnit | None) -> sa.Subquery:
     """The newest version of each draft, of ``unit`` or of all: the one that counts."""
     table = email_drafts
     query = sa.select(table).distinct(table.c.campaign, table.c.cohort_on, table.c.business_id, table.c.step)
@@ -89,14 +103,46 @@ def waiting(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> tuple[int
     """
     campaign = tx.execute(sa.select(campaigns).where(campaigns.c.campaign == unit.campaign)).one()
     sender = sender_of(campaign)
-    scores, drafts, a, e, said = newest(unit), newest_drafts(unit), site_audits, enriched_businesses, reviews.newest()
+    rows = tx.execute(_qualified(), of(unit)).all()
+    stale = [row for row in rows if row.version is not None and not row.claimed and _of_another(row, sender)]
+    _wait_again(tx, unit, [row for row in stale if row.wording == "operator"], now)
+    redrafted = {row.business_id for row in stale if row.wording != "operator" and row.said != "rejected"}
+    wanted = [row for row in rows if row.version is None or row.business_id in redrafted]
+    facts = facts_of(tx, unit) if wanted else {}
+    arms, changes = (arms_of(tx, unit), kinds.of_all(tx)) if wanted else ({}, {})
+    leads = [
+        Lead(
+            row.business_id,
+            (row.version or 0) + 1,
+            choose(
+                facts.get(row.business_id, []),
+                domain=row.site_host.removeprefix("www."),
+                own_name=row.own_name,
+                vertical=campaign.vertical,
+                measured_at=where(row.fetched_at, row.timezone),
+                seed=seed_of(row.business_id),
+            ),
+            sender,
+            arms.get(row.business_id, {}),
+            changes=changes,
+        )
+        for row in wanted
+    ]
+    return len(rows), [_priced(tx, unit, lead, now) for lead in leads]
+
+
+@functools.cache
+def _qualified() -> sa.Select[Any]:
+    """The leads of a day that qualified, each with its newest first letter, if it has one, and what was said of that."""
+    scores, drafts, said = newest(ANY_UNIT), newest_drafts(ANY_UNIT), reviews.newest()
+    a, e = site_audits, enriched_businesses
     claimed = sa.exists().where(
         email_sends.c.business_id == scores.c.business_id,
-        email_sends.c.campaign == unit.campaign,
+        email_sends.c.campaign == ANY_UNIT.campaign,
         email_sends.c.step == FIRST_TOUCH,
         email_sends.c.claimed_at.is_not(None),
     )
-    rows = tx.execute(
+    return (
         sa.select(
             scores.c.business_id,
             e.c.site_host,
@@ -120,31 +166,7 @@ def waiting(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> tuple[int
         .outerjoin(said, said.c.draft_id == drafts.c.draft_id)
         .where(scores.c.qualified)
         .order_by(scores.c.rank)
-    ).all()
-    stale = [row for row in rows if row.version is not None and not row.claimed and _of_another(row, sender)]
-    _wait_again(tx, unit, [row for row in stale if row.wording == "operator"], now)
-    redrafted = {row.business_id for row in stale if row.wording != "operator" and row.said != "rejected"}
-    wanted = [row for row in rows if row.version is None or row.business_id in redrafted]
-    facts = facts_of(tx, unit) if wanted else {}
-    arms = arms_of(tx, unit) if wanted else {}
-    leads = [
-        Lead(
-            row.business_id,
-            (row.version or 0) + 1,
-            choose(
-                facts.get(row.business_id, []),
-                domain=row.site_host.removeprefix("www."),
-                own_name=row.own_name,
-                vertical=campaign.vertical,
-                measured_at=where(row.fetched_at, row.timezone),
-                seed=seed_of(row.business_id),
-            ),
-            sender,
-            arms.get(row.business_id, {}),
-        )
-        for row in wanted
-    ]
-    return len(rows), [_priced(tx, unit, lead, now) for lead in leads]
+    )
 
 
 def _wait_again(tx: sa.Connection, unit: CampaignDay, rows: Sequence[Any], now: dt.datetime) -> None:
@@ -214,6 +236,11 @@ def write_in(
 
 def told(tx: sa.Connection, unit: CampaignDay) -> Sequence[Any]:
     """Status, wording and reason of the newest first letter of each lead."""
-    drafts = newest_drafts(unit)
+    return tx.execute(_told(), of(unit)).all()
+
+
+@functools.cache
+def _told() -> sa.Select[Any]:
+    drafts = newest_drafts(ANY_UNIT)
     columns = (drafts.c.status, drafts.c.wording, drafts.c.reason)
-    return tx.execute(sa.select(*columns).where(drafts.c.step == FIRST_TOUCH)).all()
+    return sa.select(*columns).where(drafts.c.step == FIRST_TOUCH)
