@@ -9,17 +9,21 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
+from leadfactory import campaign_days
 from leadfactory.backup import purging
 from leadfactory.d00_gateway.tables import budgets, vendor_calls
 from leadfactory.d10_analytics import lake_files
+from leadfactory.d10_analytics.export import export_lake
 from leadfactory.d10_analytics.tables import lake_manifest
 from leadfactory.database import Database
 from leadfactory.quality import invariants
 from leadfactory.settings import Settings
-from tests.dbt.cohorts import NOON, NYC, Cohorts
+from tests.dbt.cohorts import CLOCK, NOON, NYC, Cohorts
 from tests.postgres import settings_for_tests
 
 CALLS = f"vendor_calls/date={NYC.day}/restaurant-nyc.parquet"
+MONTH = f"vendor_calls/month={NYC.day:%Y-%m}/vendor_calls.parquet"
+LATER = type(CLOCK)(start=NOON + dt.timedelta(days=100))  # when the month of the calls is old, and so are they
 Export = Callable[..., object]
 Lake = Callable[[str], pa.Table]
 
@@ -113,6 +117,32 @@ def test_an_export_after_the_purge_keeps_what_left_and_adds_what_came(
             )
         )
     assert listed == len(gone) + 1
+
+
+@pytest.fixture
+def merged(day: Cohorts, database: Database, config: Settings) -> set[str]:
+    """The calls of a month that was merged into one file; they have left Postgres."""
+    assert export_lake(db=database, clock=LATER, settings=config).compacted > 0
+    calls = left(database)
+    assert purged(database, config) == len(calls) > 0
+    return calls
+
+
+def test_a_late_call_joins_in_the_months_file_those_that_left(
+    merged: set[str], day: Cohorts, database: Database, config: Settings, lake: Lake
+) -> None:
+    late = str(day.call(NYC))
+    export_lake(db=database, clock=LATER, settings=config)
+    assert set(lake(MONTH)["call_id"].to_pylist()) == merged | {late}
+
+
+def test_a_late_change_of_another_table_leaves_in_the_months_file_the_calls_that_left(
+    merged: set[str], database: Database, config: Settings, lake: Lake
+) -> None:
+    with database.begin() as tx:
+        campaign_days.mark_dirty(tx, NYC, "site_audits")
+    export_lake(db=database, clock=LATER, settings=config)
+    assert set(lake(MONTH)["call_id"].to_pylist()) == merged
 
 
 def test_a_budget_whose_calls_have_left_is_not_called_broken_and_another_still_is(

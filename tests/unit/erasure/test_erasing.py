@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import os
 import uuid
 from pathlib import Path
@@ -157,6 +158,20 @@ def test_the_lake_is_written_anew_without_the_name(leads: Leads) -> None:
 
     assert "Shop 1" in names()
     assert erase(leads).lake_files > 0
+    assert "Shop 1" not in names()
+    assert "Shop 2" in names()
+
+
+def test_the_file_of_an_old_month_is_written_anew_without_the_name(leads: Leads) -> None:
+    later = type(CLOCK)(start=CLOCK.now() + dt.timedelta(days=120))
+    export_lake(db=leads.db, clock=later, settings=leads.settings)
+
+    def names() -> str:
+        months = (Path(leads.settings.home) / "lake").rglob("month=*/*.parquet")
+        return " ".join(str(pq.read_table(path, partitioning=None).to_pylist()) for path in months)
+
+    assert "Shop 1" in names()
+    erasing.erase(EMAIL, db=leads.db, clock=later, settings=leads.settings, marts=None)
     assert "Shop 1" not in names()
     assert "Shop 2" in names()
 
