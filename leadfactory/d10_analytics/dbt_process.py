@@ -33,10 +33,14 @@ def main() -> int:
 def _told(done: Any) -> Iterable[dict[str, Any]]:
     for each in getattr(done.result, "results", None) or ():
         yield {
-            "unique_id": each.node.unique_id, "status": str(each.status), "failures": getattr(each, "failures", None),
+            "unique_id": each.node.unique_id, "status": str(each.status), "held": _held(each), "failures": getattr(each, "failures", None),
             "message": _age(each) if hasattr(each, "age") else each.message, "execution_time": each.execution_time,
             "compiled_code": getattr(each.node, "compiled_code", None),
         }  # fmt: skip
+
+
+def _held(each: Any) -> bool:
+    return each.status == "pass" or (each.status == "warn" and not hasattr(each, "age"))  # a stale lake is told at once
 
 
 def _age(fresh: Any) -> str:

@@ -18,7 +18,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from leadfactory.d10_analytics import increments, judging, lake_files, postgres_marts, versions
 from leadfactory.settings import Settings
@@ -226,11 +226,9 @@ def _tests(results: Path) -> tuple[Tested, ...]:
         return ()
     told = [each for each in json.loads(results.read_text())["results"] if each["status"] != "skipped"]
     tests = [each for each in told if each["unique_id"].startswith(("test.", "unit_test.", FRESH))]
-    return tuple(Tested(each["unique_id"], _held(each), each["failures"] or 0, each["message"] or "") for each in tests)
-
-
-def _held(told: dict[str, Any]) -> bool:
-    return told["status"] in ({"pass"} if told["unique_id"] == FRESH else {"pass", "warn"})
+    return tuple(
+        Tested(each["unique_id"], each["held"], each["failures"] or 0, each["message"] or "") for each in tests
+    )
 
 
 def _begin_on(base: Path, side: Path) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyrage
 import pytest
@@ -25,6 +26,7 @@ from leadfactory.database import Database
 from leadfactory.settings import Settings, SettingsError
 from tests.backup.conftest import SECRET_WORDS, Saved
 from tests.postgres import settings_for_tests
+from tests.s3 import new_bucket, objects
 
 
 def plain(settings: Settings, made: Made, part: str) -> bytes:
@@ -229,6 +231,17 @@ def test_any_fsspec_store_will_do(filled: Settings) -> None:
     made = making.make(remote, db=None)
     store = Store(remote.backups)
     assert catalogue.find(store, "latest").id == made.backup.id
+    assert verifying.verify(remote, store, made.backup).problems == []
+    store.remove_folder(catalogue.folder(made.backup.id))
+    assert catalogue.every(store) == []
+
+
+def test_a_bucket_will_do(filled: Settings, s3: Any) -> None:
+    bucket = new_bucket(s3)
+    remote = filled.model_copy(update={"backup_url": f"s3://{bucket}/backups"})
+    made = making.make(remote, db=None)
+    assert set(Store(remote.backups).sizes()) == set(objects(s3, bucket, "backups/"))
+    store = Store(remote.backups)
     assert verifying.verify(remote, store, made.backup).problems == []
     store.remove_folder(catalogue.folder(made.backup.id))
     assert catalogue.every(store) == []
