@@ -226,9 +226,7 @@ def _tests(results: Path) -> tuple[Tested, ...]:
         return ()
     told = [each for each in json.loads(results.read_text())["results"] if each["status"] != "skipped"]
     tests = [each for each in told if each["unique_id"].startswith(("test.", "unit_test.", FRESH))]
-    return tuple(
-        Tested(each["unique_id"], each["held"], each["failures"] or 0, each["message"] or "") for each in tests
-    )
+    return tuple(Tested(t["unique_id"], t["held"], t["failures"] or 0, t["message"] or "") for t in tests)
 
 
 def _begin_on(base: Path, side: Path) -> None:
