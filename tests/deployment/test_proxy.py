@@ -72,7 +72,7 @@ class Echo(http.server.BaseHTTPRequestHandler):
 def environment(domain: str) -> dict[str, str]:
     """What the compose file gives the container."""
     hashes = [
-        subprocess.run([CADDY, "hash-password", "--plaintext", secret], capture_output=True, text=True, check=True).stdout.strip()
+        subprocess.run([CADDY, "hash-password", "--bcrypt-cost", "4", "--plaintext", secret], capture_output=True, text=True, check=True).stdout.strip()
         for _, secret in (OPERATOR, VIEWER)
     ]  # fmt: skip
     return os.environ | {"LEADFACTORY_DOMAIN": domain, "OPERATORS_USER": OPERATOR[0], "OPERATORS_PASSWORD_HASH": hashes[0],
