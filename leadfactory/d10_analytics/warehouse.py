@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     import duckdb
 
 PROJECT = increments.PROJECT
-DBT = Path(sys.executable).with_name("dbt")  # beside our interpreter, whatever PATH says
+DBT = (sys.executable, "-m", "leadfactory.d10_analytics.dbt_process")
+PARSED = "partial_parse.msgpack"  # what dbt made of the project; it goes on from there while profile and project are the same
 MARTS = "marts"  # the one schema of the published file
 OF_THE_BUILD = ("version", increments.SNAPSHOT)  # tables that are no marts: which build it is, and of which files
 EXPECTATIONS = "expectations."  # how ids of Great Expectations' verdicts begin, beside those of dbt's tests
@@ -99,7 +100,11 @@ def manifest(settings: Settings) -> Path:
         found.parent.mkdir(parents=True, exist_ok=True)
         aside = found.parent / f"parse-{uuid.uuid4().hex[:8]}"  # two code servers may start at once
         try:
-            run_dbt(["parse", "--target-path", str(aside)], environment(settings))
+            run_dbt(["parse", "--target-path", str(aside)], environment(settings, _side(settings)))
+            parsed = settings.home / "dbt" / "target" / PARSED
+            if not parsed.exists():  # the first build need not parse again
+                parsed.parent.mkdir(exist_ok=True)
+                (aside / PARSED).replace(parsed)
             (aside / "manifest.json").replace(found)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
@@ -112,7 +117,7 @@ def run_dbt(arguments: list[str], extra: dict[str, str]) -> None:
     Raises:
         MartsError: when it fails, with the end of what it said.
     """
-    command = [str(DBT), *arguments, "--project-dir", str(PROJECT)]
+    command = [*DBT, *arguments, "--project-dir", str(PROJECT)]
     done = subprocess.run(
         command, env=dict(os.environ) | extra, capture_output=True, text=True, cwd=PROJECT, check=False
     )
@@ -196,6 +201,12 @@ def _judged(side: Path, judge: Judge, before: tuple[Tested, ...]) -> tuple[Teste
     return tested
 
 
+def _side(settings: Settings) -> Path:
+    return (
+        settings.home / "warehouse.building-aside.duckdb"
+    )  # one name: another one makes dbt parse its whole project anew
+
+
 @contextlib.contextmanager
 def building(settings: Settings) -> Iterator[Path]:
     """A side file to build in, one build at a time; it is gone when the block ends, published or not."""
@@ -204,9 +215,7 @@ def building(settings: Settings) -> Iterator[Path]:
         fcntl.flock(lock, fcntl.LOCK_EX)  # an older build must not be published over a newer one
         for left in settings.home.glob("warehouse.building-*"):  # of a killed build: we are alone
             left.unlink(missing_ok=True)
-        side = (
-            settings.home / "warehouse.building-aside.duckdb"
-        )  # one name: another one makes dbt parse its whole project anew
+        side = _side(settings)
         try:
             yield side
         finally:
