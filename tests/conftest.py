@@ -11,7 +11,7 @@ import pytest
 TESTS = Path(__file__).resolve().parent
 sys.path.insert(0, str(TESTS.parent))
 
-pytest_plugins = ["tests.postgres"]
+pytest_plugins = ["tests.postgres", "tests.s3"]
 # Hypothesis fails a case by the wall's clock; on a machine that does other things that says nothing about the code.
 hypothesis.settings.register_profile("factory", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("factory")
