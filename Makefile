@@ -57,8 +57,8 @@ SEEDS ?= 2000
 simulate: $(READY) pango ## Play SEEDS random histories of faults, deaths and clock steps (make simulate SEEDS=20000)
 	@$(BIN)/python -m tests.simulation.play --seeds $(SEEDS) --jobs 2
 
-test-fast: $(READY) ## Run the tests that need no stack and no dbt (six to eight minutes)
-	@$(BIN)/python -m pytest -q -m "not slow" tests
+test-fast: $(READY) ## Run the tests that need no stack, no dbt and no server but Postgres (some ninety seconds on two cores)
+	@$(BIN)/python -m tests.fast
 
 dev: $(READY) ## Start Postgres, sandbox and Dagster; operators' UI at http://localhost:3333
 	@$(BIN)/leadfactory dev

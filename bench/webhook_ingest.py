@@ -6,7 +6,6 @@ HTTP by a real edge process. The raw loop inserts the same prepared rows one a t
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import statistics
@@ -22,13 +21,11 @@ from pathlib import Path
 
 import httpx
 import psycopg
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from bench import results
+from cli.gaming.load import Key
 from cli.processes import free_port
 from leadfactory import embedded, migrate
-from leadfactory.inbox.receiving import SIGNATURE, TIMESTAMP
 from leadfactory.settings import ROOT, settings
 
 BATCH, POSTS, AT_ONCE, RAW_ROWS, ROUNDS = 500, 40, 2, 2_000, 3
@@ -70,14 +67,12 @@ def edge(url: str, public_key: str, home: Path) -> Iterator[str]:
         running.wait(20)
 
 
-def ingest(base: str, key: ec.EllipticCurvePrivateKey) -> tuple[float, list[float]]:
+def ingest(base: str, key: Key) -> tuple[float, list[float]]:
     """Posts signed batches, two at a time; events a second, and the seconds until each answer."""
     posts = []
     for _ in range(POSTS):
         body = json.dumps(events(BATCH)).encode() + b"\r\n"
-        stamp = str(int(time.time()))
-        signature = key.sign(stamp.encode() + body, ec.ECDSA(hashes.SHA256()))
-        posts.append((body, {SIGNATURE: base64.b64encode(signature).decode(), TIMESTAMP: stamp}))
+        posts.append((body, key.headers(body)))
     with httpx.Client(timeout=60) as http:
 
         def post(each: tuple[bytes, dict[str, str]]) -> float:
@@ -105,8 +100,7 @@ def raw_loop(url: str) -> float:
 
 def main() -> None:
     """Rounds of both in turn on one server; medians."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    der = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    key = Key()
     with tempfile.TemporaryDirectory(prefix="lf-bench-") as folder:
         home = Path(folder)
         os.environ["LEADFACTORY_HOME"] = folder
@@ -116,7 +110,7 @@ def main() -> None:
             migrate.upgrade(settings())
             url = server.url("app")
             ours, raw, waits = [], [], []
-            with edge(url, base64.b64encode(der).decode(), home) as base:
+            with edge(url, key.public, home) as base:
                 ingest(base, key)  # connections, plans and imports
                 for _ in range(ROUNDS):
                     raw.append(raw_loop(url))

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-import sqlalchemy as sa
 
 from leadfactory import embedded, migrate
 from leadfactory.database import SCHEMA, Database
 from leadfactory.settings import Settings
 from leadfactory.tables import metadata
+from tests.states import States
 
 PREFIX = "lf-tests-"
 FILLED = " UNION ALL ".join(
@@ -63,15 +63,35 @@ def _engines(postgres: embedded.EmbeddedServer) -> Iterator[tuple[Database, Data
     owner.dispose()
 
 
+@pytest.fixture(scope="session")
+def _states(postgres: embedded.EmbeddedServer) -> Iterator[States]:
+    kept = States(postgres, "leadfactory")
+    yield kept
+    kept.close()
+
+
 @pytest.fixture
-def database(_engines: tuple[Database, Database]) -> Database:
+def database(_engines: tuple[Database, Database], _states: States) -> Database:
     """The system of record as the application's role sees it, with empty tables."""
-    app, owner = _engines
-    with owner.begin() as tx:
-        filled = tx.scalars(sa.text(FILLED)).all()  # emptying all 31, empty or not, takes 0.2 s a test
-        if filled:
-            tx.execute(sa.text(f"TRUNCATE {', '.join(filled)} RESTART IDENTITY CASCADE"))
-    return app
+    _states.empty()
+    return _engines[0]
+
+
+@pytest.fixture
+def once(database: Database, _states: States) -> Callable[[str, Callable[[], object]], None]:
+    """``once(name, make)``: what ``make`` wrote into the tables, made for the first test that asks and put back for the others.
+
+    Only for a ``make`` that does the same for each of them; ``name`` is of the session.
+    """
+
+    def stand(name: str, make: Callable[[], object]) -> None:
+        if name in _states.kept:
+            _states.restore(name)
+        else:
+            make()
+            _states.keep(name)
+
+    return stand
 
 
 @pytest.fixture

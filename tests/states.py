@@ -18,6 +18,11 @@ NUMBERS = """
     SELECT quote_ident(schemaname) || '.' || quote_ident(sequencename) AS name, coalesce(last_value, start_value) AS value,
            last_value IS NOT NULL AS used FROM pg_sequences WHERE schemaname = '{schema}'"""
 
+AGAIN = f"""
+    SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false) FROM pg_sequences
+    WHERE schemaname = '{SCHEMA}' AND last_value IS NOT NULL"""
+EMPTY = "; ".join([*(f"DELETE FROM {SCHEMA}.{table.name}" for table in TABLES), AGAIN])
+
 # A function, so that a session plans its hundred statements once and not at every return.
 RESTORE = """
     CREATE FUNCTION at_{state}.restore() RETURNS void LANGUAGE plpgsql AS $$ BEGIN {statements};
@@ -47,14 +52,24 @@ class States:
     """The superuser's connection to one database, and the states that are kept in it."""
 
     def __init__(self, server: embedded.EmbeddedServer, database: str) -> None:
-        self.admin = psycopg.connect(
-            superuser_url(server, database), autocommit=True, options=f"-csearch_path={SCHEMA}"
-        )
-        self.admin.execute("SET session_replication_role = replica")  # rows are put back, not made
+        self._url = superuser_url(server, database)
+        self.admin = self._connected()
+        self.kept: set[str] = set()
+
+    def _connected(self) -> psycopg.Connection:
+        # rows are put back and taken away, not made and ended: no rule of the tables holds for this session
+        options = f"-csearch_path={SCHEMA} -csession_replication_role=replica"
+        return psycopg.connect(self._url, autocommit=True, options=options)
 
     def empty(self) -> None:
-        """All tables as the migrations leave them."""
-        self.admin.execute("; ".join(f"DELETE FROM {SCHEMA}.{table.name}" for table in TABLES))
+        """All tables and sequences as the migrations leave them. To truncate them would take forty times as long: the files of each
+        table and index are made anew then, and every session forgets its plans."""
+        try:
+            self.admin.execute(EMPTY)
+        except psycopg.OperationalError:  # a test ended all sessions, or the server
+            self.admin.close()
+            self.admin = self._connected()
+            self.admin.execute(EMPTY)
 
     def keep(self, state: str) -> None:
         """Keeps how all tables and sequences stand."""
@@ -69,6 +84,7 @@ class States:
             if self.admin.execute(f"SELECT FROM at_{state}.{name} LIMIT 1").rowcount
         ]
         self.admin.execute(RESTORE.format(state=state, statements="; ".join(back)))
+        self.kept.add(state)
 
     def restore(self, state: str) -> None:
         """All tables and sequences as they were kept."""

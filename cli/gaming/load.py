@@ -39,9 +39,9 @@ class Key:
         )
         return base64.b64encode(der).decode()
 
-    def signed(self, body: bytes) -> dict[str, str]:
-        """The headers of a post."""
-        stamp = str(int(time.time()))
+    def headers(self, body: bytes, at: float | str | None = None) -> dict[str, str]:
+        """The headers of a post, signed now or ``at`` another time."""
+        stamp = at if isinstance(at, str) else str(int(time.time() if at is None else at))
         signature = self._key.sign(stamp.encode() + body, ec.ECDSA(hashes.SHA256()))
         return {SIGNATURE: base64.b64encode(signature).decode(), TIMESTAMP: stamp}
 
@@ -104,7 +104,7 @@ class Load:
     def _until_accepted(self, client: httpx.Client, body: bytes) -> bool:
         while time.monotonic() < self._give_up:
             with contextlib.suppress(httpx.HTTPError):
-                if client.post(self._url, content=body, headers=self._key.signed(body)).is_success:
+                if client.post(self._url, content=body, headers=self._key.headers(body)).is_success:
                     return True
             with self._lock:
                 self.refused += 1

@@ -36,6 +36,7 @@ def command(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("LEADFACTORY_HOME", str(cli_home))
     monkeypatch.setattr(output.console, "width", 400)
+    settings.cache_clear()  # whoever asked for them before, in this process, did so under other variables
 
     def once(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         capsys.readouterr()

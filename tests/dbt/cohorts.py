@@ -64,9 +64,14 @@ class Cohorts:
                 site_insights, lead_scores, email_drafts, email_sends, send_outcomes, email_events, audit_log, purchases,
                 money_entries, audit_reports, report_deliveries,
             ):  # fmt: skip
+                of_unit = {} if table in NO_UNIT else {"campaign": unit.campaign, "cohort_on": unit.day}
+                alike: dict[
+                    tuple[str, ...], list[dict[str, Any]]
+                ] = {}  # one statement for all rows with the same columns
                 for row in rows.get(table.name, ()):
-                    of_unit = {} if table in NO_UNIT else {"campaign": unit.campaign, "cohort_on": unit.day}
-                    tx.execute(sa.insert(table).values(**of_unit | row))
+                    alike.setdefault(tuple(row), []).append(of_unit | row)
+                for group in alike.values():
+                    tx.execute(sa.insert(table), group)
             campaign_days.mark_dirty(tx, unit, *rows)
         self._known += [row["business_id"] for row in rows["businesses"]]
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import json
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,40 +12,19 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 import stripe
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from starlette.testclient import TestClient
 
+from cli.gaming.load import Key as Signer
 from edge.app import create_app
 from leadfactory.d09_delivery import suppression
 from leadfactory.d09_delivery.tables import email_sends
 from leadfactory.database import Database
-from leadfactory.inbox.receiving import SIGNATURE, TIMESTAMP
 from leadfactory.settings import Settings
 from leadfactory.tokens import Tokens
 from tests.leads import TUESDAY, UNIT, Leads, Seed
 from tests.postgres import settings_for_tests
 
 SECRETS = "whsec_new,whsec_old"
-
-
-class Signer:
-    """One SendGrid account's signing key."""
-
-    def __init__(self) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-
-    @property
-    def public(self) -> str:
-        der = self._key.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        return base64.b64encode(der).decode()
-
-    def headers(self, body: bytes, at: int | None = None) -> dict[str, str]:
-        stamp = str(int(time.time()) if at is None else at)
-        signature = self._key.sign(stamp.encode() + body, ec.ECDSA(hashes.SHA256()))
-        return {SIGNATURE: base64.b64encode(signature).decode(), TIMESTAMP: stamp}
 
 
 class World(Leads):

@@ -56,13 +56,17 @@ class Review:
 
 
 @pytest.fixture
-def review(world) -> Review:
+def review(world, once) -> Review:
     """Two letters of a campaign whose letters all wait."""
-    with world.db.begin() as tx:
-        tx.execute(sa.update(campaigns).values(review_percent=100))
-    world.business(1)
-    world.business(2)
-    asyncio.run(world.through("draft"))
+
+    def draft():
+        with world.db.begin() as tx:
+            tx.execute(sa.update(campaigns).values(review_percent=100))
+        world.business(1)
+        world.business(2)
+        asyncio.run(world.through("draft"))
+
+    once("review_drafted", draft)
     return Review(world)
 
 

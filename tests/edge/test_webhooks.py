@@ -89,13 +89,7 @@ def test_an_old_signature_is_taken_and_flagged(world):
 
 def test_a_signed_time_that_is_no_number_is_refused(world):
     body = b"[]"
-    import base64
-
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    signature = base64.b64encode(world.signer._key.sign(b"soon" + body, ec.ECDSA(hashes.SHA256()))).decode()
-    headers = {SIGNATURE: signature, TIMESTAMP: "soon"}
+    headers = world.signer.headers(body, "soon")
     assert world.client.post("/webhooks/sendgrid", content=body, headers=headers).status_code == 401
     assert refusals(world) == {("sendgrid", "bad_timestamp"): 1}
 

@@ -98,6 +98,7 @@ def test_an_unknown_list_is_named_with_those_that_exist(tx):
         add(tx, "joes.com", into="enemies")
 
 
+@pytest.mark.slow
 def test_ten_thousand_values_are_added_and_matched(tx):
     numbers = [f"+1212{5_550_000 + n}" for n in range(10_000)]
     values = [Value("phone", number) for number in numbers]

@@ -42,6 +42,7 @@ def shown(title: str, found: list[Judged]) -> None:
     print("wrong:", ", ".join(each.about for each in found if each.true != each.said and each.about) or "none named")
 
 
+@pytest.mark.slow
 def test_generated_pairs_are_told_apart(generated: list[Judged]) -> None:
     shown("generated pairs", generated)
     assert score(generated).pairs >= 2_000
@@ -56,6 +57,7 @@ def test_hand_written_pairs_are_told_apart(hand_written: list[Judged]) -> None:
     assert score(hand_written).recall >= RECALL
 
 
+@pytest.mark.slow
 def test_both_kinds_of_pairs_hold_same_and_different(generated: list[Judged], hand_written: list[Judged]) -> None:
     for found in (generated, hand_written):
         assert 0.4 < sum(each.true for each in found) / len(found) < 0.6

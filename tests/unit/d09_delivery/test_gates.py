@@ -47,12 +47,16 @@ PAUSE = "INSERT INTO pauses (kind, key, reason, paused_by, paused_at) VALUES (:k
 
 
 @pytest.fixture
-def planned(room):
+def planned(room, once):
     """One send that is planned and not sent yet."""
-    room.drafted()
-    room.change("UPDATE enriched_businesses SET timezone = 'Asia/Tokyo'")
-    room.send()
-    room.change("UPDATE email_sends SET timezone = 'America/New_York'")
+
+    def plan():
+        room.drafted()
+        room.change("UPDATE enriched_businesses SET timezone = 'Asia/Tokyo'")
+        room.send()
+        room.change("UPDATE email_sends SET timezone = 'America/New_York'")
+
+    once("gates_planned", plan)
     assert room.states == {"planned": 1}
     return room
 

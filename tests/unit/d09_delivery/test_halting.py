@@ -91,11 +91,15 @@ def event(room, kind: str, number: int = 0) -> None:
 
 
 @pytest.fixture
-def complained(room):
+def complained(room, once):
     """A sender whose first mail was complained of, and another lead that waits."""
-    room.drafted()
-    room.send()
-    event(room, "spamreport")
+
+    def complain():
+        room.drafted()
+        room.send()
+        event(room, "spamreport")
+
+    once("halting_complained", complain)
     return room
 
 

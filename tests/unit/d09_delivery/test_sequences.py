@@ -49,12 +49,16 @@ def sends(room, step: int = 2) -> list:
 
 
 @pytest.fixture
-def begun(room):
+def begun(room, once):
     """One conversation whose first letter was accepted and whose follow-ups are drafted; step 2 is planned."""
-    room.drafted()
-    room.send()
-    follow_ups(room, 2, 3)
-    room.send()
+
+    def begin():
+        room.drafted()
+        room.send()
+        follow_ups(room, 2, 3)
+        room.send()
+
+    once("sequences_begun", begin)
     return room
 
 

@@ -66,6 +66,7 @@ def test_three_arms_share_the_false_alarms() -> None:
     assert three.alpha_each == pytest.approx(0.025)
 
 
+@pytest.mark.slow
 def test_two_thousand_equal_tests_read_daily_name_a_winner_no_oftener_than_promised() -> None:
     rng = np.random.default_rng(2026)
     wrong = invalid = 0

@@ -119,6 +119,7 @@ def test_a_wrong_option_is_refused(run, arguments):
     assert run(*arguments).exit_code != 0
 
 
+@pytest.mark.slow
 def test_sends_tells_why_nothing_was_planned(run):
     assert "nothing was ever planned" in run("sends", f"--why={uuid.uuid4()}").stdout
     assert json.loads(run("sends", "--state=unknown", "--json").stdout) == []
