@@ -38,6 +38,7 @@ LANES = (
         "unit/d10_analytics",
         "unit/erasure",
         "unit/inbox",
+        "unit/test_importing.py",
     ),
 )
 
