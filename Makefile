@@ -63,11 +63,12 @@ test-fast: $(READY) ## Run the tests that need no stack, no dbt and no server bu
 dev: $(READY) ## Start Postgres, sandbox and Dagster; operators' UI at http://localhost:3333
 	@$(BIN)/leadfactory dev
 
-lint: $(READY) ## Ruff, mypy and the import arrows
+lint: $(READY) ## Ruff, mypy, the import arrows and sqlfluff
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --config pyproject.toml
+	@$(BIN)/sqlfluff lint --disable-progress-bar dbt_project
 
 format: $(READY) ## Format the code
 	@$(BIN)/ruff check --fix-only . && $(BIN)/ruff format .

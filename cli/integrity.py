@@ -65,12 +65,15 @@ def recover_files(
 ) -> None:
     """Put damaged or lost files of lake, blobs and warehouse back from the newest backup that has them as they must be."""
     from cli.campaigns import system_of_record
-    from leadfactory.backup import damage
+    from leadfactory.backup import damage, looks
     from leadfactory.settings import settings
 
-    with system_of_record() as db, db.begin() as tx:
-        broken = [each for area in damage.look(tx, settings()) for each in area.broken]
-    back, left = ([], broken) if dry_run else damage.recover(settings(), broken)
+    with system_of_record() as db:
+        with db.begin() as tx:
+            broken = [each for area in damage.look(tx, settings()) for each in area.broken]
+        back, left = ([], broken) if dry_run else damage.recover(settings(), broken)
+        if back:
+            looks.note(db, settings(), {each.area for each in back})  # the alert ends when the damage does
     if json:
         as_json(
             {

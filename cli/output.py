@@ -6,19 +6,47 @@ import json
 from typing import Any, NoReturn
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
+from rich.rule import Rule
 from rich.table import Table as RichTable
+
+_ANY_WIDTH = 10_000
 
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class Table(RichTable):
-    """A table whose cells fold where the window is narrow: an id that ends in dots cannot be copied."""
+    """A table of which no word is broken: where the window is too narrow for its longest words, each row is told as a record.
+
+    An id that is cut, or folded over five lines, can neither be read nor copied; ``psql`` does the same with ``\\x auto``.
+    """
 
     def add_column(self, *header: Any, **how: Any) -> None:
         """A column as rich has it, folded unless told otherwise."""
         super().add_column(*header, **{"overflow": "fold", **how})
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The table, or one record below the other where it does not fit."""
+        needs = (
+            Measurement(0, 0) if not self.columns else self.__rich_measure__(console, options.update_width(_ANY_WIDTH))
+        )
+        if not self.show_header or needs.minimum <= options.max_width:
+            yield from super().__rich_console__(console, options)
+            return
+        if self.title:
+            yield self.title
+        for number, cells in enumerate(zip(*(column.cells for column in self.columns), strict=True), start=1):
+            record = RichTable.grid(padding=(0, 2, 0, 0))
+            record.add_column(no_wrap=True, style="bold")
+            record.add_column(overflow="fold")
+            for column, cell in zip(self.columns, cells, strict=True):
+                record.add_row(column.header, cell)
+            yield Rule(f"{number} of {self.row_count}", align="left", style="dim")
+            yield record
+        if self.caption:
+            yield self.caption
 
 
 class CommandError(Exception):

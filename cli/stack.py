@@ -245,12 +245,11 @@ def apply_pools(api: DagsterApi) -> None:
 
 
 def find_dagster(config: Settings) -> DagsterApi | None:
-    """The Dagster that `make dev` runs on ``config``'s home, if it does."""
-    address = config.home / "dagster.url"
-    if not address.is_file():
-        return None
-    url = address.read_text().strip()
-    return DagsterApi(url) if answers(f"{url}/server_info") else None
+    """The Dagster of ``config``: where LEADFACTORY_WEBSERVER_URL says, or what `make dev` runs on its home. None that does not answer."""
+    from leadfactory.monitoring import orchestration
+
+    url = orchestration.address(config)
+    return DagsterApi(url) if url is not None and answers(f"{url}/server_info") else None
 
 
 @contextlib.contextmanager

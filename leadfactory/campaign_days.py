@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.database import Json, Moment, metadata, one_of
+from leadfactory.statements import ANY_UNIT, of
 
 STATES = ("open", "mailing", "listening", "closed")
 LISTENING_DAYS = 60  # "closed" = no step planned and this many days since the last send (architecture §1)
@@ -35,7 +36,15 @@ campaign_days = sa.Table(
 # Asked for by every stage several times: made once, for making a statement takes longer than asking for it.
 _OPEN = insert(campaign_days).on_conflict_do_nothing(index_elements=["campaign", "cohort_on"])
 _STATE = sa.select(campaign_days.c.state).where(
-    campaign_days.c.campaign == sa.bindparam("campaign"), campaign_days.c.cohort_on == sa.bindparam("day")
+    campaign_days.c.campaign == ANY_UNIT.campaign, campaign_days.c.cohort_on == ANY_UNIT.day
+)
+_DIRTIER = campaign_days.c.dirty.op("||")(sa.cast(sa.bindparam("tables"), sa.ARRAY(sa.Text)))
+_DIRTY = (
+    sa.update(campaign_days)
+    .where(campaign_days.c.campaign == ANY_UNIT.campaign, campaign_days.c.cohort_on == ANY_UNIT.day)
+    .values(
+        dirty=sa.func.array(sa.select(sa.distinct(sa.func.unnest(_DIRTIER))).correlate(campaign_days).scalar_subquery())
+    )
 )
 
 
@@ -51,7 +60,7 @@ def open_day(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> str:
 
 def state_of(tx: sa.Connection, unit: CampaignDay) -> str:
     """The stored state; ``unplanned`` when the campaign-day was never opened."""
-    found = tx.scalar(_STATE, {"campaign": unit.campaign, "day": unit.day})
+    found = tx.scalar(_STATE, of(unit))
     return found or "unplanned"
 
 
@@ -62,12 +71,7 @@ def may_source(unit: CampaignDay, clock: Clock) -> bool:
 
 def mark_dirty(tx: sa.Connection, unit: CampaignDay, *tables: str) -> None:
     """Notes, in the writer's own transaction, that the lake is behind for ``tables`` of ``unit``."""
-    merged = sa.func.array(
-        sa.select(sa.distinct(sa.func.unnest(campaign_days.c.dirty.op("||")(sa.cast(list(tables), sa.ARRAY(sa.Text))))))
-        .correlate(campaign_days)
-        .scalar_subquery()
-    )
-    tx.execute(sa.update(campaign_days).where(_is(unit)).values(dirty=merged))
+    tx.execute(_DIRTY, of(unit) | {"tables": list(tables)})
 
 
 def set_state(tx: sa.Connection, unit: CampaignDay, state: str, *, closed_at: dt.datetime | None = None) -> None:

@@ -124,6 +124,7 @@ class Settings(BaseSettings):
     alert_smtp_url: SecretStr = Field(SecretStr(""), validation_alias="LEADFACTORY_ALERT_SMTP_URL")
     alert_from: str = Field("", validation_alias="LEADFACTORY_ALERT_FROM")
     dagster_url: str = Field("http://localhost:3333", validation_alias="LEADFACTORY_DAGSTER_URL")
+    webserver_url: str | None = Field(None, validation_alias="LEADFACTORY_WEBSERVER_URL")
     prometheus_url: str = Field("http://127.0.0.1:9090", validation_alias="LEADFACTORY_PROMETHEUS_URL")
     alertmanager_url: str = Field("http://127.0.0.1:9093", validation_alias="LEADFACTORY_ALERTMANAGER_URL")
     escalating_url: str = Field("http://127.0.0.1:9095", validation_alias="LEADFACTORY_ESCALATING_URL")
@@ -207,29 +208,28 @@ class Settings(BaseSettings):
         self.website_ca_file = self.website_ca_file or self.home / "sandbox" / "ca.pem"
 
     def _check_production(self) -> None:
+        variables = {name: field.validation_alias for name, field in type(self).model_fields.items()}
         problems = []
         for name, default in (
             ("suppression_key", DEVELOPMENT_SUPPRESSION_KEY),
             ("signing_keys", DEVELOPMENT_SIGNING_KEY),
         ):
             if getattr(self, name).get_secret_value() in {"", default}:
-                problems.append(
-                    f"{type(self).model_fields[name].validation_alias} is missing or the development default"
-                )
+                problems.append(f"{variables[name]} is missing or the development default")
         problems += [
-            f"{type(self).model_fields[name].validation_alias} is missing"
+            f"{variables[name]} is missing"
             for name in (*SANDBOX_KEYS, "database_url", *PRODUCTION_SECRETS)
             if not _told(getattr(self, name))
         ]
         problems += [
-            f"{type(self).model_fields[name].validation_alias} is a key of the vendor's test mode: take the live one"
+            f"{variables[name]} is a key of the vendor's test mode: take the live one"
             for name in SANDBOX_KEYS
             if _told(getattr(self, name)).startswith(TEST_KEYS) or _told(getattr(self, name)) in SANDBOX_KEYS.values()
         ]
         if self.clock_spec:
             problems.append("LEADFACTORY_CLOCK is set: production runs on real time")
         problems += [
-            f"{type(self).model_fields[name].validation_alias} is set: it belongs to the sandbox"
+            f"{variables[name]} is set: it belongs to the sandbox"
             for name in ("website_resolver", "website_gateway", "website_ca_file")
             if getattr(self, name)
         ]
@@ -238,7 +238,7 @@ class Settings(BaseSettings):
 
         problems += [why for why in (seller.problem(self.seller_file), contacts.problem(self.contacts_file)) if why]
         local = [n for n in LIVE_BASE_URLS if "127.0.0.1" in getattr(self, n) or "localhost" in getattr(self, n)]
-        problems += [f"{type(self).model_fields[n].validation_alias} points at this machine" for n in local]
+        problems += [f"{variables[n]} points at this machine" for n in local]
         if problems:
             raise SettingsError("production cannot start: " + "; ".join(problems))
 

@@ -1,4 +1,4 @@
-"""The audit log's daily digest: computed again, signed, and red when what was written is not what stands there."""
+"""What was written is still what stands there: the audit log's daily digest, and the look at files outside of Postgres."""
 
 import dagster as dg
 
@@ -32,3 +32,31 @@ def sign_audit_log(
 def audit_digest() -> None:
     """Signs the day's digest of the audit log, and fails when its chain is broken."""
     sign_audit_log()
+
+
+class Areas(dg.Config):
+    """What to look at."""
+
+    areas: list[str] = ["lake", "blobs", "warehouse"]
+
+
+@dg.op
+def look_at_files(context: dg.OpExecutionContext, config: Areas, db: dg.ResourceParam[Database]) -> None:
+    """Reads files of the lake, the blobs and the warehouse, writes down what is damaged, and fails when anything is."""
+    from leadfactory.backup import damage, looks  # only the run that needs them pays for their imports
+
+    found = looks.note(db, settings(), config.areas)
+    broken = [f"{each.area}/{each.path} {each.what}" for area in found for each in area.broken]
+    context.log.info(f"{damage.told(found)}, {len(broken)} of them damaged or gone")
+    if broken:
+        raise dg.Failure(
+            f"{len(broken)} files are damaged or gone: see `leadfactory data-corruption-report`, then `{damage.REMEDY}`",
+            metadata={"files": dg.MetadataValue.json(broken[: looks.SAMPLES])},
+            allow_retries=False,
+        )
+
+
+@dg.job(executor_def=dg.in_process_executor, tags={pauses.GOES_ON_TAG: pauses.GOES_ON, "leadfactory/makes": "nothing"})
+def files_whole() -> None:
+    """Reads the files outside of Postgres, and fails when any is damaged or gone; goes on while all is paused, as repair does."""
+    look_at_files()

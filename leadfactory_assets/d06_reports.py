@@ -64,17 +64,11 @@ def paid_reports(
     website: dg.ResourceParam[WebsiteClient],
 ) -> dg.MaterializeResult:
     """Takes one row per refund, report and mail that payments ask for, over all campaign-days, and does it."""
-    from leadfactory.d06_reports import paid_work  # only the run that needs the room pays for its imports
+    from leadfactory.inbox import paying  # only the run that needs the rooms pays for their imports
 
     done, reports = asyncio.run(
-        paid_work.work(
-            db=db,
-            clock=clock,
-            settings=settings(),
-            stripe=stripe,
-            mailer=mailer,
-            pagespeed=pagespeed,
-            website=website,
+        paying.serve(
+            db=db, clock=clock, settings=settings(), stripe=stripe, mailer=mailer, pagespeed=pagespeed, website=website
         )
     )
     for report in reports:

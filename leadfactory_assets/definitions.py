@@ -18,7 +18,7 @@ from leadfactory_assets import (
     d10_analytics,
     d11_experiments,
 )
-from leadfactory_assets.auditing import audit_digest
+from leadfactory_assets.auditing import audit_digest, files_whole
 from leadfactory_assets.d09_delivery import due_sends
 from leadfactory_assets.housekeeping import database_care, housekeeping, monthly_review
 from leadfactory_assets.jobs import JOBS
@@ -33,7 +33,7 @@ from resources.places import PlacesResource
 from resources.stripe import StripeResource
 from resources.website import WebsiteResource
 from resources.yelp import YelpResource
-from schedules.auditing import audit_digest_daily
+from schedules.auditing import audit_digest_daily, files_daily, warehouse_hourly
 from schedules.backup import backup_nightly, drill_weekly
 from schedules.daily_campaigns import daily_campaigns
 from schedules.due_sends import due_sends_every_quarter
@@ -81,6 +81,7 @@ def build_defs(overrides: Mapping[str, object] | None = None) -> dg.Definitions:
         jobs=[
             *JOBS,
             audit_digest,
+            files_whole,
             due_sends,
             vendor_terms,
             backup.backup_job,
@@ -93,6 +94,8 @@ def build_defs(overrides: Mapping[str, object] | None = None) -> dg.Definitions:
         schedules=[
             daily_campaigns,
             audit_digest_daily,
+            files_daily,
+            warehouse_hourly,
             due_sends_every_quarter,
             lake_nightly,
             standing_hourly,

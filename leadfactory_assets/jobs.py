@@ -62,7 +62,7 @@ drain_webhooks = dg.define_asset_job(
     "drain_webhooks",
     selection=dg.AssetSelection.assets(key("webhook_drain"), key("paid_reports")),
     executor_def=dg.in_process_executor,
-    tags={"dagster/priority": "4"},
+    tags={"dagster/priority": "4", "leadfactory/lane": "drain"},  # before nights; people wait for what they paid for
     description="Folds all events that wait in the inbox, over all campaign-days, and does what payments ask for, in one run.",
 )
 reconcile_payments = dg.define_asset_job(

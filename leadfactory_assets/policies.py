@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import html
 import inspect
+import multiprocessing
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -25,6 +27,8 @@ from leadfactory_assets.ranges import BACKFILL, each, units
 PREFIX = "leadfactory"
 WRITE_TAG = "leadfactory/write"
 NIGHT, DELIVERY = "night", "delivery"  # the asset groups that the advisory lock keeps apart
+LANE_TAG = "leadfactory/lane"
+NICE = 10  # of a nightly run: a tenth of the processor's time while others want it, all of it otherwise
 LOCK_WAIT_S = 600.0  # a second run of the same campaign-day waits this long, then fails and names the holder
 
 
@@ -58,6 +62,9 @@ def run_stage(
 ) -> dg.MaterializeResult:
     """Runs ``stage`` on the context's campaign-days, each under its advisory lock, and tells what it did."""
 
+    if in_a_run() and context.run.tags.get(LANE_TAG) == NIGHT:
+        give_way()
+
     def work(unit: CampaignDay) -> StageReport:
         campaign = unit.campaign if group == NIGHT else None  # a paused campaign's sends wait at their gate
         with pauses.watching(db, campaign=campaign), campaign_day_lock(db, unit, group, wait_s=LOCK_WAIT_S):
@@ -68,6 +75,17 @@ def run_stage(
     if len(chosen) == 1:
         return dg.MaterializeResult(metadata=told(work(chosen[0])))
     return each(context, chosen, work, told)
+
+
+def in_a_run() -> bool:
+    """Whether this process is a run's own, and no test's or command's that runs a stage."""
+    return multiprocessing.parent_process() is not None
+
+
+def give_way() -> None:
+    """Leaves the processor to what people wait for: the edge, drains and deliveries."""
+    if hasattr(os, "setpriority") and os.getpriority(os.PRIO_PROCESS, 0) < NICE:
+        os.setpriority(os.PRIO_PROCESS, 0, NICE)
 
 
 async def _awaited(report: Awaitable[StageReport]) -> StageReport:

@@ -12,12 +12,14 @@ from pathlib import Path
 
 from cli import processes, stack
 from cli.dagster_api import FINAL, DagsterApi
+from cli.gaming import watch
 from cli.gaming.floor import Floor, until
 from cli.gaming.scenes import Played
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.embedded_files import free_port
 from leadfactory.settings import ROOT
 
+ALERT = "DaemonDown"
 RUNS_WITHIN_S = 300.0
 WORKSPACE = "load_from:\n  - grpc_server: {{host: 127.0.0.1, port: {port}, location_name: factory}}\n"
 
@@ -32,13 +34,14 @@ def daemon_kill(floor: Floor) -> Played:
             api.register_campaign(unit.campaign)
             night = api.launch("campaign_day", unit=unit)
             until(lambda: api.run(night).status == "STARTED", 120, "the night's start")
+            floor.watch.wait_until_gone(ALERT)  # a daemon that has just begun has not beaten yet
             began = time.monotonic()
             os.killpg(daemon.popen.pid, signal.SIGKILL)
             waits = api.launch("vendor_terms")
             time.sleep(8)  # longer than the daemon takes to look at the queue
             if api.run(waits).status in FINAL:
                 told.lost.append("a run began without a daemon: it was not dead")
-            floor.watch.look()
+            floor.watch.wait_for(ALERT, within_s=watch.UNBEATEN_S + 30)
             told.broken_s = time.monotonic() - began
             began = time.monotonic()
             daemon.restart()
@@ -89,4 +92,9 @@ def _dagster(floor: Floor) -> Iterator[tuple[DagsterApi, processes.Process]]:
         stack.apply_pools(api)
         daemon = start("daemon", "dagster-daemon", "run", "-w", str(workspace))
         started.append(daemon)
-        yield api, daemon
+        address = home / "dagster.url"  # where the edge's figures ask
+        address.write_text(api.url)
+        try:
+            yield api, daemon
+        finally:
+            address.unlink()

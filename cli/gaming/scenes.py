@@ -115,7 +115,7 @@ def edge_kill(floor: Floor) -> Played:
 
 def corrupt_warehouse(floor: Floor) -> Played:
     """Bytes of the published warehouse are overwritten: the integrity check names it, and it is built again from the lake."""
-    from leadfactory.backup import damage
+    from leadfactory.backup import looks
     from leadfactory.d10_analytics import export, warehouse
 
     told, config = Played("corrupt-warehouse"), floor.config
@@ -130,14 +130,14 @@ def corrupt_warehouse(floor: Floor) -> Played:
         beside.write_bytes(content)
         began = time.monotonic()
         beside.replace(config.warehouse)
-        with db.begin() as tx:
-            found = [each for area in damage.look(tx, config) for each in area.broken]
+        found = [each for area in looks.note(db, config) for each in area.broken]  # as the job files_whole does
+        floor.watch.wait_for("DamagedFiles")
         told.broken_s = time.monotonic() - began
         if [each.area for each in found] != ["warehouse"]:
             told.lost.append(f"the damage was not found: {found}")
-        floor.watch.look()
         began = time.monotonic()
         warehouse.build_marts(config, into=None)
+        looks.note(db, config)
         told.mended_s = time.monotonic() - began
         after = _figures(config.warehouse)
         told.kept = f"{sum(after.values()):,} rows of {len(after)} marts"

@@ -20,7 +20,11 @@ from leadfactory.settings import ROOT
 
 NO_PROMETHEUS = "Prometheus is not installed, so no alert could fire: apt-get install prometheus (make prometheus)"
 # A game day lasts minutes: these rules wait for longer than that.
-HURRIED = {"leadfactory_vendor_breaker_open_seconds > 900": "leadfactory_vendor_breaker_open_seconds > 1"}
+UNBEATEN_S = 45  # Dagster's daemon beats every 30 s
+HURRIED = {
+    "leadfactory_vendor_breaker_open_seconds > 900": "leadfactory_vendor_breaker_open_seconds > 1",
+    "leadfactory_dagster_heartbeat_age_seconds > 180": f"leadfactory_dagster_heartbeat_age_seconds > {UNBEATEN_S}",
+}
 SETTLED_S = 4.0  # what fires on a factory that is new, such as a missing backup, fires by then
 CONFIG = """global: {{scrape_interval: 2s, scrape_timeout: 2s, evaluation_interval: 1s}}
 rule_files: [{rules}]
@@ -59,6 +63,12 @@ class Watch:
         deadline = time.monotonic() + within_s
         while self._url and name not in self.seen and time.monotonic() < deadline:
             self.look()
+            time.sleep(0.2)
+
+    def wait_until_gone(self, name: str, within_s: float = 60.0) -> None:
+        """Returns when ``name`` does not fire, or the time is over."""
+        deadline = time.monotonic() + within_s
+        while self._url and name in self.firing() and time.monotonic() < deadline:
             time.sleep(0.2)
 
     def wait_until_quiet(self, within_s: float = 10.0) -> None:

@@ -16,6 +16,20 @@
     {%- endfor %}
 {% endmacro %}
 
+{# Each measure of rows (measure, amount), zero where none of them is of it. #}
+{% macro measures_counted() %}
+    {%- for measure in funnel_measures() %}
+    coalesce(sum(amount) filter (where measure = '{{ measure }}'), 0)::bigint as {{ measure }}{{ ',' if not loop.last }}
+    {%- endfor %}
+{% endmacro %}
+
+{# Whether there is anything of any measure. #}
+{% macro any_measure() %}
+    {%- for measure in funnel_measures() %}
+    {{ 'or ' if not loop.first }}sum({{ measure }}) <> 0
+    {%- endfor %}
+{% endmacro %}
+
 {# Each measure, zero where there is nothing to count. #}
 {% macro measures_or_zero(relation) %}
     {%- for measure in funnel_measures() %}

@@ -29,3 +29,25 @@
         partition by {{ partition }} order by occurred_on range between interval {{ days - 1 }} days preceding and current row
     )::bigint
 {%- endmacro %}
+
+{# How many rows (step) there are of each step. #}
+{% macro count_of_each(steps) %}
+        {%- for step in steps %}
+        count(*) filter (where step = '{{ step }}') as {{ step }}{{ ',' if not loop.last }}
+        {%- endfor %}
+{% endmacro %}
+
+{# How many of each step there were up to a day since the letter. #}
+{% macro each_so_far(steps) %}
+        {%- for step in steps %}
+        sum({{ step }}) over (partition by campaign_id, cohort_on order by days_since_send)::bigint as {{ step }}{{ ',' if not loop.last }}
+        {%- endfor %}
+{% endmacro %}
+
+{# How many of each step there were over a week and a month, by domains. #}
+{% macro each_rolling(steps) %}
+        {%- for step in steps %}
+        {{ over_days(step, 7, 'sender_domain, recipient_domain') }} as {{ step }}_7d,
+        {{ over_days(step, 30, 'sender_domain, recipient_domain') }} as {{ step }}_30d{{ ',' if not loop.last }}
+        {%- endfor %}
+{% endmacro %}

@@ -14,11 +14,18 @@ by_cohort as (
     from {{ ref('mart_cohort_funnel') }}
     group by all
     having
-        {%- for measure in funnel_measures() %}
-        {{ 'or ' if not loop.first }}sum({{ measure }}) <> 0
-        {%- endfor %}
+        {{- any_measure() }}
 )
 
-(select * from by_day except all select * from by_cohort)
+-- every column is a measure, so that these stars are as wide as the macro
+(
+    select * from by_day  -- noqa: AM04
+    except all
+    select * from by_cohort
+)
 union all
-(select * from by_cohort except all select * from by_day)
+(
+    select * from by_cohort  -- noqa: AM04
+    except all
+    select * from by_day
+)

@@ -1,6 +1,8 @@
 -- Stages of which each takes only what an earlier one let through. Letters are not compared with today's scores: a business
 -- that was written to and scored again may not qualify any more.
-select *
+select
+    cohort_on,
+    campaign_id
 from {{ ref('mart_cohort_funnel') }}
 where
     unique_businesses > sourced

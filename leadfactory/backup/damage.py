@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, cast
 
@@ -22,6 +23,7 @@ from leadfactory.d10_analytics.tables import lake_manifest
 from leadfactory.settings import Settings
 
 REMEDY = "leadfactory recover-files"
+AREAS = ("lake", "blobs", "warehouse")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,9 +45,10 @@ class Looked:
     broken: list[Broken]
 
 
-def look(tx: sa.Connection, settings: Settings) -> list[Looked]:
-    """Reads every file that must be there; nothing is changed."""
-    return [_lake(tx, settings), _blobs(tx, settings), _warehouse(settings)]
+def look(tx: sa.Connection, settings: Settings, areas: Iterable[str] = AREAS) -> list[Looked]:
+    """Reads every file of ``areas`` that must be there; nothing is changed."""
+    how = {"lake": _lake, "blobs": _blobs, "warehouse": _warehouse}
+    return [how[area](tx, settings) for area in areas]
 
 
 def recover(settings: Settings, broken: list[Broken]) -> tuple[list[Broken], list[Broken]]:
@@ -122,7 +125,7 @@ def _judged(root: str, area: str, path: str, sha256: str) -> Broken | None:
     return None
 
 
-def _warehouse(settings: Settings) -> Looked:
+def _warehouse(_: sa.Connection, settings: Settings) -> Looked:
     """Every block of every table is read: DuckDB keeps a checksum of each."""
     path = settings.warehouse
     if not path.exists():

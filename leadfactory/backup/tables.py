@@ -40,3 +40,13 @@ restore_drills = sa.Table(
     sa.Index(None, "started_at"),
     comment="One row per rehearsal of a restore on a scratch server.",
 )
+file_looks = sa.Table(
+    "file_looks",
+    metadata,
+    sa.Column("area", sa.Text, primary_key=True, comment="lake, blobs or warehouse"),
+    sa.Column("files", sa.Integer, nullable=False, comment="that must be there and were read"),
+    sa.Column("broken", sa.Integer, nullable=False, comment="of them, damaged or gone"),
+    sa.Column("samples", Json, nullable=False, comment="some of the broken ones: path and what is wrong"),
+    sa.Column("looked_at", Moment, nullable=False, comment="real time"),
+    comment="The newest look at each kind of file outside of Postgres.",
+)

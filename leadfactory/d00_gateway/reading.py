@@ -25,15 +25,22 @@ async def whole(response: httpx.Response, most_bytes: int, *, vendor: str, endpo
         VendorUnavailable: ``answer_too_large``, beyond ``most_bytes``.
         httpx.HTTPError: the connection broke or the encoding is wrong.
     """
+
+    def hold(size: int) -> None:
+        if size > most_bytes:
+            raise VendorUnavailable(
+                vendor, endpoint, "answer_too_large", status=response.status_code,
+                detail=f"stopped reading beyond {most_bytes:,} bytes",
+            )  # fmt: skip
+
+    if response.is_closed:  # a wire that answers with a whole body and without the headers of its bytes
+        hold(len(response.content))
+        return response
     body = bytearray()
     try:
         async for chunk in response.aiter_bytes():
             body += chunk
-            if len(body) > most_bytes:
-                raise VendorUnavailable(
-                    vendor, endpoint, "answer_too_large", status=response.status_code,
-                    detail=f"stopped reading beyond {most_bytes:,} bytes",
-                )  # fmt: skip
+            hold(len(body))
     finally:
         await response.aclose()
     headers = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in _OF_THE_WIRE]

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
+import json
 from typing import Any
 
 import httpx
 
 from leadfactory.d00_gateway.answers import Reader, body, judged
 from leadfactory.d00_gateway.errors import VendorError, VendorUnavailable
-from leadfactory.d00_gateway.gateway import Gateway
+from leadfactory.d00_gateway.gateway import Gateway, trusted
+from leadfactory.d00_gateway.lean_wire import LeanWire
 from leadfactory.d00_gateway.mail import SENDGRID, Mail
 from leadfactory.d00_gateway.meanings import fault_of_status
 from leadfactory.d00_gateway.scope import CallSpec
@@ -23,6 +26,7 @@ from leadfactory.settings import Settings
 __all__ = ["SUPPRESSION_LISTS", "Listed", "Mail", "SendGridClient", "message", "signed_events_valid"]
 SUPPRESSION_LISTS = ("bounces", "blocks", "spam_reports", "unsubscribes", "invalid_emails")
 LONGEST_PAGE = 500
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +48,8 @@ class SendGridClient:
     def __init__(self, gateway: Gateway, settings: Settings) -> None:
         self.gateway, self._base = gateway, settings.sendgrid_base_url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {settings.sendgrid_api_key.get_secret_value()}"}
+        self._post_headers = self._headers | {"Content-Type": "application/json", "Accept": "application/json"}
+        self._wire = functools.partial(_wire, gateway.policies.of("sendgrid").most_answer_bytes)
         self._price = gateway.policies.price("sendgrid", "mail").microusd
 
     async def send(self, mail: Mail) -> str:
@@ -54,9 +60,10 @@ class SendGridClient:
             VendorUnavailable: ``left_the_house`` False: it provably was not sent; True: nobody knows.
         """
         spec = CallSpec("mail/send", worst_case_microusd=self._price, safe_to_retry=False, fault_of=_fault)
+        content = _to_json(message(mail)).encode()
         with self.gateway.calling(spec):
-            response = await self.gateway.http("sendgrid").post(
-                f"{self._base}/v3/mail/send", json=message(mail), headers=self._headers
+            response = await self.gateway.post(
+                "sendgrid", f"{self._base}/v3/mail/send", content=content, headers=self._post_headers, wire=self._wire
             )
         message_id = response.headers.get("x-message-id")
         if (
@@ -116,29 +123,28 @@ def _check_list(reader: Reader, answer: Any) -> None:
 
 
 def message(mail: Mail) -> dict[str, object]:
-    """The request body, built by the vendor's own helper."""
-    from sendgrid.helpers import mail as helper
+    """The request body: what the vendor's own helper builds, which a test holds it to, at a tenth of the helper's time."""
+    recipient = {"email": mail.to_email} | ({"name": mail.to_name} if mail.to_name else {})
+    arguments = {"send_id": str(mail.send_id)} | dict(mail.custom_args)
+    # no tracking: links stay on our domain; the edge counts its own visits
+    tracking = {"click_tracking": {"enable": False, "enable_text": False}, "open_tracking": {"enable": False}}
+    built: dict[str, object] = {
+        "from": {"email": mail.from_email} | ({"name": mail.from_name} if mail.from_name else {}),
+        "subject": mail.subject,
+        "personalizations": [{"to": [recipient], "custom_args": arguments}],
+        "reply_to": {"email": mail.reply_to},
+        "content": [{"type": "text/plain", "value": mail.text}, {"type": "text/html", "value": mail.html}],
+        "tracking_settings": tracking,
+    }
+    if mail.headers:
+        built["headers"] = dict(mail.headers)
+    if mail.categories:
+        built["categories"] = list(mail.categories)
+    return built
 
-    built = helper.Mail(from_email=helper.Email(mail.from_email, mail.from_name), subject=mail.subject)
-    person = helper.Personalization()
-    person.add_to(helper.To(mail.to_email, mail.to_name))
-    for name, value in {"send_id": str(mail.send_id), **mail.custom_args}.items():
-        person.add_custom_arg(helper.CustomArg(name, value))
-    built.add_personalization(person)
-    built.reply_to = helper.ReplyTo(mail.reply_to)
-    built.add_content(helper.Content("text/plain", mail.text))
-    built.add_content(helper.Content("text/html", mail.html))
-    for name, value in mail.headers.items():
-        built.add_header(helper.Header(name, value))
-    for category in mail.categories:
-        built.add_category(helper.Category(category))
-    tracking = helper.TrackingSettings()
-    tracking.click_tracking = helper.ClickTracking(
-        False, False
-    )  # links stay on our domain; the edge counts its own visits
-    tracking.open_tracking = helper.OpenTracking(False)
-    built.tracking_settings = tracking
-    return dict(built.get())
+
+def _wire(most_bytes: int) -> httpx.AsyncBaseTransport:
+    return LeanWire(verify=trusted(), most_bytes=most_bytes)
 
 
 def signed_events_valid(payload: bytes, signature: str, timestamp: str, public_key: str) -> bool:

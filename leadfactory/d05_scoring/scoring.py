@@ -24,6 +24,7 @@ from leadfactory.d09_delivery.tables import email_sends
 from leadfactory.database import Database
 from leadfactory.quality import rows as row_rules
 from leadfactory.stage_report import StageReport
+from leadfactory.statements import AnyUnit
 
 ASSET = "lead_scores"
 _SAME = ("score", "tier", "qualified", "reason", "rank", "rules_version", "input_hash", "sentence", "min_tier")
@@ -70,7 +71,7 @@ def score(unit: CampaignDay, *, db: Database, clock: Clock) -> StageReport:
     )
 
 
-def newest(unit: CampaignDay) -> sa.Subquery:
+def newest(unit: CampaignDay | AnyUnit) -> sa.Subquery:
     """The newest version of each score of ``unit``: the one that counts."""
     table = lead_scores
     return (

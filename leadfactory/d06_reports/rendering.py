@@ -80,6 +80,18 @@ def render_pdf(html: str, on: dt.date) -> tuple[bytes, int]:
         return _printed(html, on)
 
 
+def warm_up() -> None:
+    """Reads what the first print of a process would have its buyer wait for: library, fonts, templates. Prints nothing to keep.
+
+    Without Pango there is nothing to read.
+    """
+    from leadfactory.d06_reports.sample import sample
+
+    with contextlib.suppress(PdfUnavailable):
+        given = sample()
+        render_pdf(render_html(given)[0], given.report_on)
+
+
 @functools.lru_cache(maxsize=4)
 def _printed(html: str, on: dt.date) -> tuple[bytes, int]:
     """One print for all who ask for the same report at once: a buyer who loads the page again, and the webhook meanwhile."""

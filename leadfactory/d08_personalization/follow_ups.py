@@ -7,6 +7,7 @@ first letter, and refer to it by its day.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ from leadfactory.d08_personalization.tables import email_drafts
 from leadfactory.d08_personalization.writing import Writer
 from leadfactory.d09_delivery import sequences
 from leadfactory.d09_delivery.tables import email_sends, sequence_stops
+from leadfactory.statements import AnyUnit, any_unit, of
 from leadfactory.tokens import Tokens
 
 Delays = Sequence[dt.timedelta]
@@ -42,7 +44,7 @@ def write_due(
     ``delays`` has one entry for each follow-up: how long after the letter before it was claimed it is due.
     """
     due: dict[CampaignDay, list[Any]] = defaultdict(list)
-    for row in tx.execute(_due(unit, now, delays)) if delays else ():
+    for row in tx.execute(_due(any_unit(unit), len(delays)), _due_at(unit, now, delays)) if delays else ():
         due[CampaignDay(row.campaign, row.cohort_on)].append(row)
     for day, rows in due.items():
         _write(tx, day, rows, Writer(day, tokens, public_url), 1 + len(delays), now)
@@ -53,7 +55,8 @@ def count_due(tx: sa.Connection, now: dt.datetime, delays: Delays) -> int:
     """How many follow-ups are due and not written."""
     if not delays:
         return 0
-    return tx.scalar(sa.select(sa.func.count()).select_from(_due(None, now, delays).order_by(None).subquery())) or 0
+    due = _due(None, len(delays)).order_by(None).subquery()
+    return tx.scalar(sa.select(sa.func.count()).select_from(due), _due_at(None, now, delays)) or 0
 
 
 def _write(
@@ -93,14 +96,20 @@ def _content(row: Any, facts: list[Fact], told: tuple[uuid.UUID, ...], vertical:
     )
 
 
-def _due(unit: CampaignDay | None, now: dt.datetime, delays: Delays) -> sa.Select[Any]:
+def _due_at(unit: CampaignDay | None, now: dt.datetime, delays: Delays) -> dict[str, Any]:
+    """The values with which ``_due`` is asked."""
+    return of(unit) | {"now": now} | {f"claimed_by_{n}": now - delay for n, delay in enumerate(delays, start=1)}
+
+
+@functools.cache
+def _due(unit: AnyUnit | None, delays: int) -> sa.Select[Any]:
     """Accepted sends of running conversations whose next letter is due and unwritten, while their audit may be mailed from."""
     first, e, a, d = email_sends.alias("first"), enriched_businesses, site_audits, email_drafts
     x, keys = sequence_stops, ("campaign", "cohort_on", "business_id")
     one = ("business_id", "campaign")  # with the step the key of a send
     sent = email_sends
     old_enough = (
-        sa.and_(sent.c.step == n, sent.c.claimed_at <= now - delay) for n, delay in enumerate(delays, start=1)
+        sa.and_(sent.c.step == n, sent.c.claimed_at <= sa.bindparam(f"claimed_by_{n}")) for n in range(1, 1 + delays)
     )
     due = sa.select(sent).where(sent.c.state == "accepted", sa.or_(*old_enough))
     if unit is not None:
@@ -123,7 +132,7 @@ def _due(unit: CampaignDay | None, now: dt.datetime, delays: Delays) -> sa.Selec
         .where(
             first.c.claimed_at.is_not(None),
             a.c.status == "ok",
-            a.c.expires_at > now,
+            a.c.expires_at > sa.bindparam("now"),
             ~sa.exists().where(*(d.c[key] == s.c[key] for key in keys), d.c.step == s.c.step + 1),
             ~sa.exists().where(x.c.campaign == s.c.campaign, x.c.business_id == s.c.business_id),
             ~sequences.undelivered(s.c.send_id),

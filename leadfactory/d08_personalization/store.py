@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ from leadfactory.database import Database
 from leadfactory.quality import rows as row_rules
 from leadfactory.quality import verdicts
 from leadfactory.quality.verdicts import Verdict
+from leadfactory.statements import ANY_UNIT, AnyUnit, of
 
 ASSET = "email_drafts"
 FIRST_TOUCH = 1
@@ -61,7 +63,7 @@ class Lead:
         return sorted(name for name, arm in self.arms.items() if arm == HOLDOUT)
 
 
-def newest_drafts(unit: CampaignDay | None) -> sa.Subquery:
+def newest_drafts(unit: CampaignDay | AnyUnit | None) -> sa.Subquery:
     """The newest version of each draft, of ``unit`` or of all: the one that counts."""
     table = email_drafts
     query = sa.select(table).distinct(table.c.campaign, table.c.cohort_on, table.c.business_id, table.c.step)
@@ -89,38 +91,7 @@ def waiting(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> tuple[int
     """
     campaign = tx.execute(sa.select(campaigns).where(campaigns.c.campaign == unit.campaign)).one()
     sender = sender_of(campaign)
-    scores, drafts, a, e, said = newest(unit), newest_drafts(unit), site_audits, enriched_businesses, reviews.newest()
-    claimed = sa.exists().where(
-        email_sends.c.business_id == scores.c.business_id,
-        email_sends.c.campaign == unit.campaign,
-        email_sends.c.step == FIRST_TOUCH,
-        email_sends.c.claimed_at.is_not(None),
-    )
-    rows = tx.execute(
-        sa.select(
-            scores.c.business_id,
-            e.c.site_host,
-            e.c.own_name,
-            e.c.timezone,
-            a.c.fetched_at,
-            drafts.c.version,
-            drafts.c.status,
-            drafts.c.body_text,
-            drafts.c.draft_id,
-            drafts.c.step,
-            drafts.c.wording,
-            drafts.c.content_hash,
-            said.c.state.label("said"),
-            said.c.reason.label("said_why"),
-            claimed.label("claimed"),
-        )
-        .join(e, _same(scores, e))
-        .join(a, _same(scores, a))
-        .outerjoin(drafts, sa.and_(drafts.c.business_id == scores.c.business_id, drafts.c.step == FIRST_TOUCH))
-        .outerjoin(said, said.c.draft_id == drafts.c.draft_id)
-        .where(scores.c.qualified)
-        .order_by(scores.c.rank)
-    ).all()
+    rows = tx.execute(_qualified(), of(unit)).all()
     stale = [row for row in rows if row.version is not None and not row.claimed and _of_another(row, sender)]
     _wait_again(tx, unit, [row for row in stale if row.wording == "operator"], now)
     redrafted = {row.business_id for row in stale if row.wording != "operator" and row.said != "rejected"}
@@ -145,6 +116,44 @@ def waiting(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> tuple[int
         for row in wanted
     ]
     return len(rows), [_priced(tx, unit, lead, now) for lead in leads]
+
+
+@functools.cache
+def _qualified() -> sa.Select[Any]:
+    """The leads of a day that qualified, each with its newest first letter, if it has one, and what was said of that."""
+    scores, drafts, said = newest(ANY_UNIT), newest_drafts(ANY_UNIT), reviews.newest()
+    a, e = site_audits, enriched_businesses
+    claimed = sa.exists().where(
+        email_sends.c.business_id == scores.c.business_id,
+        email_sends.c.campaign == ANY_UNIT.campaign,
+        email_sends.c.step == FIRST_TOUCH,
+        email_sends.c.claimed_at.is_not(None),
+    )
+    return (
+        sa.select(
+            scores.c.business_id,
+            e.c.site_host,
+            e.c.own_name,
+            e.c.timezone,
+            a.c.fetched_at,
+            drafts.c.version,
+            drafts.c.status,
+            drafts.c.body_text,
+            drafts.c.draft_id,
+            drafts.c.step,
+            drafts.c.wording,
+            drafts.c.content_hash,
+            said.c.state.label("said"),
+            said.c.reason.label("said_why"),
+            claimed.label("claimed"),
+        )
+        .join(e, _same(scores, e))
+        .join(a, _same(scores, a))
+        .outerjoin(drafts, sa.and_(drafts.c.business_id == scores.c.business_id, drafts.c.step == FIRST_TOUCH))
+        .outerjoin(said, said.c.draft_id == drafts.c.draft_id)
+        .where(scores.c.qualified)
+        .order_by(scores.c.rank)
+    )
 
 
 def _wait_again(tx: sa.Connection, unit: CampaignDay, rows: Sequence[Any], now: dt.datetime) -> None:
@@ -214,6 +223,11 @@ def write_in(
 
 def told(tx: sa.Connection, unit: CampaignDay) -> Sequence[Any]:
     """Status, wording and reason of the newest first letter of each lead."""
-    drafts = newest_drafts(unit)
+    return tx.execute(_told(), of(unit)).all()
+
+
+@functools.cache
+def _told() -> sa.Select[Any]:
+    drafts = newest_drafts(ANY_UNIT)
     columns = (drafts.c.status, drafts.c.wording, drafts.c.reason)
-    return tx.execute(sa.select(*columns).where(drafts.c.step == FIRST_TOUCH)).all()
+    return sa.select(*columns).where(drafts.c.step == FIRST_TOUCH)

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Iterator
 from pathlib import Path
 
 from leadfactory import flow
@@ -20,6 +18,7 @@ from leadfactory.clock import Clock
 from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
 from leadfactory.d09_delivery import claiming, journal, mailing, settling
 from leadfactory.d09_delivery.claiming import Claimed, Desk
+from leadfactory.d09_delivery.journal import Answer
 from leadfactory.d09_delivery.mailer import Mailer
 from leadfactory.d09_delivery.mailing import Letter
 from leadfactory.d09_delivery.policy import policy
@@ -28,8 +27,6 @@ from leadfactory.d09_delivery.settling import Outcome
 from leadfactory.database import Database
 from leadfactory.flow import Progress
 
-_DEAR = 0.2  # of the time between two: the share that writing the journal may take before more letters share one write
-
 
 class ClaimLoop:
     """Sends until nothing more passes the gates; ``tallies`` says by campaign-day what that came to."""
@@ -37,7 +34,6 @@ class ClaimLoop:
     def __init__(self, db: Database, desk: Desk, clock: Clock, mailer: Mailer, progress: Progress) -> None:
         self._db, self._desk, self._clock, self._mailer, self._progress = db, desk, clock, mailer, progress
         self.tallies: dict[CampaignDay, Tally] = defaultdict(Tally)
-        self._pace = Pace(policy().calls_at_once, policy().settle_batch)
         self._done, self._is_open = 0, False
 
     async def send(self, unit: CampaignDay | None, limit: int | None) -> dict[uuid.UUID, str]:
@@ -98,7 +94,7 @@ class ClaimLoop:
         by_unit: dict[CampaignDay, list[Letter]] = defaultdict(list)
         for letter in letters:
             by_unit[letter.unit].append(letter)
-        begun = _Begun(self._desk.journal, [letter for mine in by_unit.values() for letter in mine], self._pace)
+        begun = _Begun(self._desk.journal, [letter for mine in by_unit.values() for letter in mine])
         try:
             for unit, mine in by_unit.items():
                 await self._of_unit(unit, mine, begun, outcomes)
@@ -111,7 +107,14 @@ class ClaimLoop:
             if not begun.may_leave(letter):
                 return None
             with self._mailer.gateway.about(letter.business_id):
-                return await self._call(letter)
+                outcome = await self._call(letter)
+            if outcome.state in (
+                "accepted",
+                "rejected",
+            ):  # what else may have happened is settled as if this process had died
+                answer = Answer(outcome.state, outcome.reason, outcome.sendgrid_id)
+                journal.answered(self._desk.journal, letter.entry, answer)
+            return outcome
 
         def store(found: list[Outcome | None]) -> None:
             done = [outcome for outcome in found if outcome is not None]
@@ -155,13 +158,13 @@ class ClaimLoop:
 
 
 class _Begun:
-    """Which letters of a claim may leave: those whose beginning the journal has, written for as many at once as ``Pace`` says.
+    """Which letters of a claim may leave: those whose beginning the journal has, written for as many at once as are settled together.
 
     A letter that a sweep has released meanwhile, because this process seemed dead, may not: it is another's now.
     """
 
-    def __init__(self, folder: Path, letters: list[Letter], pace: Pace) -> None:
-        self._folder, self._waiting, self._pace = folder, deque(letters), pace
+    def __init__(self, folder: Path, letters: list[Letter]) -> None:
+        self._folder, self._waiting = folder, deque(letters)
         self._begun: dict[uuid.UUID, Letter] = {}
         self._released: set[uuid.UUID] = set()
 
@@ -172,39 +175,21 @@ class _Begun:
             OSError: the journal cannot be written, so it may not.
         """
         if letter.send_id not in self._begun and letter.send_id not in self._released:
-            chosen = [self._waiting[n] for n in range(min(self._pace.size, len(self._waiting)))]
-            with self._pace.writing():
-                may = journal.begin(self._folder, [each.entry for each in chosen])
+            chosen = [self._waiting[n] for n in range(min(policy().settle_batch, len(self._waiting)))]
+            may = journal.begin(self._folder, [each.entry for each in chosen])
             for each in chosen:
                 self._waiting.popleft()
                 if each.send_id in may:
                     self._begun[each.send_id] = each
                 else:
                     self._released.add(each.send_id)
-        return self._begun.pop(letter.send_id, None) is not None
+        if letter.send_id not in self._begun:
+            return False
+        may_leave = journal.call(self._folder, letter.entry)
+        del self._begun[letter.send_id]
+        return may_leave
 
     @property
     def untouched(self) -> list[Letter]:
         """Letters of ours that were not handed over."""
         return [*self._begun.values(), *self._waiting]
-
-
-class Pace:
-    """How many letters are begun with one write of the journal: as few as are called at once, for what was begun and not called when
-    a process dies is unknown for ever; up to ``most`` where the disk is slower than the calls.
-    """
-
-    def __init__(self, fewest: int, most: int) -> None:
-        self._fewest, self._most = fewest, max(fewest, most)
-        self.size, self._wrote_at = fewest, time.monotonic()
-
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
-        """Around each write; the next size follows from how long it took and when the last one was."""
-        began = time.monotonic()
-        yield
-        ended = time.monotonic()
-        if not flow.takes_turns():  # there how fast this machine is must not decide what is done
-            dear = ended - began > _DEAR * (ended - self._wrote_at)
-            self.size = min(self._most, self.size * 2) if dear else max(self._fewest, self.size // 2)
-        self._wrote_at = ended

@@ -69,8 +69,10 @@ GATES: tuple[Gate, ...] = (
     Gate("campaign_not_launched", "waits", "c.state = 'launched'"),
     Gate("halted", "waits", """NOT EXISTS (SELECT 1 FROM halts x WHERE x.resumed_at IS NULL
         AND (x.scope, x.subject) IN (('sender', s.sender_email), ('campaign', s.campaign), ('mailer', c.mailer)))"""),
-    Gate("arm_paused", "waits", """NOT EXISTS (SELECT 1 FROM experiments x
-        WHERE x.state <> 'stopped' AND d.arms ->> x.experiment = ANY(x.paused_arms))"""),
+    # Stopping the experiment lets nothing go, for it is the letter that did harm; a newer version that has the arm again does.
+    Gate("arm_paused", "waits", """NOT EXISTS (SELECT 1 FROM experiments x WHERE d.arms ->> x.experiment = ANY(x.paused_arms)
+        AND NOT EXISTS (SELECT 1 FROM experiments n WHERE n.experiment = x.experiment AND n.version > x.version
+            AND n.state <> 'draft' AND jsonb_exists(n.arms, d.arms ->> x.experiment)))"""),
     Gate("address_refused", "refused", "e.contact_email_check IS DISTINCT FROM 'refused'"),
     Gate("address_unverified", "waits", "e.contact_email_check IN ('accepted', 'weak')"),
     Gate("consent_basis", "waits", "c.mailer || ':' || c.consent_basis = ANY(:known_bases)"),
@@ -100,6 +102,13 @@ GATES: tuple[Gate, ...] = (
 ALL_PASS = " AND ".join(f"coalesce(({gate.passes}), FALSE)" for gate in GATES)
 FIRST_STOP = (
     "CASE " + " ".join(f"WHEN NOT coalesce(({gate.passes}), FALSE) THEN '{gate.name}'" for gate in GATES) + " END"
+)
+_LAST_FOR_GOOD = max(at for at, gate in enumerate(GATES) if gate.outcome != "waits")
+# The same, told up to the last gate that ends a send: NULL is one that waits, or may leave.
+FIRST_STOP_FOR_GOOD = (
+    "CASE "
+    + " ".join(f"WHEN NOT coalesce(({gate.passes}), FALSE) THEN '{gate.name}'" for gate in GATES[: _LAST_FOR_GOOD + 1])
+    + " END"
 )
 OUTCOMES = {gate.name: gate.outcome for gate in GATES}
 _ANY = "SELECT EXISTS (SELECT FROM email_sends s WHERE s.state = 'planned' AND {where})"

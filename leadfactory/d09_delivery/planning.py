@@ -6,6 +6,7 @@ A follow-up is planned as soon as the step before it was accepted and nobody has
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,6 +28,7 @@ from leadfactory.d09_delivery.records import ROW_RULES
 from leadfactory.d09_delivery.tables import email_sends, sequence_stops
 from leadfactory.keyed_hashes import KeyedHashes
 from leadfactory.quality import rows as row_rules
+from leadfactory.statements import AnyUnit, any_unit, of
 
 
 def plan_sends(tx: sa.Connection, unit: CampaignDay | None, now: dt.datetime, hashes: KeyedHashes) -> int:
@@ -40,7 +42,8 @@ def plan_sends(tx: sa.Connection, unit: CampaignDay | None, now: dt.datetime, ha
     """
     suppression.establish_key(tx, hashes, now)
     _follow_newest_drafts(tx, unit)
-    wanted = [_row(row, now, hashes) for row in tx.execute(plannable(unit, now))]
+    asked = plannable(any_unit(unit))
+    wanted = [_row(row, now, hashes) for row in tx.execute(asked, plannable_at(unit, now))]
     rows, refused = row_rules.split(wanted, ROW_RULES, key="business_id")
     day_of = {str(row["business_id"]): CampaignDay(row["campaign"], row["cohort_on"]) for row in wanted}
     for each in refused:
@@ -56,10 +59,11 @@ def plan_sends(tx: sa.Connection, unit: CampaignDay | None, now: dt.datetime, ha
     return len(planned)
 
 
-def plannable(unit: CampaignDay | None, now: dt.datetime) -> sa.Select[Any]:
+@functools.cache
+def plannable(unit: AnyUnit | None) -> sa.Select[Any]:
     """Drafts that may be planned: of a launched campaign and a lead that still qualifies, no send yet, the audit fresh.
 
-    A follow-up only after the step before it was accepted, of a conversation that nobody ended.
+    A follow-up only after the step before it was accepted, of a conversation that nobody ended. Asked with ``plannable_at``.
     """
     d, e, c, a = newest_drafts(unit), enriched_businesses, campaigns, site_audits
     keys = ("campaign", "cohort_on", "business_id")
@@ -104,12 +108,12 @@ def plannable(unit: CampaignDay | None, now: dt.datetime) -> sa.Select[Any]:
             ),
         )
         .where(
-            d.c.step <= policy().last_step,
+            d.c.step <= sa.bindparam("last_step"),
             sa.or_(d.c.step == sequences.FIRST, goes_on),
             d.c.status == "drafted",
             reviews.cleared(d, c.c.review_percent),
             a.c.status == "ok",
-            a.c.expires_at > now,
+            a.c.expires_at > sa.bindparam("now"),
             c.c.state == "launched",
             c.c.sender_email.is_not(None),
             e.c.contact_email.is_not(None),
@@ -122,7 +126,17 @@ def plannable(unit: CampaignDay | None, now: dt.datetime) -> sa.Select[Any]:
     )
 
 
+def plannable_at(unit: CampaignDay | None, now: dt.datetime) -> dict[str, Any]:
+    """The values with which ``plannable`` is asked."""
+    return of(unit) | {"now": now, "last_step": policy().last_step}
+
+
 def _follow_newest_drafts(tx: sa.Connection, unit: CampaignDay | None) -> None:
+    tx.execute(_newest_drafts_followed(any_unit(unit)), of(unit))
+
+
+@functools.cache
+def _newest_drafts_followed(unit: AnyUnit | None) -> sa.Update:
     """Asks for the newest draft of each send that waits, so that it costs what waits and not what was ever written."""
     d, s, waiting = email_drafts, email_sends, email_sends.alias("waiting")
     newest = (
@@ -140,9 +154,7 @@ def _follow_newest_drafts(tx: sa.Connection, unit: CampaignDay | None) -> None:
     if unit is not None:
         outdated = outdated.where(waiting.c.campaign == unit.campaign, waiting.c.cohort_on == unit.day)
     found = outdated.subquery("outdated")
-    tx.execute(
-        sa.update(s).where(s.c.send_id == found.c.send_id, s.c.state == "planned").values(draft_id=found.c.draft_id)
-    )
+    return sa.update(s).where(s.c.send_id == found.c.send_id, s.c.state == "planned").values(draft_id=found.c.draft_id)
 
 
 def _row(row: Any, now: dt.datetime, hashes: KeyedHashes) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -15,6 +17,7 @@ from leadfactory.d09_delivery.mailing import Letter
 from leadfactory.d09_delivery.tables import SEND_STATES, email_sends
 from leadfactory.database import Database
 from leadfactory.stage_report import StageReport
+from leadfactory.statements import AnyUnit, any_unit, of
 
 ASSET = "email_sends"
 Waiting = Mapping[uuid.UUID, tuple[CampaignDay, str]]
@@ -31,14 +34,19 @@ class Tally:
 
 def states(tx: sa.Connection, unit: CampaignDay | None) -> dict[CampaignDay, Counter[str]]:
     """Sends by campaign-day and state, of one campaign-day or of all."""
+    found: dict[CampaignDay, Counter[str]] = defaultdict(Counter)
+    for row in tx.execute(_counted(any_unit(unit)), of(unit)):
+        found[CampaignDay(row.campaign, row.cohort_on)][row.state] = row.n
+    return found
+
+
+@functools.cache
+def _counted(unit: AnyUnit | None) -> sa.Select[Any]:
     s = email_sends
     query = sa.select(s.c.campaign, s.c.cohort_on, s.c.state, sa.func.count().label("n"))
     if unit is not None:
         query = query.where(s.c.campaign == unit.campaign, s.c.cohort_on == unit.day)
-    found: dict[CampaignDay, Counter[str]] = defaultdict(Counter)
-    for row in tx.execute(query.group_by(s.c.campaign, s.c.cohort_on, s.c.state)):
-        found[CampaignDay(row.campaign, row.cohort_on)][row.state] = row.n
-    return found
+    return query.group_by(s.c.campaign, s.c.cohort_on, s.c.state)
 
 
 def active(before: Mapping[CampaignDay, Counter[str]], after: Mapping[CampaignDay, Counter[str]]) -> set[CampaignDay]:

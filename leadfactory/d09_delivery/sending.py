@@ -74,9 +74,9 @@ def count_due(tx: sa.Connection, now: dt.datetime) -> int:
     """Sends that are planned, due and not expired, drafts that wait to be planned, follow-ups to write: what the schedule asks."""
     s = email_sends
     planned = sa.select(sa.func.count()).where(s.c.state == "planned", s.c.due_at <= now, s.c.expires_at > now)
-    drafts = sa.select(sa.func.count()).select_from(planning.plannable(None, now).order_by(None).subquery())
+    drafts = sa.select(sa.func.count()).select_from(planning.plannable(None).order_by(None).subquery())
     unwritten = follow_ups.count_due(tx, now, policy().follow_up_delays)
-    return int(tx.scalar(planned) or 0) + int(tx.scalar(drafts) or 0) + unwritten
+    return int(tx.scalar(planned) or 0) + int(tx.scalar(drafts, planning.plannable_at(None, now)) or 0) + unwritten
 
 
 async def _run(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -15,6 +17,7 @@ from leadfactory.campaign_day import CampaignDay
 from leadfactory.d09_delivery import states
 from leadfactory.d09_delivery.mailing import Letter
 from leadfactory.d09_delivery.tables import email_sends
+from leadfactory.statements import ANY_UNIT, of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,15 +71,23 @@ def end_mailing(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> str:
     Follow-ups that are planned for later do not keep it; the claim of one makes it mail again.
     """
     state = campaign_days.state_of(tx, unit)
-    busy = sa.select(sa.literal(1)).where(
-        email_sends.c.campaign == unit.campaign,
-        email_sends.c.cohort_on == unit.day,
-        sa.or_(
-            email_sends.c.state == "claimed",
-            sa.and_(email_sends.c.state == "planned", email_sends.c.due_at <= now),
-        ),
-    )
-    if state == "mailing" and tx.scalar(busy.limit(1)) is None:
+    if state == "mailing" and tx.scalar(_busy(), of(unit) | {"now": now}) is None:
         campaign_days.set_state(tx, unit, "listening")
         return "listening"
     return state
+
+
+@functools.cache
+def _busy() -> sa.Select[Any]:
+    return (
+        sa.select(sa.literal(1))
+        .where(
+            email_sends.c.campaign == ANY_UNIT.campaign,
+            email_sends.c.cohort_on == ANY_UNIT.day,
+            sa.or_(
+                email_sends.c.state == "claimed",
+                sa.and_(email_sends.c.state == "planned", email_sends.c.due_at <= sa.bindparam("now")),
+            ),
+        )
+        .limit(1)
+    )

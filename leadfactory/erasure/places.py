@@ -62,6 +62,7 @@ KEPT = {
     "pauses.resumed_by": "an operator", "pauses.resumed_why": "an operator's own words",
     "backups": "about the store of backups: ids, sizes, and our own words about what failed",
     "restore_drills": "the same about rehearsals",
+    "file_looks": "names of files of ours, which are made of campaigns, days and hashes",
     "replayed_sends": "a keyed hash, so that nobody is written to twice after a restore",
     "send_fences": "our own words, and an operator who answers for lifting one",
     "halts.subject": "ours", "halts.resumed_by": "an operator, who let it go on", "halts.resumed_why": "an operator's own words",

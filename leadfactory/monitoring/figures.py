@@ -80,10 +80,10 @@ def families() -> dict[str, Family]:
 def collect(db: Database, settings: Settings, near: Nearest | None = None) -> list[Figure]:
     """All figures of this moment, from a replica where ``near`` has one. A database that is down, or a family that fails, is a
     figure and not an error; what a replica does not answer is asked of the primary."""
-    from leadfactory.monitoring import machine
+    from leadfactory.monitoring import machine, orchestration
 
     scene = Scene(settings.clock.now(), settings)
-    found = list(machine.figures(scene))
+    found = [*machine.figures(scene), *orchestration.figures(scene)]
     failed = dict.fromkeys(families(), 0.0)
     up = 1.0
     aside = near.database() if near is not None else db

@@ -24,6 +24,7 @@ SELECT count(*) FROM (
   WHERE c.link > (SELECT coalesce(max(link), 0) FROM audit_chain) - 1000) AS links
 WHERE (a).audit_id IS NULL OR link_before IS NOT NULL AND (link <> link_before + 1 OR audit_hash(before, a) <> hash)"""
 UNCHAINED = "SELECT (SELECT count(*) FROM audit_log) <> (SELECT count(*) FROM audit_chain)"
+LOOKS = "SELECT area, broken FROM file_looks"
 PAUSES = "SELECT kind, count(*) AS n, min(paused_at) AS oldest FROM pauses WHERE resumed_at IS NULL GROUP BY kind"
 
 
@@ -51,6 +52,9 @@ def figures(tx: sa.Connection, scene: Scene) -> Iterator[Figure]:
         ages_of_it = tuple(({}, seconds_since(drill.finished_at, now)) for drill in drills)
         yield Figure("restore_drill_ok", "1 when the newest restore drill passed; absent before the first.", passed)
         yield Figure("restore_drill_age_seconds", "Age of the newest restore drill.", ages_of_it)
+    if exists(tx, "leadfactory.file_looks"):
+        broken = {row.area: row.broken for row in rows(tx, LOOKS)}
+        yield Figure.of("damaged_files", "Files that the newest look found damaged or gone.", "area", broken)
     if exists(tx, "leadfactory.pauses"):
         kinds = dict.fromkeys(("all", "campaign", "sender", "vendor"), 0.0)
         held = rows(tx, PAUSES)

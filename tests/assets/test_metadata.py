@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import multiprocessing
+import os
 
 import dagster as dg
 import pytest
@@ -85,3 +87,18 @@ def test_an_asset_waits_for_its_campaign_day_and_then_names_who_holds_it(
 def test_a_campaign_that_does_not_exist_is_named(database: Database) -> None:
     with pytest.raises(LookupError, match="restaurant-10001"):
         campaign_targets(dg.build_asset_context(partition_key=UNIT.key), db=database, clock=NOON)
+
+
+def test_a_nightly_run_gives_way_in_its_own_process() -> None:
+    mine = os.getpriority(os.PRIO_PROCESS, 0)
+    assert not policies.in_a_run()
+    ours, theirs = (context := multiprocessing.get_context("fork")).Pipe()
+
+    def run() -> None:
+        policies.give_way()
+        theirs.send((policies.in_a_run(), os.getpriority(os.PRIO_PROCESS, 0)))
+
+    process = context.Process(target=run)
+    process.start()
+    assert ours.recv() == (True, max(mine, policies.NICE))
+    process.join()

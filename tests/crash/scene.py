@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import datetime as dt
 import hashlib
+import json
 import shutil
 import time
 import uuid
@@ -20,7 +21,6 @@ from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.gateway import Gateway
 from leadfactory.d01_targeting import campaigns
-from leadfactory.d09_delivery import journal
 from leadfactory.database import Database
 from leadfactory.settings import Settings
 from leadfactory.tables import metadata
@@ -144,8 +144,12 @@ class Lane:
         return {table.name: self._query(f"SELECT * FROM {table.name}") for table in metadata.sorted_tables}
 
     def begun(self) -> set[uuid.UUID]:
-        """The sends that the journal says were begun."""
-        return {entry.send_id for entry in journal.read(self.home / "journal")}
+        """The sends that the journal says were under way: called for, and not answered."""
+        marks: dict[str, str] = {}
+        for path in sorted((self.home / "journal").glob("*.jsonl")):
+            for line in map(json.loads, filter(None, path.read_text().split("\n"))):
+                marks[line["send_id"]] = line.get("is", "called")
+        return {uuid.UUID(send_id) for send_id, mark in marks.items() if mark == "called"}
 
     def calls(self) -> set[uuid.UUID]:
         """The calls that the ledger knows."""

@@ -15,9 +15,9 @@ from leadfactory.d00_gateway.sendgrid import SendGridClient
 from leadfactory.d00_gateway.stripe import StripeClient
 from leadfactory.d00_gateway.website.client import WebsiteClient
 from leadfactory.d03_assessment.tables import site_audits
-from leadfactory.d06_reports import paid_work
 from leadfactory.d07_storefront import folding
 from leadfactory.d07_storefront.tables import checkout_sessions, money_entries, purchases
+from leadfactory.inbox import paying
 from leadfactory.tokens import Tokens
 from tests.edge.conftest import World
 from tests.leads import TUESDAY, FakePagespeed, lighthouse
@@ -116,7 +116,7 @@ class Shop:
         config = self.world.settings
         gateway = Gateway(self.world.db, clock=config.clock, settings=config)
         async with gateway.running():  # the clients that do not open it themselves: PageSpeed's is none of ours here
-            figures, _ = await paid_work.work(
+            figures, _ = await paying.serve(
                 db=self.world.db, clock=config.clock, settings=config, stripe=StripeClient(gateway, config),
                 mailer=SendGridClient(gateway, config), pagespeed=FakePagespeed(config, lambda url: lighthouse()), website=WebsiteClient(gateway, config),
             )  # fmt: skip

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.server
+import json
 import os
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -34,6 +37,39 @@ SELECT :campaign, :cohort_on, send_id, business_id, 'accepted', 0, 0, 1, CASE WH
 FROM (SELECT *, row_number() OVER () AS n FROM made) AS numbered"""
 
 
+class Webserver:
+    """Answers as Dagster's webserver does while the scheduler is dead and the marts' code location does not answer."""
+
+    def __init__(self) -> None:
+        daemons = [{"daemonType": "SCHEDULER", "required": True, "lastHeartbeatTime": time.time() - 600}]
+        entries = [{"name": "marts", "loadStatus": "LOADED", "locationOrLoadError": {"__typename": "PythonError"}}]
+        said = {
+            "instance": {"daemonHealth": {"allDaemonStatuses": daemons}},
+            "workspaceOrError": {"locationEntries": entries},
+        }
+        body = json.dumps({"data": said}).encode()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["content-length"]))
+                self.send_response(200)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """Quiet."""
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def die(self) -> None:
+        """It does not answer any more."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
 class Faults:
     """What breaks a factory, over its database and its edge's address."""
 
@@ -62,6 +98,8 @@ class Faults:
             "RestoreDrillFailed": lambda: put(self.db, "restore_drills", ok=False, checks=[]),
             "PausedLong": lambda: put(self.db, "pauses", kind="vendor", key="yelp", paused_at=ago(hours=25)),
             "MartsStale": self.old_marts,
+            "DaemonDown": lambda: None, "CodeLocationDown": lambda: None,  # Webserver tells of both from the start
+            "DamagedFiles": lambda: put(self.db, "file_looks", area="lake", broken=1, samples=[]),
             "RunFailed": lambda: put(self.db, "run_outcomes", run_id="r-1", job="campaign_day", partition_key=UNIT.key,
                                      status="FAILURE", ended_at=really_ago(minutes=1)),
             "ChecksFailing": lambda: put(self.db, "quality_verdicts", asset="lead_scores", passed=False, judged_at=ago(hours=1), **DAY),

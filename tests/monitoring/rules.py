@@ -36,6 +36,14 @@ CASES: dict[str, tuple[Series, ...]] = {
     ),
     "DatabaseDown": ({"database_up": 0}, {"database_up": 1}),
     "EdgeDown": ({'up{job="leadfactory"}': 0}, {'up{job="leadfactory"}': 1}, {'up{job="other"}': 0}),
+    "WebserverDown": ({"dagster_webserver_up": 0}, {"dagster_webserver_up": 1}),
+    "DaemonDown": (
+        {'dagster_heartbeat_age_seconds{daemon="scheduler"}': 181},
+        {'dagster_heartbeat_age_seconds{daemon="scheduler"}': 180},
+        {"dagster_webserver_up": 0},  # nobody tells of it then: WebserverDown's
+    ),
+    "CodeLocationDown": ({'dagster_location_loaded{location="marts"}': 0}, {'dagster_location_loaded{location="marts"}': 1}),
+    "DamagedFiles": ({'damaged_files{area="lake"}': 1}, {'damaged_files{area="lake"}': 0}),
     "PaidUndelivered": ({"paid_undelivered_oldest_seconds": 301}, {"paid_undelivered_oldest_seconds": 300}),
     "UnknownSends": ({"unknown_sends_oldest_seconds": 901}, {"unknown_sends_oldest_seconds": 900}),
     "LedgerOff": ({'ledger_imbalance_cents{currency="usd"}': 1}, {'ledger_imbalance_cents{currency="usd"}': 0}),

@@ -83,6 +83,8 @@ def test_every_metric_of_a_rule_is_emitted(scrape: Callable[[], Told], world):
 
 def test_every_metric_of_a_rule_has_a_test_that_moves_it():
     """test_figures.py changes rows and looks at the value; what only the edge counts is in test_metrics_page.py."""
-    proofs = "".join((Path(__file__).parent / f"test_{name}.py").read_text() for name in ("figures", "metrics_page"))
+    proofs = "".join(
+        (Path(__file__).parent / f"test_{name}.py").read_text() for name in ("figures", "metrics_page", "orchestration")
+    )
     watched = {name for rule in ALERTS.values() for name in re.findall(figures.PREFIX + r"(\w+)", rule["expr"])}
     assert {name for name in watched if name.removesuffix("_bucket") not in proofs} == set()

@@ -264,6 +264,12 @@ def test_a_factory_without_a_backup_is_infinitely_far_from_one(world, scrape):
     assert value(scrape(), "backup_age_seconds") == pytest.approx(5 * 3600, abs=60)
 
 
+def test_files_that_the_newest_look_found_damaged_are_counted_by_area(world, scrape):
+    put(world.db, "file_looks", area="lake", files=10, broken=2, samples=[])
+    told = scrape()
+    assert (value(told, "damaged_files", area="lake"), value(told, "figures_failed", family="protection")) == (2, 0)
+
+
 def test_the_newest_restore_drill_is_told(world, scrape):
     for hours, good in ((48, True), (24, False)):
         put(world.db, "restore_drills", ok=good, started_at=really_ago(hours=hours), finished_at=really_ago(hours=hours), checks=[])  # fmt: skip

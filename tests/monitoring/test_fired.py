@@ -21,11 +21,12 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
+from leadfactory.database import Database
 from leadfactory.monitoring.tables import alerts
 from leadfactory.settings import ROOT
 from tests.leads import TUESDAY
 from tests.monitoring import debian
-from tests.monitoring.faults import Faults
+from tests.monitoring.faults import Faults, Webserver
 from tests.monitoring.test_escalation import Sink, free_port, sink  # noqa: F401 (fixture)
 from tests.postgres import settings_for_tests
 from tests.states import superuser_url
@@ -35,7 +36,7 @@ pytestmark = pytest.mark.timeout(240)
 MACHINE = {"leadfactory_disk_used_ratio > 0.85": "leadfactory_disk_used_ratio > 0.0001",
            "leadfactory_disk_used_ratio > 0.90": "leadfactory_disk_used_ratio > 0.0001",
            "leadfactory_memory_used_ratio > 0.85": "leadfactory_memory_used_ratio > 0.0001"}  # fmt: skip
-LATER = {"DatabaseDown", "EdgeDown", "FiguresFailed"}  # they hide what the others look at
+LATER = {"DatabaseDown", "EdgeDown", "FiguresFailed", "WebserverDown"}  # they hide what the others look at
 
 
 class Cable:
@@ -129,6 +130,7 @@ def configured(folder: Path, *, edge: int, manager: int, receiver: int) -> None:
 
 def test_every_alert_reaches_people(database, owner_database, postgres, tmp_path, sink):  # noqa: F811
     debian.need()
+    webserver = Webserver()
     names, cable = rules(tmp_path), Cable((database.url.host, database.url.port))
     edge, prometheus, manager, escalating = free_port(), free_port(), free_port(), free_port()
     configured(tmp_path, edge=edge, manager=manager, receiver=escalating)
@@ -136,7 +138,8 @@ def test_every_alert_reaches_people(database, owner_database, postgres, tmp_path
     environment = {
         "LEADFACTORY_HOME": str(tmp_path), "LEADFACTORY_ENV": "test", "LEADFACTORY_CLOCK": TUESDAY.isoformat(),
         "LEADFACTORY_DATABASE_URL": database.url.set(drivername="postgresql", port=cable.port).render_as_string(hide_password=False),
-        "STRIPE_WEBHOOK_SECRET": "whsec_a", "LEADFACTORY_PUBLIC_URL": url,
+        "STRIPE_WEBHOOK_SECRET": "whsec_a", "LEADFACTORY_WEBSERVER_URL": webserver.url,
+        "LEADFACTORY_PUBLIC_URL": url,
         "LEADFACTORY_ALERT_WEBHOOK_URL": sink.webhook, "LEADFACTORY_CONTACTS": str(patient(tmp_path)),
     }  # fmt: skip
     faults = Faults(database, owner_database, superuser_url(postgres, "leadfactory"), settings_for_tests(tmp_path), url)
@@ -174,15 +177,24 @@ def test_every_alert_reaches_people(database, owner_database, postgres, tmp_path
             until(lambda: "FiguresFailed" in told_of(sink), 30, lambda: told_of(sink))
         finally:
             faults.mend_figures()
+        webserver.die()
+        until(lambda: "WebserverDown" in told_of(sink) & kept(database), 30, lambda: told_of(sink))
         cable.cut()
         until(lambda: "DatabaseDown" in told_of(sink), 40, lambda: told_of(sink))
         os.killpg(served.pid, signal.SIGKILL)
         until(lambda: "EdgeDown" in told_of(sink), 40, lambda: told_of(sink))
     assert told_of(sink) == names
 
+    assert kept(database) >= names - {
+        "DatabaseDown",
+        "EdgeDown",
+    }  # of the last two the table heard when the test was over
+
+
+def kept(database: Database) -> set[str]:
+    """The alerts that the table has heard of."""
     with database.begin() as tx:
-        kept = set(tx.scalars(sa.select(alerts.c.name)))
-    assert kept >= names - {"DatabaseDown", "EdgeDown"}  # of the last two the table heard when the test was over
+        return set(tx.scalars(sa.select(alerts.c.name)))
 
 
 def patient(folder: Path) -> Path:

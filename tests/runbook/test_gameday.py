@@ -92,4 +92,7 @@ def test_the_rules_that_wait_too_long_for_a_game_are_hurried_and_no_other_is_cha
     committed = (ROOT / "monitoring" / "alerts.yaml").read_text()
     assert "for: 1m" not in watch.rules()
     changed = [line for line in watch.rules().splitlines() if line not in committed.splitlines() and "for:" not in line]
-    assert [line.strip() for line in changed] == ["expr: leadfactory_vendor_breaker_open_seconds > 1"]
+    assert [line.strip() for line in changed] == [
+        "expr: leadfactory_dagster_heartbeat_age_seconds > 45",
+        "expr: leadfactory_vendor_breaker_open_seconds > 1",
+    ]

@@ -24,6 +24,8 @@ GOES_ON = {
     "vendor_terms_schedule",
     "backup_nightly",
     "drill_weekly",
+    "files_daily",
+    "warehouse_hourly",
 }  # each says in its file why; a backup or a repair belongs here
 
 

@@ -18,12 +18,12 @@ from sensors.webhook_inbox import webhook_inbox
 NOW = dt.datetime(2026, 10, 6, 15, tzinfo=dt.UTC)
 
 
-def arrived(database: Database, count: int = 1, source: str = "sendgrid") -> None:
+def arrived(database: Database, count: int = 1, source: str = "sendgrid", kind: str = "open") -> None:
     rows = [
         {
             "source": source,
             "event_id": str(uuid.uuid4()),
-            "kind": "open",
+            "kind": kind,
             "received_at": NOW,
             "stale": False,
             "payload": {},
@@ -45,10 +45,19 @@ def test_an_empty_inbox_asks_for_nothing(database: Database) -> None:
         assert not tick(database, instance).run_requests
 
 
-def test_stripe_events_wait_for_their_own_room(database: Database) -> None:
-    arrived(database, source="stripe")
+@pytest.mark.parametrize(
+    ("kind", "asked"),
+    [
+        ("checkout.session.completed", 1),
+        ("checkout.session.async_payment_succeeded", 1),
+        ("checkout.session.expired", 0),
+    ],
+)
+def test_somebody_who_paid_does_not_wait_until_events_stop_coming(database: Database, kind: str, asked: int) -> None:
+    arrived(database, source="stripe", kind=kind)
+    arrived(database, 3)
     with dg.DagsterInstance.ephemeral() as instance:
-        assert not tick(database, instance).run_requests
+        assert len(tick(database, instance).run_requests or []) == asked
 
 
 def test_events_that_stopped_coming_are_drained_in_one_run(database: Database) -> None:

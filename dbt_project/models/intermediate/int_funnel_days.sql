@@ -1,5 +1,6 @@
--- One row per campaign-day and day on which something happened: how much of each measure. Every mart of the funnel adds these up, by
--- cohort_on or by occurred_on, so both ways of counting agree. Days before the cohort's own (an audit that was used again) count as its first.
+-- One row per campaign-day and day on which something happened: how much of each measure. Every mart of the funnel adds these up,
+-- by cohort_on or by occurred_on, so both ways of counting agree. Days before the cohort's own (an audit that was used again) count
+-- as its first.
 with counted as (
     {{ counted('sourced', 'fct_listings', 'occurred_on', 'true') }}
     union all
@@ -96,8 +97,6 @@ select
     campaign_id,
     cohort_on,
     occurred_on,
-    {%- for measure in funnel_measures() %}
-    coalesce(sum(amount) filter (where measure = '{{ measure }}'), 0)::bigint as {{ measure }}{{ ',' if not loop.last }}
-    {%- endfor %}
+    {{- measures_counted() }}
 from everything
 group by all

@@ -7,11 +7,14 @@ with seen as (
 ),
 
 days as (
-    select unnest(generate_series(
-        date_trunc('year', first_on)::timestamp,
-        (date_trunc('year', last_on) + interval 2 year - interval 1 day)::timestamp,
-        interval 1 day
-    ))::date as day_on
+    select
+        unnest(
+            generate_series(
+                date_trunc('year', first_on)::timestamp,
+                (date_trunc('year', last_on) + interval 2 year - interval 1 day)::timestamp,
+                interval 1 day
+            )
+        )::date as day_on
     from seen
     where first_on is not null
 )

@@ -1,5 +1,6 @@
 -- One row per campaign-day and number of days since the first letter on which anything happened: who did what by then.
 -- Whoever was written to counts, so the shares of a young cohort still grow.
+{% set steps = ['opened', 'clicked', 'replied', 'unsubscribed', 'purchased'] -%}
 with mailed as (
     select
         campaign_id,
@@ -30,7 +31,7 @@ steps as (
         0 as days_since_send,
         'mailed' as step
     from mailed
-    {%- for step in ['opened', 'clicked', 'replied', 'unsubscribed', 'purchased'] %}
+    {%- for step in steps %}
     union all
     select
         campaign_id,
@@ -47,9 +48,7 @@ by_day as (
         campaign_id,
         cohort_on,
         days_since_send,
-        {%- for step in ['opened', 'clicked', 'replied', 'unsubscribed', 'purchased'] %}
-        count(*) filter (where step = '{{ step }}') as {{ step }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        {{- count_of_each(steps) }}
     from steps
     group by all
 ),
@@ -59,9 +58,7 @@ so_far as (
         campaign_id,
         cohort_on,
         days_since_send,
-        {%- for step in ['opened', 'clicked', 'replied', 'unsubscribed', 'purchased'] %}
-        sum({{ step }}) over (partition by campaign_id, cohort_on order by days_since_send)::bigint as {{ step }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        {{- each_so_far(steps) }}
     from by_day
 )
 

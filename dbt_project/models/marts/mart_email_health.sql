@@ -34,9 +34,7 @@ days as (
         occurred_on,
         sender_domain,
         recipient_domain,
-        {%- for step in steps %}
-        count(*) filter (where step = '{{ step }}') as {{ step }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        {{- count_of_each(steps) }}
     from happened
     group by all
 ),
@@ -116,10 +114,7 @@ last_delivered as (
 rolling as (
     select
         *,
-        {%- for step in ['sent', 'delivered', 'bounced', 'complained'] %}
-        {{ over_days(step, 7, 'sender_domain, recipient_domain') }} as {{ step }}_7d,
-        {{ over_days(step, 30, 'sender_domain, recipient_domain') }} as {{ step }}_30d{{ ',' if not loop.last }}
-        {%- endfor %}
+        {{- each_rolling(['sent', 'delivered', 'bounced', 'complained']) }}
     from days
 )
 

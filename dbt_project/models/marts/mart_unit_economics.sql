@@ -30,7 +30,7 @@ cuts as (
         sum(qualified) as qualified,
         sum(letters) as letters,
         sum(sales) as sales,
-        (select sum(vendor_cost_microusd) from vendors) as vendor_cost_microusd,
+        (select sum(vendors.vendor_cost_microusd) from vendors) as vendor_cost_microusd,
         sum(revenue_cents) as revenue_cents
     from campaigns
     having count(*) > 0

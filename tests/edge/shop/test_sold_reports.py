@@ -49,6 +49,15 @@ def test_the_success_page_shows_the_report_before_any_webhook(shop):
     assert [row.state for row in shop.purchases] == ["paid"]
 
 
+def test_who_pays_while_the_run_is_under_way_is_served_by_it(shop):
+    shop.buy(shop.letter())
+    for event in shop.events():  # it has come, and no drain has seen it
+        assert shop.world.pay(event).status_code == 200
+    assert shop.work()["mails accepted"] == 1
+    assert [row.state for row in shop.purchases] == ["paid"]
+    assert len(shop.mails()) == 1
+
+
 def test_loading_it_again_and_the_webhook_later_change_nothing(shop):
     session_id = shop.buy(shop.letter())
     first = success(shop, session_id).text

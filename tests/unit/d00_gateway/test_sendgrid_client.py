@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import uuid
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from sendgrid.helpers import mail as helper
 
 from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
 from leadfactory.d00_gateway.sendgrid import Mail, SendGridClient, message, signed_events_valid
@@ -75,6 +77,42 @@ async def test_a_refusal_at_the_door_was_not_sent(sendgrid, vendor, status, reas
         await send(sendgrid, vendor, (status, {}, {"errors": [{"field": None, "message": "no"}]}))
     assert (caught.value.reason, caught.value.left_the_house) == (reason, False)
     assert len(vendor.requests) == 1
+
+
+def by_the_helper(mail):
+    """What the vendor's own library builds of a mail."""
+    built = helper.Mail(from_email=helper.Email(mail.from_email, mail.from_name), subject=mail.subject)
+    person = helper.Personalization()
+    person.add_to(helper.To(mail.to_email, mail.to_name))
+    for name, value in {"send_id": str(mail.send_id), **mail.custom_args}.items():
+        person.add_custom_arg(helper.CustomArg(name, value))
+    built.add_personalization(person)
+    built.reply_to = helper.ReplyTo(mail.reply_to)
+    built.add_content(helper.Content("text/plain", mail.text))
+    built.add_content(helper.Content("text/html", mail.html))
+    for name, value in mail.headers.items():
+        built.add_header(helper.Header(name, value))
+    for category in reversed(mail.categories):  # the helper turns them round
+        built.add_category(helper.Category(category))
+    built.tracking_settings = helper.TrackingSettings()
+    built.tracking_settings.click_tracking = helper.ClickTracking(False, False)
+    built.tracking_settings.open_tracking = helper.OpenTracking(False)
+    return built.get()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"from_name": "Ruiz, Ana; of X", "to_name": 'Joe\'s "Pizza", Inc'},
+        {"from_name": "", "headers": {}, "categories": (), "custom_args": {}},
+        {"categories": ("c", "step-1"), "custom_args": {"campaign_day": "c|2026-10-06"}, "subject": "Zoë's 4.2 s"},
+    ],
+    ids=["plain", "names", "bare", "sorted"],
+)
+def test_a_mail_is_what_the_vendors_own_helper_makes_of_it(changed):
+    mail = dataclasses.replace(MAIL, **changed)
+    assert message(mail) == by_the_helper(mail)
 
 
 async def test_a_vendor_that_nobody_listens_for_was_not_sent_to(gateway_of):

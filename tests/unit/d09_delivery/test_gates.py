@@ -95,15 +95,47 @@ def test_what_an_operator_paused_does_not_leave(planned, kind, key):
     stopped(planned, "paused", "waits")
 
 
-@pytest.mark.parametrize(
-    ("state", "arm"), [("running", "plain"), ("stopped", "bold")], ids=["of another arm", "of a version that is over"]
-)
-def test_a_paused_arm_holds_back_its_own_letters_only(planned, state, arm):
-    planned.change(CASES["arm_paused"])
-    planned.change("UPDATE experiments SET state = :state", state=state)
-    planned.change("UPDATE email_drafts SET arms = CAST(:arms AS jsonb)", arms=json.dumps({"subjects": arm}))
+def arm_paused(
+    room, *, arm: str = "bold", state: str = "running", newer: dict | None = None, newer_state: str = "running"
+):
+    """The arm bold is paused by version 1; the letter has ``arm``."""
+    room.change(CASES["arm_paused"])
+    room.change("UPDATE experiments SET state = :state", state=state)
+    room.change("UPDATE email_drafts SET arms = CAST(:arms AS jsonb)", arms=json.dumps({"subjects": arm}))
+    if newer is not None:
+        room.change(
+            "INSERT INTO experiments (experiment, version, state, salt, arms, loaded_at) "
+            "VALUES ('subjects', 2, :state, 'long enough', CAST(:arms AS jsonb), now())",
+            state=newer_state, arms=json.dumps(newer),
+        )  # fmt: skip
+
+
+def test_a_paused_arm_holds_back_its_own_letters_only(planned):
+    arm_paused(planned, arm="plain")
     _, sendgrid = planned.send()
     assert len(sendgrid.asked) == 1
+
+
+def test_stopping_an_experiment_lets_no_letter_of_its_paused_arm_go(planned):
+    arm_paused(planned, state="stopped")
+    stopped(planned, "arm_paused", "waits")
+
+
+@pytest.mark.parametrize(
+    ("newer", "state", "leaves"),
+    [
+        ({"bold": 5000, "plain": 5000}, "running", True),
+        ({"bold": 5000, "plain": 5000}, "draft", False),
+        ({"other": 5000, "plain": 5000}, "running", False),
+    ],
+    ids=["that has the arm", "that is a draft", "without the arm"],
+)
+def test_letters_of_a_paused_arm_wait_until_a_newer_version_has_it_again(planned, newer, state, leaves):
+    arm_paused(planned, state="stopped", newer=newer, newer_state=state)
+    if leaves:
+        assert len(planned.send()[1].asked) == 1
+    else:
+        stopped(planned, "arm_paused", "waits")
 
 
 @pytest.mark.parametrize(("kind", "key"), [("campaign", "another"), ("sender", "x@y.example"), ("vendor", "smtp")])

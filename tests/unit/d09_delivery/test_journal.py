@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import shutil
 import stat
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
 
 from leadfactory.d09_delivery import journal
-from leadfactory.d09_delivery.journal import Claim, Entry
+from leadfactory.d09_delivery.journal import Answer, Claim, Entry
 from tests.leads import TUESDAY, UNIT
 
 
@@ -61,7 +65,8 @@ def test_the_line_after_a_cut_one_is_whole(tmp_path):
 
 def test_the_disk_is_asked_before_the_call_returns(tmp_path, monkeypatch):
     synced = []
-    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(stat.S_ISDIR(os.fstat(handle).st_mode)))
+    for name in ("fsync", "fdatasync"):
+        monkeypatch.setattr(os, name, lambda handle: synced.append(stat.S_ISDIR(os.fstat(handle).st_mode)))
     journal.write(tmp_path, [entry(1)])
     assert synced == [False, True]
 
@@ -91,11 +96,58 @@ def test_what_came_back_was_not_handed_over(tmp_path):
     assert list(journal.read(tmp_path)) == []
 
 
-def test_of_a_dead_process_what_was_not_begun_is_released_again_and_again(tmp_path):
+def called(folder: Path, *entries: Entry) -> None:
+    journal.claimed(folder, entries)
+    journal.begin(folder, entries)
+    assert all(journal.call(folder, each) for each in entries)
+
+
+def test_of_a_dead_process_what_was_not_called_for_is_released_again_and_again(tmp_path):
     journal.claimed(tmp_path, [claim(1), claim(2)])
+    called(tmp_path, claim(3))
     journal.begin(tmp_path, [claim(2)])
     for _ in range(2):  # whoever released it may have died before the ledger knew
-        assert journal.release(tmp_path, dead(claim(1), claim(2))) == ids(claim(1))
+        assert journal.release(tmp_path, dead(claim(1), claim(2), claim(3))) == ids(claim(1), claim(2))
+
+
+@pytest.mark.parametrize("now", ["another", None])
+def test_after_a_restart_of_the_machine_what_was_begun_may_have_left(tmp_path, monkeypatch, now):
+    """The line of a call may not have reached the disk; where nobody tells the starts of a machine apart each may be another."""
+    journal.claimed(tmp_path, [claim(1), claim(2)])
+    journal.begin(tmp_path, [claim(2)])
+    monkeypatch.setattr(journal, "_boot", lambda: now)
+    assert journal.release(tmp_path, dead(claim(1), claim(2))) == ids(claim(1))
+
+
+def test_what_came_back_before_its_process_died_is_released(tmp_path):
+    called(tmp_path, claim(1))
+    journal.returned(tmp_path, [claim(1)])
+    assert journal.release(tmp_path, dead(claim(1))) == ids(claim(1))
+
+
+def test_what_was_answered_is_known_of_that_claim_only(tmp_path):
+    called(tmp_path, claim(1, of=1), claim(2, of=1), claim(3, of=1))
+    journal.answered(tmp_path, claim(1, of=1), Answer("accepted", None, "x-1"))
+    journal.answered(tmp_path, claim(2, of=1), Answer("rejected", "bad_request"))
+    claims = dead(claim(1, of=1), claim(2, of=1), claim(3, of=1))
+    assert journal.answers(tmp_path, claims) == {
+        claim(1).send_id: Answer("accepted", None, "x-1"),
+        claim(2).send_id: Answer("rejected", "bad_request"),
+    }
+    assert journal.release(tmp_path, claims) == set()
+    assert journal.answers(tmp_path, dead(claim(1, of=2))) == {}
+
+
+def test_an_answer_that_cannot_be_noted_stops_nothing(tmp_path):
+    called(tmp_path, claim(1))
+    shutil.rmtree(tmp_path)
+    journal.answered(tmp_path, claim(1), Answer("accepted", None, "x-1"))
+
+
+def test_after_a_restore_what_was_answered_was_perhaps_sent_like_all_that_was_begun(tmp_path):
+    called(tmp_path, claim(1), claim(2))
+    journal.answered(tmp_path, claim(2), Answer("accepted", None, "x-2"))
+    assert list(journal.read(tmp_path)) == [claim(1), claim(2)]
 
 
 def test_what_was_claimed_elsewhere_is_not_released(tmp_path):
@@ -118,20 +170,21 @@ def test_a_rehearsal_releases_nothing(tmp_path):
     assert journal.begin(tmp_path, [claim(1)]) == ids(claim(1))
 
 
-def test_of_one_who_begins_and_one_who_releases_exactly_one_wins(tmp_path):
+def test_of_one_who_calls_and_one_who_releases_exactly_one_wins(tmp_path):
     for number in range(1, 40):
         entry = claim(number)
         journal.claimed(tmp_path, [entry])
+        journal.begin(tmp_path, [entry])
         start = threading.Barrier(2)
 
-        def begin(entry=entry, start=start):
+        def call(entry=entry, start=start):
             start.wait()
-            return journal.begin(tmp_path, [entry])
+            return journal.call(tmp_path, entry)
 
         def release(entry=entry, start=start):
             start.wait()
             return journal.release(tmp_path, dead(entry))
 
         with ThreadPoolExecutor(2) as pool:
-            won = [each.result() for each in (pool.submit(begin), pool.submit(release))]
-        assert sorted(map(len, won)) == [0, 1]
+            won = [each.result() for each in (pool.submit(call), pool.submit(release))]
+        assert won in ([True, set()], [False, {entry.send_id}])

@@ -6,7 +6,6 @@ import asyncio
 import datetime as dt
 import shutil
 import threading
-import time
 import uuid
 
 import pytest
@@ -17,7 +16,6 @@ from leadfactory.campaign_days import state_of
 from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
 from leadfactory.d00_gateway.gateway import Gateway
 from leadfactory.d09_delivery import claiming, journal, planning, sending
-from leadfactory.d09_delivery.claim_loop import Pace
 from leadfactory.d09_delivery.claiming import Desk
 from leadfactory.d09_delivery.mailer import PostOffice
 from leadfactory.d09_delivery.policy import policy
@@ -184,17 +182,6 @@ def test_one_gateway_serves_all_claims_of_a_run(room, monkeypatch):
     room.drafted(5)
     _, sendgrid = room.send()
     assert [unit for unit, _ in sendgrid.gateway.scopes] == [None, UNIT, UNIT, UNIT]
-
-
-@pytest.mark.parametrize(("journal_s", "calls_s", "sizes"), [(0.03, 0.01, [20, 40, 50]), (0.0, 0.03, [10, 10, 10])])
-def test_more_letters_share_a_write_of_the_journal_only_where_it_is_dearer_than_the_calls(journal_s, calls_s, sizes):
-    pace, found = Pace(10, 50), []
-    for _ in range(3):
-        time.sleep(calls_s)
-        with pace.writing():
-            time.sleep(journal_s)
-        found.append(pace.size)
-    assert found == sizes
 
 
 def test_the_journal_has_every_mail_before_the_vendor_does(room):
@@ -370,30 +357,56 @@ def test_a_send_without_a_true_sender_is_set_aside_with_the_rule(room):
     ]
 
 
-def claimed_by_the_dead(room, *, begun: bool) -> uuid.UUID:
-    """A claim whose process died before it called, or while it did, and whose lease is over."""
+def claimed_by_the_dead(
+    room, *, begun: bool = False, called: bool = False, answer: journal.Answer | None = None
+) -> uuid.UUID:
+    """A claim whose process died before it called, while it did, or before it settled, and whose lease is over."""
     room.drafted()
     desk = Desk.of(room.settings)
     with room.db.begin() as tx:
         planning.plan_sends(tx, UNIT, TUESDAY, room.hashes)
         (letter,) = claiming.claim(tx, desk, UNIT, TUESDAY, most=1).letters
-    if begun:
+    if begun or called:
         journal.begin(desk.journal, [letter.entry])
+    if called:
+        assert journal.call(desk.journal, letter.entry)
+    if answer is not None:
+        journal.answered(desk.journal, letter.entry, answer)
     room.change("UPDATE email_sends SET claim_expires_at = now() - interval '1 second'")
     return letter.send_id
 
 
-def test_what_a_dead_process_had_not_begun_is_sent_by_the_next_run(room):
-    send_id = claimed_by_the_dead(room, begun=False)
+@pytest.mark.parametrize("begun", [False, True])
+def test_what_a_dead_process_had_not_called_for_is_sent_by_the_next_run(room, begun):
+    send_id = claimed_by_the_dead(room, begun=begun)
     assert [mail.send_id for mail in room.send()[1].asked] == [send_id]
     assert room.states == {"accepted": 1}
     assert room.transitions[1:4] == [("planned", "claimed"), ("claimed", "planned"), ("planned", "claimed")]
 
 
-def test_what_a_dead_process_had_begun_is_unknown(room):
-    claimed_by_the_dead(room, begun=True)
+def test_what_a_dead_process_had_called_for_is_unknown(room):
+    claimed_by_the_dead(room, called=True)
     assert room.send()[1].asked == []
     assert room.states == {"unknown": 1}
+
+
+def test_what_a_dead_process_had_begun_is_unknown_when_the_machine_was_started_anew(room, monkeypatch):
+    claimed_by_the_dead(room, begun=True)
+    monkeypatch.setattr(journal, "_boot", lambda: "another")
+    assert room.send()[1].asked == []
+    assert room.states == {"unknown": 1}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [journal.Answer("accepted", None, "x-1"), journal.Answer("rejected", "bad_request")],
+    ids=lambda a: a.state,
+)
+def test_what_was_answered_before_its_process_died_is_settled_by_the_next_run(room, answer):
+    claimed_by_the_dead(room, called=True, answer=answer)
+    assert room.send()[1].asked == []
+    (row,) = room.rows(sa.select(email_sends))
+    assert (row.state, row.reason, row.sendgrid_id) == tuple(answer)
 
 
 def test_what_a_dead_process_of_another_machine_claimed_is_unknown(room):
@@ -421,7 +434,7 @@ def test_a_process_that_only_seemed_dead_calls_for_nothing_that_another_took_ove
 
     room.send(answer)
     assert others
-    assert len(seen) == policy().calls_at_once
+    assert len(seen) == 1  # the others it had begun and not called for
     assert set(seen).isdisjoint(others)
     assert room.states == {"accepted": len(seen) + len(others)}
 
