@@ -1,7 +1,7 @@
 """`make test-fast`: the tests that are not marked slow, in two lanes beside each other; for the minute between two thoughts.
 
-Each lane is one pytest with an embedded Postgres of its own; property tests look at a sample of their cases. The folders are dealt out by what they cost, so that both lanes end at
-about the same time; tests/architecture sees to it that no folder is forgotten.
+Each lane is one pytest with an embedded Postgres of its own; property tests look at a sample of their cases. The folders are dealt out
+by what they cost, so that both lanes end at about the same time; tests/architecture sees to it that no folder is forgotten.
 """
 
 from __future__ import annotations
