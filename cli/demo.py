@@ -196,6 +196,7 @@ def _figures(db: Database, units: list[CampaignDay], warehouse: Path) -> dict[st
         ledgers = funnel.funnel_from_ledgers(tx, units)
         calls, spend = funnel.calls_and_spend(tx, units)
         answers, sold = responses.responses(tx, units), sales.sales(tx, units)
+        missing = sales.not_delivered(tx, units)
         apart = agreeing.compare(funnel.counts_from_marts(warehouse, units), agreeing.of_ledgers(tx, units))
     if apart:
         raise CommandError(f"the published marts disagree with the ledgers: {'; '.join(map(str, apart))}")
@@ -204,6 +205,7 @@ def _figures(db: Database, units: list[CampaignDay], warehouse: Path) -> dict[st
         **whole,
         **{field: sum(getattr(each, field) for each in answers.values()) for field in responses.FIELDS},
         **{field: sum(getattr(each, field) for each in sold.values()) for field in sales.FIELDS},
+        "reports_not_delivered": missing,
         "vendor_calls": calls,
         "cost_usd": round(spend / 1_000_000, 4),
         "seconds": 0.0,
@@ -220,6 +222,9 @@ def _show(figures: dict[str, Any], units: list[CampaignDay], target: Path, pdf: 
 
     _table("The funnel, from the published marts (equal to the ledgers)", funnel.FIELDS, figures, units)
     _table("What became of the letters (simulated recipients)", (*responses.FIELDS, *sales.FIELDS), figures, units)
+    if figures["reports_not_delivered"]:
+        told = "; ".join(f"{count} {why}" for why, count in figures["reports_not_delivered"].items())
+        console.print(f"mails with a report that have not arrived: {told}")
     calls = ", ".join(f"{vendor} {count}" for vendor, count in sorted(figures["vendor_calls"].items()))
     console.print(
         f"\nvendor calls: {calls}\nvendor cost:  {dollars(round(figures['cost_usd'] * 1_000_000))} at list prices (the sandbox bills nothing)"

@@ -28,6 +28,7 @@ def list_all(json: Json = False) -> None:
 
     with system_of_record() as db, db.begin() as tx:
         rows = [_summary(tx, row, settings().clock.now()) for row in _versions(tx)]
+        rows += [_of_holdout(tx, row, settings().clock.now())[0] for row in _holdouts(tx)]
     if json:
         return as_json(rows)
     table = Table("experiment", "state", "arms", "metric", "it takes", "says")
@@ -47,7 +48,7 @@ def list_all(json: Json = False) -> None:
 
 @app.command(
     epilog="Examples: leadfactory experiments show subject_line_test   ·   "
-    "leadfactory experiments show subject_line_test --plot=subject.png"
+    "leadfactory experiments show subject_line_test --plot=subject.png   ·   leadfactory experiments show global_holdout"
 )
 def show(
     name: Annotated[str, typer.Argument(help="The experiment, as in experiments/production.yaml.")],
@@ -63,6 +64,8 @@ def show(
     from leadfactory.settings import settings
 
     now = settings().clock.now()
+    if name == definitions.GLOBAL:
+        return _show_holdout(plot, json=json)
     with system_of_record() as db, db.begin() as tx:
         row = next((row for row in _versions(tx) if row.experiment == name), None)
         if row is None:
@@ -188,6 +191,49 @@ def _summary(tx: sa.Connection, row: sa.Row[Any], now: Any) -> dict[str, Any]:
         "decision": newest and newest.decision, "winner": newest and newest.winner,
         "sentence": newest and newest.sentence, "read_on": newest and newest.read_on,
     }  # fmt: skip
+
+
+def _holdouts(tx: sa.Connection) -> list[sa.Row[Any]]:
+    """The newest version of the global holdout, if there ever was one."""
+    import sqlalchemy as sa
+
+    from leadfactory.d11_experiments.definitions import GLOBAL
+    from leadfactory.d11_experiments.tables import experiments as t
+
+    return list(tx.execute(sa.select(t).where(t.c.experiment == GLOBAL).order_by(t.c.version.desc()).limit(1)))
+
+
+def _of_holdout(tx: sa.Connection, row: sa.Row[Any], now: Any) -> tuple[dict[str, Any], Readout]:
+    """What the holdout says now, in the words of the other experiments, and its read-out."""
+    from leadfactory.d11_experiments import holding_out
+
+    history = holding_out.history(tx, row.experiment, row.version, now)
+    newest = next(reversed(history.values()), holding_out.read_out({}))
+    summary = {
+        "experiment": row.experiment, "version": row.version, "state": row.state, "arms": {**row.arms, "holdout": row.holdout_bp},
+        "holdout_bp": row.holdout_bp, "metric": holding_out.METRIC, "needed": None, "weeks": None, "weak": False,
+        "forecast": "runs for as long as it is in the file", "accepted_weak_by": None, "paused_arms": [],
+        "decision": newest.decision, "winner": newest.winner, "sentence": newest.sentence, "read_on": next(reversed(history), None),
+        "difference": _plain(holding_out.difference(*newest.arms)),
+    }  # fmt: skip
+    return summary, newest
+
+
+def _show_holdout(plot: Path | None, *, json: bool) -> None:
+    from cli.campaigns import system_of_record
+    from leadfactory.settings import settings
+
+    if plot is not None:
+        raise CommandError("--plot draws the arms of a test; the global holdout has two rates: leave --plot out")
+    with system_of_record() as db, db.begin() as tx:
+        rows = _holdouts(tx)
+        if not rows:
+            raise CommandError("no business is held out: set global_holdout in experiments/production.yaml and load it")
+        summary, newest = _of_holdout(tx, rows[0], settings().clock.now())
+    if json:
+        return as_json(summary | {"arms": [_plain(arm) for arm in newest.arms]})
+    _print(summary, newest)
+    return None
 
 
 def _plain(arm: Any) -> dict[str, Any]:

@@ -55,7 +55,8 @@ def list_purchases(
     for name in names:
         table.add_column(name)
     for row in rows:
-        table.add_row(*("–" if row[name] is None else str(row[name]) for name in names))
+        shown = row | {"mail": f"{row['mail']}: {row['mail_reason']}"} if row["mail_reason"] else row
+        table.add_row(*("–" if shown[name] is None else str(shown[name]) for name in names))
     console.print(table)
     for currency, accounts in book.items():
         told = ", ".join(f"{name} {cents:,}" for name, cents in accounts.items())

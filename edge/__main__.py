@@ -49,12 +49,10 @@ def app() -> Starlette:
 
 
 def _warm_up() -> None:
-    """The first buyer of a worker does not wait for what the first print reads; it is read when the worker serves, and gives way."""
+    """The first buyer of a worker does not wait for what the first print reads; it is read once the worker serves."""
     time.sleep(WARM_UP_AFTER_S)
     from leadfactory.d06_reports import rendering
 
-    if hasattr(os, "setpriority"):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
     rendering.warm_up()
 
 

@@ -75,7 +75,7 @@ def _show(request: Request, name: str) -> Response:
     links = [(each, dashboard(each).title) for each in NAMES]
     fault = None
     try:
-        version = asking.version(desk.db)
+        version = desk.near.ask(asking.version)
     except NoMarts as error:
         return _page("dashboard", who=who, found=found, links=links, nothing=str(error), style=CSS)
     try:
@@ -95,9 +95,9 @@ def _download(request: Request, name: str, panel: str) -> Response:
     try:
         found = dashboard(name)
         wanted = found.panel(panel)
-        version = asking.version(desk.db)
+        version = desk.near.ask(asking.version)
         chosen = _chosen(request, version)
-        version, rows = asking.ask(desk.db, found, chosen, only=[wanted])
+        version, rows = desk.near.ask(lambda db: asking.ask(db, found, chosen, only=[wanted]))
     except LookupError:
         return page("not_found", status=404)
     except NoMarts as error:
@@ -153,13 +153,13 @@ def _query(chosen: Filter) -> str:
 
 def _panels(desk: Desk, name: str, chosen: Filter) -> tuple[Version, list[dict[str, Any]]]:
     """What the page shows of each panel, drawn anew only when the build or the choice is new."""
-    build = asking.version(desk.db)
+    build = desk.near.ask(asking.version)
     key = (build.build_id, name, chosen)
     with _lock:
         kept = _drawn.get(key)
     if kept is not None:
         return build, kept
-    build, rows = asking.ask(desk.db, dashboard(name), chosen)
+    build, rows = desk.near.ask(lambda db: asking.ask(db, dashboard(name), chosen))
     panels = [_shown(desk, each, rows[each.name]) for each in dashboard(name).panels]
     with _lock:
         _drawn[build.build_id, name, chosen] = panels

@@ -9,13 +9,15 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import sqlalchemy as sa
 
 from leadfactory.database import Database, DatabaseUnavailable
 from leadfactory.settings import Settings
 
+T = TypeVar("T")
 MOST_LAG_S = 60.0
 ASK_AGAIN_S = 5.0  # how long an answer holds; every reader would ask both servers otherwise
 STANDS = "SELECT pg_current_wal_lsn()::text, clock_timestamp()"
@@ -53,6 +55,20 @@ class Nearest:
             if time.monotonic() - self._asked_at >= ASK_AGAIN_S:
                 self.lag_s, self._asked_at = self._lag(self._replica), time.monotonic()
         return self.primary if self.lag_s is None or self.lag_s > MOST_LAG_S else self._replica
+
+    def ask(self, what: Callable[[Database], T]) -> T:
+        """What ``what`` reads on the replica while it is near; what that does not answer, or breaks off, is asked of the primary.
+
+        Raises:
+            DatabaseUnavailable: neither answers.
+        """
+        nearest = self.database()
+        try:
+            return what(nearest)
+        except (DatabaseUnavailable, sa.exc.DBAPIError):
+            if nearest is self.primary:
+                raise
+            return what(self.primary)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:

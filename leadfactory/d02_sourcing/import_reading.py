@@ -10,11 +10,15 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from leadfactory.d02_sourcing.sourcing_rules import rules
 
+LONGEST_LINE = (
+    4_000_000  # letters; a longer one is no list of businesses, and would be in memory before it could be judged
+)
 DELIMITERS = (",", ";", "\t", "|")
+TOO_LONG = object()  # instead of a value that is not taken into memory
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -141,7 +145,7 @@ def _text(path: Path, encoding: str) -> io.TextIOWrapper:
 def _csv_headings(path: Path, encoding: str) -> tuple[str, list[str]]:
     with _text(path, encoding) as file:
         try:
-            first = next((line for line in file if line.strip()), "")
+            first = next((line for line in _lines(file, path) if line.strip()), "")
         except UnicodeError as error:
             raise FileRefused(f"{path} is not {encoding} ({error}): choose another --encoding") from None
     if "\x00" in first:
@@ -161,7 +165,7 @@ def _csv_rows(source: Source) -> Iterator[tuple[int, dict[str, str], str | None]
     longest = rules().imports.longest_field
     csv.field_size_limit(1 << 24)
     with _text(source.path, source.encoding) as file:
-        reader = csv.reader(file, delimiter=source.delimiter)
+        reader = csv.reader(_lines(file, source.path), delimiter=source.delimiter)
         headings: list[str] = []
         line = 1
         try:
@@ -190,12 +194,35 @@ def _csv_rows(source: Source) -> Iterator[tuple[int, dict[str, str], str | None]
             ) from None
 
 
+def _lines(file: TextIO, path: Path) -> Iterator[str]:
+    """The lines of a file, each of a length that fits into memory."""
+    number = 0
+    while line := file.readline(LONGEST_LINE):
+        number += 1
+        if len(line) == LONGEST_LINE:
+            raise FileRefused(
+                f"{path}, line {number} has more than {LONGEST_LINE:,} letters: it is no CSV of businesses"
+            )
+        yield line
+
+
 def _parquet_headings(path: Path) -> list[str]:
     import pyarrow.parquet as pq
     from pyarrow import ArrowException
 
+    limits = rules().imports
     try:
-        return list(pq.read_schema(path).names)
+        told = pq.read_metadata(path)
+        unpacked = sum(told.row_group(number).total_byte_size for number in range(told.num_row_groups))
+        if told.num_rows > limits.most_rows:
+            raise FileRefused(
+                f"{path} has {told.num_rows} rows, more than imports.most_rows in config/sourcing.yaml: split it"
+            )
+        if unpacked > limits.most_bytes:
+            raise FileRefused(
+                f"{path} unpacks to {unpacked} bytes, more than imports.most_bytes in config/sourcing.yaml: split it"
+            )
+        return list(told.schema.to_arrow_schema().names)
     except (ArrowException, OSError) as error:
         raise FileRefused(
             f"{path} begins like Parquet and cannot be read ({str(error).splitlines()[0]}): write it again"
@@ -205,12 +232,41 @@ def _parquet_headings(path: Path) -> list[str]:
 def _parquet_rows(source: Source) -> Iterator[tuple[int, dict[str, str], str | None]]:
     import pyarrow.parquet as pq
 
-    number = 1
-    with pq.ParquetFile(source.path) as file:
-        for batch in file.iter_batches(batch_size=5_000, columns=sorted(set(source.columns.values()))):
-            for record in batch.to_pylist():
+    number, longest = 1, rules().imports.longest_field
+    columns = sorted(set(source.columns.values()))
+    # A value that stands in every row is held once, as the file holds it: the rows of a small file may be many gigabytes.
+    with pq.ParquetFile(source.path, read_dictionary=columns) as file:
+        for batch in file.iter_batches(batch_size=5_000, columns=columns):
+            cells = {name: _short(batch.column(name), longest) for name in columns}
+            for at in range(batch.num_rows):
                 number += 1
-                yield number, {field: _cell(record.get(column)) for field, column in source.columns.items()}, None
+                record = {name: of[at] for name, of in cells.items()}
+                wrong = f"holds a field of more than {longest} letters: split it or leave the column out"
+                yield (
+                    number,
+                    {
+                        field: "" if (cell := record[column]) is TOO_LONG else _cell(cell)
+                        for field, column in source.columns.items()
+                    },
+                    wrong if any(cell is TOO_LONG for cell in record.values()) else None,
+                )
+
+
+def _short(column: Any, longest: int) -> list[Any]:
+    """The values of a column; TOO_LONG instead of a text that is."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(column.type):
+        values = _short(column.dictionary, longest)
+        return [None if at is None else values[at] for at in column.indices.to_pylist()]
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or pa.types.is_binary(column.type):
+        long = pc.fill_null(pc.greater(pc.binary_length(column), 4 * longest), False)
+        if pc.any(long).as_py():
+            kept = pc.if_else(long, pa.scalar(None, column.type), column).to_pylist()
+            return [TOO_LONG if far else value for value, far in zip(kept, long.to_pylist(), strict=True)]
+    found = column.to_pylist()
+    return [TOO_LONG if isinstance(value, str) and len(value) > longest else value for value in found]
 
 
 def _cell(value: Any) -> str:

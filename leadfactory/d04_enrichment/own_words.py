@@ -22,7 +22,7 @@ from leadfactory.d04_enrichment import markup
 from leadfactory.keyed_hashes import normalise_name
 
 TEXT_READ = 200_000  # characters of visible text in which something is looked for; more is not a small business's page
-_TAG = re.compile(r"<(script|style)\b.*?(?:</\1\s*>|$)|<[^>]*>", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<(script|style)\b.*?(?:</\1\s*>|$)|<[^<>]*>", re.IGNORECASE | re.DOTALL)
 _PHONE = re.compile(r"(?<![\d.])(?:\+?1[\s.\-]?)?\(?[2-9]\d{2}\)?[\s.\-]{0,2}[2-9]\d{2}[\s.\-]\d{4}(?!\d)")
 _POSTAL_END = re.compile(r"\b([A-Z]{2})\.?,?\s{1,3}(\d{5})(?:-\d{4})?\b")
 _POSTAL_START = re.compile(r"(?<![\w-])\d{1,6}(?:-\d{1,4})?\s+[\w#]")

@@ -134,8 +134,10 @@ class _Sender:
         address = (session.get("customer_details") or {}).get("email")
         with self._db.begin() as tx:
             mail = self._claim(tx, row, unit, address)
-        if mail is None:
-            self._count("refused", unit)
+        if mail is None:  # refused with its reason, or another run was first
+            with self._db.begin() as tx:
+                refused = _row(tx, delivery_id).state == "refused"
+            self._count("refused" if refused else "taken by another run", unit)
             return
         journal.write(
             self._settings.journal,

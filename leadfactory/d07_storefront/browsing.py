@@ -30,16 +30,18 @@ def listed(tx: sa.Connection, *, state: str | None = None, limit: int = 50) -> l
         raise ValueError(f"state={state!r} is unknown: choose from {', '.join(PURCHASE_STATES)}")
     p, r, d = purchases, audit_reports, report_deliveries
     report = sa.select(sa.func.max(r.c.version)).where(r.c.purchase_id == p.c.purchase_id).scalar_subquery()
-    mail = (
-        sa.select(d.c.state)
+    mail, mail_why = (
+        sa.select(column)
         .where(d.c.purchase_id == p.c.purchase_id, d.c.kind == "sold")
         .order_by(d.c.planned_at.desc())
         .limit(1)
         .scalar_subquery()
+        for column in (d.c.state, d.c.reason)
     )
     query = sa.select(
         p.c.purchase_id, p.c.state, p.c.reason, p.c.campaign, p.c.cohort_on, p.c.business_id, p.c.amount_cents, p.c.refunded_cents,
         p.c.disputed_cents, p.c.currency, p.c.arm, p.c.paid_at, report.label("report"), mail.label("mail"),
+        mail_why.label("mail_reason"),
     ).order_by(p.c.last_event_at.desc(), p.c.purchase_id)  # fmt: skip
     if state is not None:
         query = query.where(p.c.state == state)

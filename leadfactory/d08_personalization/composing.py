@@ -122,9 +122,10 @@ def _rest(content: Content) -> list[Paragraph]:
     return [Paragraph(line.format(count=content.rest))]
 
 
-def compose(content: Content, wording: Wording, *, arm: str, terms: Terms) -> Mail:
-    """The letter in words of ours or a model's."""
-    return render(subject(content, arm), wording.preview, paragraphs(content, wording), content, terms)
+def compose(content: Content, wording: Wording, *, arm: str, terms: Terms, template: str | None = None) -> Mail:
+    """The letter in words of ours or a model's; ``arm`` is the subject's, ``template`` one of config/letters.yaml."""
+    body = paragraphs(content, wording)
+    return render(subject(content, arm), wording.preview, body, content, terms, template=template)
 
 
 def render(
@@ -135,6 +136,7 @@ def render(
     terms: Terms,
     *,
     every: Sequence[Fact] = (),
+    template: str | None = None,
 ) -> Mail:
     """Both bodies from one list of paragraphs, by templates that escape everything; what frames them is always the same."""
     phrases, seed = config().phrases, content.seed
@@ -155,7 +157,8 @@ def render(
         "unsubscribe_url": terms.links.unsubscribe,
     }
     text = _templates().get_template("letter.txt.j2").render(values).strip() + "\n"
-    html = _templates().get_template("letter.html.j2").render(values)
+    looks = config().templates[config().template_of(template)]
+    html = _templates().get_template(looks).render(values)
     spoken = guard.without(f"{line}\n{preview}\n{text}", known_texts(content, terms))
     facts = guard.supported(spoken, numbers(content, price, every=every))
     return Mail(line, preview, html, text, facts, price.amount_cents, price.currency.upper())

@@ -194,6 +194,7 @@ def _store(tx: sa.Connection, case: Case, change: Edit, state: str, reviewer: st
         case.content,
         case.terms,
         every=case.facts,
+        template=row.template_version.partition("/")[2] or None,
     )
     broken = draft_guard.problems(mail, case.content, case.terms, every=case.facts)
     if broken:

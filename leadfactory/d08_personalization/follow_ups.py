@@ -30,6 +30,7 @@ from leadfactory.d08_personalization.tables import email_drafts
 from leadfactory.d08_personalization.writing import Writer
 from leadfactory.d09_delivery import sequences
 from leadfactory.d09_delivery.tables import email_sends, sequence_stops
+from leadfactory.d11_experiments import kinds
 from leadfactory.statements import AnyUnit, any_unit, of
 from leadfactory.tokens import Tokens
 
@@ -62,14 +63,21 @@ def count_due(tx: sa.Connection, now: dt.datetime, delays: Delays) -> int:
 def _write(
     tx: sa.Connection, unit: CampaignDay, rows: list[Any], writer: Writer, last_step: int, now: dt.datetime
 ) -> None:
-    facts, arms, told = facts_of(tx, unit), store.arms_of(tx, unit), _told(tx, unit)
+    facts, arms, told, changes = facts_of(tx, unit), store.arms_of(tx, unit), _told(tx, unit), kinds.of_all(tx)
     campaign = tx.execute(sa.select(campaigns).where(campaigns.c.campaign == unit.campaign)).one()
     done = []
     for row in rows:
         content = _content(row, facts.get(row.business_id, []), told[row.business_id], campaign.vertical, last_step)
         price = None if content is None else price_for(tx, row.business_id, unit.campaign, now)
         lead = Lead(
-            row.business_id, 1, content, store.sender_of(campaign), arms.get(row.business_id, {}), price, row.step + 1
+            row.business_id,
+            1,
+            content,
+            store.sender_of(campaign),
+            arms.get(row.business_id, {}),
+            price,
+            row.step + 1,
+            changes,
         )
         wording = None if content is None else composing.by_rules(content, "follow-ups are worded by the rules")
         done.append(writer.row(lead, wording, None, now))

@@ -126,6 +126,8 @@ class LettersConfig(_Strict):
     limits: Limits
     review_sample_percent: int = pydantic.Field(ge=1, le=100)
     phrases: Phrases
+    templates: dict[str, str] = pydantic.Field(min_length=1)
+    default_template: str
     footer: str
     unsubscribe: str
     subject_hooks: dict[str, str]
@@ -140,6 +142,15 @@ class LettersConfig(_Strict):
                 "tones.default needs subjects for measured, plain, follow_up and last: others fall back to it"
             )
         _check(self.footer, ("sender", "postal_address", "domain"))
+        if self.default_template not in self.templates:
+            raise ValueError(
+                f"default_template={self.default_template!r} is none of {', '.join(sorted(self.templates))}"
+            )
+        missing = [
+            f"templates.{arm}={name!r}" for arm, name in self.templates.items() if not (TEMPLATES / name).is_file()
+        ]
+        if missing:
+            raise ValueError(f"{missing[0]} is no file in {TEMPLATES}: name one, or write it")
         for unit, hook in self.subject_hooks.items():
             if "{measured}" not in hook:
                 raise ValueError(f"subject_hooks.{unit}={hook!r} does not say {{measured}}: it is what the hook is for")
@@ -164,6 +175,10 @@ class LettersConfig(_Strict):
     def tone_of(self, vertical: str) -> Tone:
         """The tone of a vertical."""
         return self.tones.get(vertical, self.tones["default"])
+
+    def template_of(self, arm: str | None) -> str:
+        """The template of an arm that is known here; of none, and of one that is gone, the default's name."""
+        return arm if arm in self.templates else self.default_template
 
     def subjects_of(self, vertical: str, arm: str) -> tuple[str, ...]:
         """The subject patterns of a vertical for an arm; of an arm that nobody knows, the plain ones."""

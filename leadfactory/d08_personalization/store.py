@@ -27,6 +27,7 @@ from leadfactory.d08_personalization.contents import Content, Sender, choose
 from leadfactory.d08_personalization.records import ROW_RULES
 from leadfactory.d08_personalization.tables import email_drafts
 from leadfactory.d09_delivery.tables import email_sends
+from leadfactory.d11_experiments import kinds
 from leadfactory.d11_experiments.buckets import HOLDOUT
 from leadfactory.d11_experiments.tables import experiment_assignments
 from leadfactory.database import Database
@@ -56,6 +57,17 @@ class Lead:
     arms: Mapping[str, str]
     price: Price | None = None
     step: int = FIRST_TOUCH
+    changes: kinds.Kinds = dataclasses.field(default_factory=dict)  # by experiment
+
+    @property
+    def subject_arm(self) -> str:
+        """The arm of the subject; who is in no test gets a plain one."""
+        return kinds.arm(self.changes, self.arms, kinds.SUBJECT_LINE) or "plain"
+
+    @property
+    def template(self) -> str | None:
+        """The arm of the template, if a test gives one."""
+        return kinds.arm(self.changes, self.arms, kinds.TEMPLATE)
 
     @property
     def held_out_of(self) -> list[str]:
@@ -97,7 +109,7 @@ def waiting(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> tuple[int
     redrafted = {row.business_id for row in stale if row.wording != "operator" and row.said != "rejected"}
     wanted = [row for row in rows if row.version is None or row.business_id in redrafted]
     facts = facts_of(tx, unit) if wanted else {}
-    arms = arms_of(tx, unit) if wanted else {}
+    arms, changes = (arms_of(tx, unit), kinds.of_all(tx)) if wanted else ({}, {})
     leads = [
         Lead(
             row.business_id,
@@ -112,6 +124,7 @@ def waiting(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> tuple[int
             ),
             sender,
             arms.get(row.business_id, {}),
+            changes=changes,
         )
         for row in wanted
     ]

@@ -22,8 +22,6 @@ from leadfactory.d09_delivery.identity import send_id
 from leadfactory.quality.verdicts import Verdict
 from leadfactory.tokens import Tokens
 
-SUBJECT_EXPERIMENT = "subject_line_test"
-
 
 class Writer:
     """What the drafts of one campaign-day have in common."""
@@ -114,14 +112,19 @@ def _best(content: Content, wording: Wording, lead: Lead, terms: Terms) -> tuple
         forms.append((dataclasses.replace(plain, second=None), dataclasses.replace(wording, second=None)))
     first: tuple[Content, Mail, list[Problem]] | None = None
     for told, words in forms:
-        arm = lead.arms.get(SUBJECT_EXPERIMENT, "plain")
-        mail = composing.compose(told, words, arm=arm, terms=terms)
+        mail = composing.compose(told, words, arm=lead.subject_arm, terms=terms, template=lead.template)
         broken = draft_guard.problems(mail, told, terms)
         if not broken:
             return told, mail, []
         first = first or (told, mail, broken)
     assert first is not None
     return first
+
+
+def template_version(arm: str | None) -> str:
+    """What is stored of how a letter looks: the version of all, and the template where it is not the default."""
+    name = config().template_of(arm)
+    return config().template_version + ("" if name == config().default_template else f"/{name}")
 
 
 def blank(unit: CampaignDay, lead: Lead, now: dt.datetime) -> dict[str, Any]:
@@ -141,7 +144,7 @@ def blank(unit: CampaignDay, lead: Lead, now: dt.datetime) -> dict[str, Any]:
         "finding_ids": [],
         "arms": dict(lead.arms),
         "wording": "rules",
-        "template_version": config().template_version,
+        "template_version": template_version(lead.template),
         "content_hash": draft_guard.content_hash("", "", "", ""),
         "drafted_at": now,
     }  # fmt: skip

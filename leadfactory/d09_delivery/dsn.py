@@ -7,7 +7,6 @@ hearsay, for anybody can write one; the send knows its own recipient.
 from __future__ import annotations
 
 import datetime as dt
-import email
 import email.message
 import email.utils
 import hashlib
@@ -16,13 +15,14 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-from leadfactory import mail_tokens
+from leadfactory import mail_tokens, stranger_mail
 from leadfactory.tokens import TokenError, Tokens
 
 _KINDS = {"failed": "bounce", "delayed": "deferred", "delivered": "delivered", "relayed": "delivered"}
 _STATUS = re.compile(r"\b([245])\.(\d{1,3})\.(\d{1,3})\b")
 # What says something of the mail, the moment or us and nothing of the address: it did not arrive, and the address lives on.
 _NOT_THE_ADDRESS = re.compile(r"4\.|5\.7\.|5\.3\.|5\.2\.[23]$")
+MOST_ADDRESSES = 4_000  # characters of one header
 _RECIPIENT_HEADERS = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "to")
 _DAEMONS = re.compile(r"\b(mailer-daemon|postmaster|mail delivery (sub)?system)\b", re.IGNORECASE)
 
@@ -33,7 +33,10 @@ def read(raw: bytes, tokens: Tokens, *, received_at: dt.datetime, recipient: str
     Args:
         recipient: the envelope's, when the mail server told it; else the headers are looked through.
     """
-    mail = email.message_from_bytes(raw)  # the old parser: the new one raises over headers that are cut short
+    try:
+        mail = stranger_mail.parsed(raw)
+    except stranger_mail.Costly:
+        return None
     send_id = _send(mail, tokens, recipient)
     if send_id is None:
         return None
@@ -61,7 +64,7 @@ def _send(mail: email.message.Message, tokens: Tokens, recipient: str | None) ->
 
 def _addresses(mail: email.message.Message) -> Iterable[str]:
     values = [str(value) for name in _RECIPIENT_HEADERS for value in mail.get_all(name, ())]
-    return [address for _, address in email.utils.getaddresses(values)]
+    return [address for _, address in email.utils.getaddresses([value[:MOST_ADDRESSES] for value in values])]
 
 
 def _reported(mail: email.message.Message) -> tuple[str, str, str] | None:

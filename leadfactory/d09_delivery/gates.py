@@ -22,6 +22,7 @@ from leadfactory.d09_delivery import sequences, spending
 from leadfactory.d09_delivery.caps import RECIPIENT_DOMAIN, Caps
 from leadfactory.d09_delivery.policy import policy
 from leadfactory.d09_delivery.tables import email_sends
+from leadfactory.d11_experiments import kinds
 
 FROM = """email_sends s
   JOIN campaigns c ON c.campaign = s.campaign
@@ -32,6 +33,9 @@ FROM = """email_sends s
 
 
 PRICE = "CASE c.mailer " + " ".join(f"WHEN '{mailer}' THEN :price_{mailer}" for mailer in MAILERS) + " END"
+# The arm of the send time that a letter was written for, of those that config/delivery.yaml knows.
+SEND_TIME = """coalesce((SELECT d.arms ->> t.name FROM unnest(CAST(:time_tests AS text[])) AS t (name)
+    WHERE d.arms ->> t.name = ANY(:send_times) ORDER BY t.name LIMIT 1), '')"""
 EXCLUDABLE = "s.address_hmac, s.address_plus_hmac, s.domain_hmac, e.site_domain_hmac, b.phone_hmac, b.name_hmac"
 
 
@@ -86,7 +90,7 @@ GATES: tuple[Gate, ...] = (
     Gate("true_sender", "waits", "c.sender_email = s.sender_email AND strpos(d.body_text, c.sender_name) > 0"),
     Gate("not_due", "waits", "s.due_at <= :now"),
     Gate("undelivered_before", "waits", "s.step = 1 OR NOT " + sequences.UNDELIVERED_BEFORE),
-    Gate("window", "waits", "s.timezone = ANY(:open_zones)"),
+    Gate("window", "waits", f"{SEND_TIME} || '|' || s.timezone = ANY(:open_zones)"),
     Gate("contact_slot", "waits", """NOT EXISTS (SELECT 1 FROM contact_slots x
         WHERE x.slot_hmac IN (s.address_hmac, s.domain_hmac) AND x.held_until >= :now
         AND x.send_id <> coalesce((SELECT f.send_id FROM email_sends f
@@ -131,7 +135,7 @@ def parameters(tx: sa.Connection, *, env: str, now: dt.datetime, policies: Polic
     """What the gates' SQL asks for: time, policy, open time zones, what budgets and caps have no room for."""
     rules = policy()
     accepted = [f"{name}:{basis}" for name in rules.adapters for basis in rules.accepted_bases(name, env)]
-    zones = tx.scalars(sa.select(email_sends.c.timezone).where(email_sends.c.state == "planned").distinct())
+    zones = list(tx.scalars(sa.select(email_sends.c.timezone).where(email_sends.c.state == "planned").distinct()))
     broke = spending.broke(tx, policies, now)
     full_providers, full_own_domains = day.full_domains
     return {
@@ -143,7 +147,13 @@ def parameters(tx: sa.Connection, *, env: str, now: dt.datetime, policies: Polic
             *(f"{name}:{basis}" for name in rules.adapters for basis in rules.risky_bases(name)),
         ],
         "simulated_bases": list(rules.simulated_bases(env)),
-        "open_zones": rules.window.open_among(zones, now),
+        "time_tests": kinds.named(kinds.of_all(tx), kinds.SEND_TIME),
+        "send_times": sorted(rules.send_times),
+        "open_zones": [
+            f"{arm or ''}|{zone}"
+            for arm in (None, *sorted(rules.send_times))
+            for zone in rules.window_of(arm).open_among(zones, now)
+        ],
         "broke_mailers": broke.mailers,
         "broke_campaigns": broke.campaigns,
         **{f"price_{mailer}": price for mailer, price in broke.prices.items()},

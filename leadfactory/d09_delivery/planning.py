@@ -26,6 +26,7 @@ from leadfactory.d09_delivery.identity import send_id
 from leadfactory.d09_delivery.policy import policy
 from leadfactory.d09_delivery.records import ROW_RULES
 from leadfactory.d09_delivery.tables import email_sends, sequence_stops
+from leadfactory.d11_experiments import kinds
 from leadfactory.keyed_hashes import KeyedHashes
 from leadfactory.quality import rows as row_rules
 from leadfactory.statements import AnyUnit, any_unit, of
@@ -42,8 +43,8 @@ def plan_sends(tx: sa.Connection, unit: CampaignDay | None, now: dt.datetime, ha
     """
     suppression.establish_key(tx, hashes, now)
     _follow_newest_drafts(tx, unit)
-    asked = plannable(any_unit(unit))
-    wanted = [_row(row, now, hashes) for row in tx.execute(asked, plannable_at(unit, now))]
+    found, changes = tx.execute(plannable(any_unit(unit)), plannable_at(unit, now)).all(), kinds.of_all(tx)
+    wanted = [_row(row, now, hashes, kinds.arm(changes, row.arms, kinds.SEND_TIME)) for row in found]
     rows, refused = row_rules.split(wanted, ROW_RULES, key="business_id")
     day_of = {str(row["business_id"]): CampaignDay(row["campaign"], row["cohort_on"]) for row in wanted}
     for each in refused:
@@ -90,6 +91,7 @@ def plannable(unit: AnyUnit | None) -> sa.Select[Any]:
             d.c.business_id,
             d.c.step,
             d.c.draft_id,
+            d.c.arms,
             e.c.contact_email,
             e.c.timezone,
             c.c.sender_email,
@@ -157,8 +159,8 @@ def _newest_drafts_followed(unit: AnyUnit | None) -> sa.Update:
     return sa.update(s).where(s.c.send_id == found.c.send_id, s.c.state == "planned").values(draft_id=found.c.draft_id)
 
 
-def _row(row: Any, now: dt.datetime, hashes: KeyedHashes) -> dict[str, Any]:
-    due_at = sequences.due_at(row.step, row.after, row.timezone, now)
+def _row(row: Any, now: dt.datetime, hashes: KeyedHashes, send_time: str | None) -> dict[str, Any]:
+    due_at = sequences.due_at(row.step, row.after, row.timezone, now, send_time)
     return {
         "campaign": row.campaign,
         "cohort_on": row.cohort_on,

@@ -69,6 +69,13 @@ class Window(_Strict):
         return None
 
 
+class Hours(_Strict):
+    """A part of the window's day."""
+
+    from_hour: int
+    before_hour: int
+
+
 class Expiry(_Strict):
     """Hours after which a planned step is not sent any more."""
 
@@ -122,6 +129,7 @@ class DeliveryPolicy(_Strict):
     outside_production_accepts: tuple[str, ...]
     countries: tuple[str, ...]
     window: Window
+    send_times: dict[str, Hours] = {}
     expires_after_hours: Expiry
     follow_up_after_days: tuple[pydantic.PositiveInt, ...]
     auto_pause: AutoPause
@@ -135,6 +143,21 @@ class DeliveryPolicy(_Strict):
     claim_batch: pydantic.PositiveInt
     calls_at_once: pydantic.PositiveInt
     settle_batch: pydantic.PositiveInt
+
+    @pydantic.model_validator(mode="after")
+    def _within_the_window(self) -> DeliveryPolicy:
+        for arm, hours in self.send_times.items():
+            if not self.window.from_hour <= hours.from_hour < hours.before_hour <= self.window.before_hour:
+                raise ValueError(
+                    f"send_times.{arm}: {hours.from_hour} to {hours.before_hour} is no part of the window's "
+                    f"{self.window.from_hour} to {self.window.before_hour}"
+                )
+        return self
+
+    def window_of(self, arm: str | None) -> Window:
+        """The window of an arm of the send time; of none, and of one that is gone, the whole."""
+        hours = None if arm is None else self.send_times.get(arm)
+        return self.window if hours is None else self.window.model_copy(update=hours.model_dump())
 
     @property
     def last_step(self) -> int:

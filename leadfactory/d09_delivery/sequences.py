@@ -75,16 +75,21 @@ def undelivered(send_id: sa.ColumnElement[uuid.UUID]) -> sa.Exists:
     return sa.exists().where(o.c.send_id == send_id, o.c.delivery.in_(("blocked", "dropped")))
 
 
-def due_at(step: int, after: dt.datetime | None, timezone: str | None, now: dt.datetime) -> dt.datetime:
+def due_at(
+    step: int, after: dt.datetime | None, timezone: str | None, now: dt.datetime, send_time: str | None = None
+) -> dt.datetime:
     """When a step may leave: a first letter at once, a follow-up so many days ``after`` its predecessor, in the recipient's window.
+
+    With a ``send_time``, the arm of an experiment, that window is the arm's, and a first letter waits for it too.
 
     A follow-up lives for hours only, so it begins when a window opens: one that fell on a Saturday would never leave. One that is
     planned too late begins with the next window too.
     """
+    window = policy().window_of(send_time)
     if step == FIRST or after is None:
-        return now
+        return now if send_time is None else window.next_open(timezone, now) or now
     wanted = max(after + policy().follow_up_delay(step), now)
-    return policy().window.next_open(timezone, wanted) or wanted
+    return window.next_open(timezone, wanted) or wanted
 
 
 def _store(tx: sa.Connection, told: Mapping[tuple[str, uuid.UUID], tuple[Reason, uuid.UUID]], now: dt.datetime) -> None:

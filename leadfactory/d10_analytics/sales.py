@@ -51,6 +51,23 @@ def sales(tx: sa.Connection, units: Sequence[CampaignDay]) -> dict[CampaignDay, 
     return found
 
 
+def not_delivered(tx: sa.Connection, units: Sequence[CampaignDay]) -> dict[str, int]:
+    """How many purchases' mails have not arrived, by what is known of them: why ``reports_delivered`` is less than ``purchased``."""
+    d = report_deliveries
+    why = d.c.state.op("||")(sa.func.coalesce(sa.literal(": ").op("||")(d.c.reason), "")).label("why")
+    rows = tx.execute(
+        sa.select(why, sa.func.count(d.c.purchase_id.distinct()).label("n"))
+        .where(
+            sa.tuple_(d.c.campaign, d.c.cohort_on).in_([(unit.campaign, unit.day) for unit in units]),
+            d.c.kind == "sold",
+            d.c.delivered_at.is_(None),
+        )
+        .group_by(why)
+        .order_by(why)
+    )
+    return {row.why: row.n for row in rows}
+
+
 def sold_pdf(tx: sa.Connection, units: Sequence[CampaignDay]) -> str | None:
     """The hash of one sold PDF, that of the first purchase; None where none was made (no Pango, nothing sold)."""
     a = audit_reports

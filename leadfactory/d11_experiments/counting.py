@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -52,13 +53,14 @@ def by_day(tx: sa.Connection, experiment: str, version: int, now: dt.datetime) -
     A business counts once per metric, on the day (UTC) of its first event; the holdout is nobody's arm and left out. A reply is a
     person's (no notice, no wish to hear no more); a sale counts when it is paid, and stays one when it is paid back.
     """
+    return cumulated(tx.execute(_QUERY, {"experiment": experiment, "version": version, "now": now}))
+
+
+def cumulated(rows: Iterable[Any]) -> dict[dt.date, dict[str, Count]]:
+    """Rows of day, arm, what and how many (``exposed``, or a metric) as what was known at the end of each day."""
     happened: dict[dt.date, dict[str, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
-    for row in tx.execute(_QUERY, {"experiment": experiment, "version": version, "now": now}):
+    for row in rows:
         happened[row.on_day][row.arm][row.what] = row.n
-    return _cumulated(happened)
-
-
-def _cumulated(happened: dict[dt.date, dict[str, dict[str, int]]]) -> dict[dt.date, dict[str, Count]]:
     sums: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     days: dict[dt.date, dict[str, Count]] = {}
     for day in sorted(happened):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def check(name: str, experiment: Experiment) -> None:
-    """Holds the arms against what knows them: config/prices.yaml, or the subjects of config/letters.yaml.
+    """Holds the arms against what knows them: config/prices.yaml, config/letters.yaml (subjects, templates), config/delivery.yaml.
 
     Raises:
         ConfigError: an arm that would change nothing, with where to write it.
@@ -34,4 +34,12 @@ def _known(name: str, changes: str) -> tuple[set[str], str]:
 
         arms = set(SubjectsByArm.model_fields) - {"follow_up", "last"}
         return arms, f"the arms of subjects in config/letters.yaml are {', '.join(sorted(arms))}"
-    return set(), "no room reads this kind yet; subject_line and price are read"
+    if changes == "template":
+        from leadfactory.d08_personalization.letters import config
+
+        templates = set(config().templates)
+        return templates, f"the templates of config/letters.yaml are {', '.join(sorted(templates))}"
+    from leadfactory.d09_delivery.policy import policy
+
+    times = set(policy().send_times)
+    return times, f"the send_times of config/delivery.yaml are {', '.join(sorted(times))}"

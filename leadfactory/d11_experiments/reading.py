@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from leadfactory.clock import Clock
-from leadfactory.d11_experiments import counting, definitions, readout
+from leadfactory.d11_experiments import counting, definitions, holding_out, readout
 from leadfactory.d11_experiments.readout import Readout
 from leadfactory.d11_experiments.tables import experiment_readouts, experiments
 from leadfactory.database import Database
@@ -31,13 +31,13 @@ class Read:
 
 
 def read_all(*, db: Database, clock: Clock) -> tuple[list[Read], dict[str, Any]]:
-    """Replaces the read-outs of every version that has a design, each in one transaction; what each says, and figures."""
+    """Replaces the read-outs of every version that has a design, and of the global holdout; what each says, and figures."""
     began, now, found = time.monotonic(), clock.now(), []
     with db.begin() as tx:
         table = experiments
         versions = tx.execute(
             sa.select(table.c.experiment, table.c.version)
-            .where(table.c.design.is_not(None))
+            .where(sa.or_(table.c.design.is_not(None), table.c.experiment == definitions.GLOBAL))
             .order_by(table.c.experiment, table.c.version)
         ).all()
     for row in versions:
@@ -59,8 +59,10 @@ def read(tx: sa.Connection, name: str, version: int, now: dt.datetime) -> Read:
     """Replaces the history of one version, pauses arms over their guardrail, and halts it when no comparison is left."""
     of_version = sa.and_(experiments.c.experiment == name, experiments.c.version == version)
     row = tx.execute(sa.select(experiments).where(of_version).with_for_update()).one()
-    plan = definitions.stored(row).plan
-    history = readout.history(plan, counting.by_day(tx, name, version, now))
+    if name == definitions.GLOBAL:
+        history = holding_out.history(tx, name, version, now)
+    else:
+        history = readout.history(definitions.stored(row).plan, counting.by_day(tx, name, version, now))
     t = experiment_readouts
     tx.execute(sa.delete(t).where(t.c.experiment == name, t.c.version == version))
     rows = [line for day, said in history.items() for line in _rows(name, version, day, said)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import email
 import email.message
-import email.policy
 import email.utils
 import hashlib
 import html
@@ -18,9 +17,21 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from leadfactory import stranger_mail
+
 MOST_PARTS = 200
-_TAG = re.compile(r"<(?:style|script)\b.*?</(?:style|script)>|<!--.*?-->|<[^>]*>", re.IGNORECASE | re.DOTALL)
-_BREAK = re.compile(r"<(?:br|/p|/div|/li|/tr|/h\d|blockquote)\b[^>]*>", re.IGNORECASE)
+MOST_WRITTEN = 500_000  # characters of text or markup that are looked at; an attachment is none of them
+MOST_ADDRESSES = 4_000  # characters of one list of recipients
+# Anybody can write to us, so what is looked for here must take time in proportion to the text: no expression may begin again and again
+# and run to the end each time.
+_HIDDEN = re.compile(r"<(?:(style|script)\b|(!--))", re.IGNORECASE)
+_ENDS = {
+    "style": re.compile(r"</style>", re.IGNORECASE),
+    "script": re.compile(r"</script>", re.IGNORECASE),
+    "!--": re.compile(r"-->"),
+}
+_TAG = re.compile(r"<[^<>]*>")
+_BREAK = re.compile(r"<(?:br|/p|/div|/li|/tr|/h\d|blockquote)\b[^<>]*>", re.IGNORECASE)
 
 
 class Malformed(ValueError):
@@ -42,32 +53,34 @@ class Inbound:
 
 
 def read(content_type: str, body: bytes) -> Inbound:
-    """The mail of a post.
+    """The mail of a post. Attachments are never opened or unpacked.
 
     Raises:
-        Malformed: it is no form, or has no mail in it.
+        Malformed: it is no form, has no mail in it, or is made to be costly to read.
     """
+    try:
+        return _read(content_type, body)
+    except (RecursionError, stranger_mail.Costly) as error:
+        raise Malformed(str(error)) from None
+
+
+def _read(content_type: str, body: bytes) -> Inbound:
     if not content_type.lower().startswith("multipart/form-data"):
         raise Malformed("the body is no multipart form")
-    form = email.message_from_bytes(b"Content-Type: " + content_type.encode("latin-1", "replace") + b"\r\n\r\n" + body)
-    parts = form.get_payload()
-    if not isinstance(parts, list) or not parts or len(parts) > MOST_PARTS:
-        raise Malformed(
-            "the body is no multipart form" if not isinstance(parts, list) or not parts else "too many parts"
-        )
-    fields = {name: _bytes(part) for name, part in _named(parts)}
+    parts = _parts(content_type, body)
+    fields = {name: part.content for name, part in _named(parts)}
     charsets = _json(fields.get("charsets", b""))
 
     def text(name: str) -> str:
         return _decoded(fields.get(name, b""), str(charsets.get(name, "utf-8")))
 
-    raw = email.message_from_bytes(fields["email"]) if "email" in fields else None
+    raw = stranger_mail.parsed(fields["email"]) if "email" in fields else None
     headers = _headers(fields["email"].decode("latin-1").partition("\n\n")[0] if raw is not None else text("headers"))
     envelope = _json(fields.get("envelope", b""))
     recipients = _recipients(envelope, text("to"), headers)
     if not recipients:
         raise Malformed("the mail has no recipient")
-    written = text("text") or _plain(text("html")) if raw is None else _text_of(raw)
+    written = (text("text") or _plain(text("html")) if raw is None else _text_of(raw))[:MOST_WRITTEN]
     sender = text("from") or headers.get("from", "")
     return Inbound(
         recipients=recipients,
@@ -83,18 +96,46 @@ def read(content_type: str, body: bytes) -> Inbound:
 
 def address(text: str) -> str:
     """The bare address of a ``From`` or ``To``; empty when there is none."""
-    return email.utils.parseaddr(text)[1].strip().lower()
+    return email.utils.parseaddr(text[:MOST_ADDRESSES])[1].strip().lower()
 
 
-def _named(parts: list[Any]) -> Iterator[tuple[str, email.message.Message]]:
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    """One part of a form: its headers, and its content as it was sent: a form has no transfer encoding."""
+
+    head: email.message.Message
+    content: bytes
+
+
+def _parts(content_type: str, body: bytes) -> list[_Part]:
+    """The parts of a form. What is inside of one, a mail's attachment for example, is not read as parts again."""
+    declared = email.message.Message()
+    declared["content-type"] = content_type.encode("latin-1", "replace").decode("latin-1")
+    boundary = (declared.get_boundary() or "").encode("latin-1", "replace")
+    _, *pieces = re.split(
+        rb"\r?\n--" + re.escape(boundary) + rb"(?=--|[ \t]*\r?\n)", b"\n" + body, maxsplit=MOST_PARTS + 1
+    )
+    pieces = [piece for piece in pieces if not piece.startswith(b"--")]
+    if not boundary or not pieces:
+        raise Malformed("the body is no multipart form")
+    if len(pieces) > MOST_PARTS:
+        raise Malformed("too many parts")
+    found = []
+    for piece in pieces:
+        head, _, content = piece.partition(b"\r\n\r\n" if b"\r\n\r\n" in piece else b"\n\n")
+        found.append(_Part(email.message_from_bytes(head.lstrip() + b"\n\n"), content))
+    return found
+
+
+def _named(parts: list[_Part]) -> Iterator[tuple[str, _Part]]:
     for part in parts:
-        name = part.get_param("name", header="content-disposition") if isinstance(part, email.message.Message) else None
-        if isinstance(name, str) and part.get_filename() is None:
+        name = part.head.get_param("name", header="content-disposition")
+        if isinstance(name, str) and part.head.get_filename() is None:
             yield name, part
 
 
 def _bytes(part: email.message.Message) -> bytes:
-    """The part as it was sent: a form has no transfer encoding."""
+    """A mail's part, decoded."""
     found = part.get_payload(decode=True)
     return found if isinstance(found, bytes) else b""
 
@@ -124,8 +165,8 @@ def _headers(text: str) -> dict[str, str]:
 
 def _recipients(envelope: Mapping[str, Any], to: str, headers: Mapping[str, str]) -> tuple[str, ...]:
     given = envelope.get("to")
-    first = [each for each in given if isinstance(each, str)] if isinstance(given, list) else []
-    shown = email.utils.getaddresses([to, headers.get("to", ""), headers.get("delivered-to", "")])
+    first = [each for each in given if isinstance(each, str)][:MOST_PARTS] if isinstance(given, list) else []
+    shown = email.utils.getaddresses([to[:MOST_ADDRESSES], headers.get("to", ""), headers.get("delivered-to", "")])
     return tuple(dict.fromkeys(address(each) for each in (*first, *(found for _, found in shown)) if address(each)))
 
 
@@ -139,25 +180,34 @@ def _text_of(raw: email.message.Message) -> str:
 
 
 def _plain(markup: str) -> str:
-    return html.unescape(_TAG.sub("", _BREAK.sub("\n", markup)))
+    return html.unescape(_TAG.sub("", _BREAK.sub("\n", _shown(markup[:MOST_WRITTEN]))))
 
 
-def _report(parts: list[Any], headers: Mapping[str, str]) -> bytes | None:
+def _shown(markup: str) -> str:
+    """Without styles, scripts and comments; one that never ends hides nothing, so that no wish to stop is lost behind it."""
+    kept, at, look = [], 0, 0
+    endless: set[str] = set()
+    while found := _HIDDEN.search(markup, look):
+        kind = (found[1] or found[2]).lower()
+        end = None if kind in endless else _ENDS[kind].search(markup, found.end())
+        if end is None:
+            endless.add(kind)
+            look = found.end()
+            continue
+        kept.append(markup[at : found.start()])
+        at = look = end.end()
+    return "".join((*kept, markup[at:]))
+
+
+def _report(parts: list[_Part], headers: Mapping[str, str]) -> bytes | None:
     """A delivery report put together again from its attachments, as the mail that it was; None when there is none."""
-    told = next(
-        (
-            p
-            for p in parts
-            if isinstance(p, email.message.Message) and p.get_content_type() == "message/delivery-status"
-        ),
-        None,
-    )
+    told = next((part for part in parts if part.head.get_content_type() == "message/delivery-status"), None)
     if told is None:
         return None
     kept = "".join(
         f"{name.title()}: {headers[name]}\r\n" for name in ("from", "to", "date", "subject") if name in headers
     )
-    status = told.as_bytes(policy=email.policy.HTTP).partition(b"\r\n\r\n")[2]
+    status = re.sub(rb"\r?\n", b"\r\n", told.content)
     return (
         kept.encode("latin-1", "replace")
         + b'Content-Type: multipart/report; report-type=delivery-status; boundary="report"\r\n\r\n'

@@ -93,3 +93,17 @@ def test_a_wrong_file_names_key_and_value(
     done = command("load-experiments", f"--file={file}")
     assert done.returncode != 0
     assert "base_rate = 2" in done.stderr
+
+
+def test_the_global_holdout_is_listed_and_shown_beside_the_tests(
+    database: Database, command: Callable[..., CompletedProcess[str]], tmp_path: Path
+) -> None:
+    assert "no business is held out" in command("experiments", "show", "global_holdout").stderr
+    file = tmp_path / "experiments.yaml"
+    file.write_text("global_holdout: {version: 1, salt: nobody-2026-12, holdout_bp: 200}\nexperiments: {}\n")
+    command("load-experiments", f"--file={file}")
+    (listed,) = json.loads(command("experiments", "list", "--json").stdout)
+    shown = json.loads(command("experiments", "show", "global_holdout", "--json").stdout)
+    assert (listed["experiment"], listed["arms"]) == ("global_holdout", {"mailed": 9_800, "holdout": 200})
+    assert [(arm["arm"], arm["exposed"]) for arm in shown["arms"]] == [("mailed", 0), ("holdout", 0)]
+    assert shown["sentence"].endswith("nothing to compare yet.")

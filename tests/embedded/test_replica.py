@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from leadfactory import embedded, embedded_cluster, embedded_files, embedded_user, replica
 from leadfactory.backup import programs
+from leadfactory.dashboards import asking
 from leadfactory.database import Database
 from leadfactory.embedded import EmbeddedServer
 from leadfactory.monitoring import figures
@@ -219,3 +220,26 @@ def test_a_command_that_looks_back_reads_on_the_replica(
     follower.replay("resume")
     assert (there.returncode, "not-replayed" in there.stdout) == (0, False)
     assert (here.returncode, "not-replayed" in here.stdout) == (0, True)
+
+
+def _publish(server: EmbeddedServer, build: str) -> None:
+    """A build of the marts that knows no day and no campaign."""
+    with psycopg.connect(server.url("owner")) as tx:
+        tx.execute("CREATE TABLE IF NOT EXISTS marts.version (build_id text, built_at timestamptz)")
+        tx.execute("CREATE TABLE IF NOT EXISTS marts.mart_daily_activity (occurred_on date)")
+        tx.execute("CREATE TABLE IF NOT EXISTS marts.dim_campaigns (campaign_id text)")
+        tx.execute("DELETE FROM marts.version")
+        tx.execute("INSERT INTO marts.version VALUES (%s, now())", [build])
+
+
+def test_dashboards_are_asked_of_the_replica_and_of_the_primary_once_it_is_gone(
+    near: Nearest, follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _publish(follower.primary, "first")
+    wait_for(lambda: near.database() is not near.primary and near.ask(asking.version).build_id == "first")
+    follower.replay("pause")
+    _publish(follower.primary, "second")
+    followed = near.ask(asking.version).build_id
+    monkeypatch.setattr(replica, "ASK_AGAIN_S", 3600.0)  # it goes away between two looks
+    follower.stop()
+    assert (followed, near.ask(asking.version).build_id) == ("first", "second")

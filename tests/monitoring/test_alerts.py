@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import yaml
 
-from leadfactory.monitoring import figures
 from leadfactory.settings import ROOT
 from tests.monitoring import rules
 from tests.monitoring.conftest import Told
@@ -79,12 +78,3 @@ def test_every_metric_of_a_rule_is_emitted(scrape: Callable[[], Told], world):
     told = scrape()
     watched = {name for rule in ALERTS.values() for name in re.findall(r"leadfactory_\w+", rule["expr"])}
     assert watched - set(told) == set()
-
-
-def test_every_metric_of_a_rule_has_a_test_that_moves_it():
-    """test_figures.py changes rows and looks at the value; what only the edge counts is in test_metrics_page.py."""
-    proofs = "".join(
-        (Path(__file__).parent / f"test_{name}.py").read_text() for name in ("figures", "metrics_page", "orchestration")
-    )
-    watched = {name for rule in ALERTS.values() for name in re.findall(figures.PREFIX + r"(\w+)", rule["expr"])}
-    assert {name for name in watched if name.removesuffix("_bucket") not in proofs} == set()

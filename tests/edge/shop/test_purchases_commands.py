@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from cli.output import CommandError
+from leadfactory.d10_analytics import sales
 
 PAYER = "owner@joes.example"
 
@@ -47,6 +48,19 @@ def test_sales_are_listed_with_a_book_that_sums_to_zero(run, sold):
     assert {row["purchase_id"] for row in told["purchases"]} == {str(row.purchase_id) for row in sold}
     assert told["book"]["usd"] == {"sales": -39_800, "stripe": 39_800}
     assert run("list", "--state=refunded", "--json")["purchases"] == []
+
+
+def test_a_mail_that_a_refund_overtook_says_why_it_did_not_leave(shop, run):
+    session_id = shop.buy(shop.letter())
+    shop.client.get("/success", params={"session_id": session_id})
+    shop.refund(session_id)
+    shop.tell()
+    shop.work()
+    (row,) = run("list", "--json")["purchases"]
+    assert (row["mail"], row["mail_reason"]) == ("refused", "the purchase is refunded")
+    assert "the purchase is refunded" in json.dumps(run("show", row["purchase_id"], "--json")["mails"])
+    with shop.world.db.begin() as tx:
+        assert sales.not_delivered(tx, [shop.world.unit]) == {"refused: the purchase is refunded": 1}
 
 
 def test_a_sale_is_told_with_its_report_and_mail_and_without_an_address(run, sold):

@@ -9,11 +9,13 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
+from leadfactory.clock import Clock
 from leadfactory.d07_storefront.tables import purchases
-from leadfactory.d09_delivery.tables import send_outcomes
-from leadfactory.d11_experiments import counting, launches, reading
+from leadfactory.d09_delivery.tables import email_sends, send_outcomes
+from leadfactory.d11_experiments import counting, holding_out, launches, reading
 from leadfactory.d11_experiments.assignment import assign
-from leadfactory.d11_experiments.definitions import PATH, ExperimentChanged, load, read
+from leadfactory.d11_experiments.definitions import PATH, ExperimentChanged, GlobalHoldout, load, load_holdout, read
+from leadfactory.d11_experiments.readout import Count
 from leadfactory.d11_experiments.tables import experiment_assignments, experiment_readouts, experiments
 from leadfactory.inbox.tables import inbound_mails
 from tests.leads import CLOCK, TUESDAY, UNIT
@@ -55,6 +57,54 @@ def loaded(leads):
     with leads.db.begin() as tx:
         load(tx, read(), TUESDAY)
     return leads.db
+
+
+def test_the_global_holdout_says_what_letters_bring(leads):
+    later = TUESDAY + dt.timedelta(days=2)
+    table = experiment_assignments.insert()
+    lead = {"campaign": UNIT.campaign, "cohort_on": UNIT.day}
+    mailed, out = ([uuid.uuid4() for _ in range(count)] for count in (400, 100))
+    letter = {"step": 1, "address_hmac": b"", "address_plus_hmac": b"", "sender_email": "a@b.example", "state": "accepted",
+              "due_at": TUESDAY, "expires_at": later, "planned_at": TUESDAY}  # fmt: skip
+    before = {
+        "claimed_at": TUESDAY - dt.timedelta(days=9),
+        "business_id": uuid.uuid4(),
+    }  # of before there was a holdout
+    sends = [before, *({"claimed_at": TUESDAY, "business_id": each} for each in mailed)]
+    with leads.db.begin() as tx:
+        load_holdout(tx, GlobalHoldout(version=1, salt="nobody-2026-12", holdout_bp=2_000), TUESDAY)
+        arm = {"experiment": "global_holdout", "version": 1, "arm": "holdout", "bucket": 1, "assigned_at": TUESDAY}
+        tx.execute(table, [lead | arm | {"business_id": each} for each in out])
+        tx.execute(
+            sa.insert(email_sends),
+            [lead | letter | each | {"send_id": uuid.uuid4(), "draft_id": uuid.uuid4()} for each in sends],
+        )
+        for number, buyer in enumerate([*mailed[:60], before["business_id"]]):
+            bought(tx, buyer, "paid", TUESDAY + dt.timedelta(days=1), number)
+    (said,), _ = reading.read_all(db=leads.db, clock=Clock(start=TUESDAY + dt.timedelta(days=10)))
+    assert [(arm.arm, arm.exposed, arm.events) for arm in said.newest.arms] == [
+        ("mailed", 400, 60),
+        ("holdout", 100, 0),
+    ]
+    assert (said.newest.decision, said.newest.winner, said.days) == ("winner", "mailed", 2)
+    assert "letters bring +15.00 purchases per 100 businesses (+" in said.newest.sentence
+    with leads.db.begin() as tx:
+        stored = tx.execute(
+            sa.select(experiment_readouts).order_by(experiment_readouts.c.read_on, experiment_readouts.c.arm)
+        )
+        assert [(row.arm, row.exposed, row.events) for row in stored] == [
+            ("holdout", 100, 0), ("mailed", 400, 0), ("holdout", 100, 0), ("mailed", 400, 60)
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("mailed", "held"), [((0, 0), (0, 0)), ((50, 2), (0, 0)), ((50, 2), (50, 1))])
+def test_a_holdout_that_proves_nothing_yet_says_so(mailed, held):
+    counts = {
+        name: Count(n, {"purchased": bought}) for name, (n, bought) in (("mailed", mailed), ("holdout", held)) if n
+    }
+    said = holding_out.read_out(counts)
+    assert (said.decision, said.winner) == ("running", None)
+    assert "yet" in said.sentence
 
 
 def read_now(db, days: int = 10):
