@@ -1,8 +1,9 @@
 """From Stripe's page back to the PDF: the seconds until a buyer's success page is there and the PDF behind its link is read.
 
-Run: ``python -m bench.success_page [--buyers 20]``. A real edge process over an embedded server with its default durability, the
-sandbox's Stripe, and no webhook: the page itself confirms the payment, makes the purchase, seals the report and tells its links. After
-each buyer the baseline renders the same report's HTML to PDF in this process and does nothing else.
+Run: ``python -m bench.success_page [--buyers 20] [--at-the-till 10]``. A real edge process over an embedded server with its default durability, the
+sandbox's Stripe, and no webhook: the page itself confirms the payment, makes the purchase, seals the report and tells its links. A buyer
+spends some seconds on Stripe's page, few for somebody who types a card number; meanwhile the edge prints the report (``--at-the-till 0``
+gives it no time). After each buyer the baseline renders the same report's HTML to PDF in this process and does nothing else.
 """
 
 from __future__ import annotations
@@ -73,7 +74,15 @@ def waited(shop: Shop, session_id: str) -> tuple[float, float, float]:
     return took, time.perf_counter() - began, time.process_time() - spent
 
 
-def measure(buyers: int) -> list[tuple[float, float, float]]:
+def bought(shop: Shop, number: int, at_the_till: float) -> str:
+    """A buyer who goes to Stripe's page, stays there and pays."""
+    url = shop.open(shop.letter(number))
+    time.sleep(at_the_till)
+    shop.pay(url)
+    return url.rsplit("/", 1)[1]
+
+
+def measure(buyers: int, at_the_till: float) -> list[tuple[float, float, float]]:
     """One buyer after the other."""
     with tempfile.TemporaryDirectory(prefix="lf-bench-") as folder, process.start(clock=TUESDAY.isoformat()) as vendors:
         home = Path(folder)
@@ -92,9 +101,8 @@ def measure(buyers: int) -> list[tuple[float, float, float]]:
                 world.client = client  # type: ignore[assignment]
                 world.campaign()
                 shop = Shop(world, vendor)
-                sessions = [shop.buy(shop.letter(number)) for number in range(buyers + 1)]
-                waited(shop, sessions.pop())  # imports and fonts, here and there
-                return [waited(shop, each) for each in sessions]
+                waited(shop, bought(shop, buyers, 0.0))  # imports and fonts, here and there
+                return [waited(shop, bought(shop, number, at_the_till)) for number in range(buyers)]
         finally:
             db.dispose()
             stop(home)
@@ -104,7 +112,9 @@ def main() -> None:
     """Prints the p95 of the wait beside that of the bare rendering, and writes both."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--buyers", type=int, default=20)
-    found = measure(parser.parse_args().buyers)
+    parser.add_argument("--at-the-till", type=float, default=10.0, help="seconds that a buyer spends on Stripe's page")
+    asked = parser.parse_args()
+    found = measure(asked.buyers, asked.at_the_till)
     wait, bare, spent = (p95([each[side] for each in found]) for side in range(3))
     print(
         f"success page and PDF: p95 {wait:.2f} s (goal {GOAL_S:.0f}); the rendering alone: p95 {bare:.2f} s, "
@@ -117,6 +127,7 @@ def main() -> None:
             {"name": "rendering alone / from Stripe to the PDF, p95", "ratio": bare / wait, "goal": None},
         ],
         buyers=found,
+        at_the_till=asked.at_the_till,
     )
 
 

@@ -45,7 +45,7 @@ def app() -> Starlette:
 
     logs.configure("edge", settings())
     threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
-    return create_app(settings())
+    return create_app(settings(), prepares=True)
 
 
 def _warm_up() -> None:

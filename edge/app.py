@@ -69,8 +69,12 @@ class Desk:
     near: Nearest
 
 
-def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | None = None) -> Starlette:
+def create_app(
+    settings: Settings, *, db: Database | None = None, wall: Clock | None = None, prepares: bool = False
+) -> Starlette:
     """The application. ``db`` is closed by whoever handed it in; ``wall`` judges the dates of signatures.
+
+    With ``prepares`` it prints the report of whoever is at the till, as the process that serves people does.
 
     Raises:
         KeyMismatch: at start, when the suppression key is not the one whose hashes the database holds.
@@ -157,6 +161,7 @@ def create_app(settings: Settings, *, db: Database | None = None, wall: Clock | 
     )
     app.state.desk = desk
     app.state.limits = limits
+    app.state.prepares = prepares
     app.state.readiness = health.Readiness(database, settings.home)
     return app
 

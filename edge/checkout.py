@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from typing import TYPE_CHECKING
 
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from edge import forms
 from edge.pages import page
 from leadfactory.d00_gateway.errors import VendorError
+from leadfactory.d06_reports import sealing
 from leadfactory.d07_storefront.checkout import AlreadySold, NotForSale, open_checkout
 from leadfactory.tokens import TokenError
 
@@ -38,7 +41,14 @@ async def start(request: Request) -> Response:
         answer = page("checkout_unavailable", status=503, token=request.path_params["token"])
         answer.headers["Retry-After"] = "60"
         return answer
-    return RedirectResponse(url, status_code=303)
+    return RedirectResponse(url, status_code=303, background=_preparation(request, desk, send_id))
+
+
+def _preparation(request: Request, desk: Desk, send_id: uuid.UUID) -> BackgroundTask | None:
+    """While the buyer is at Stripe's page the report is printed, so that it is there when the buyer is back."""
+    if not request.app.state.prepares:
+        return None
+    return BackgroundTask(sealing.prepare, send_id, db=desk.db, clock=desk.clock)
 
 
 async def cancelled(request: Request) -> Response:

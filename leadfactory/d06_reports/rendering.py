@@ -92,9 +92,9 @@ def warm_up() -> None:
         render_pdf(render_html(given)[0], given.report_on)
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=16)
 def _printed(html: str, on: dt.date) -> tuple[bytes, int]:
-    """One print for all who ask for the same report at once: a buyer who loads the page again, and the webhook meanwhile."""
+    """One print for all who ask for the same report: a buyer who loads the page again, the webhook meanwhile, one who is at the till."""
     weasyprint, configuration, style = _engine()
     with _dated(on), _uncollected():
         # a report fetches nothing: no protocol is allowed, whatever the measured website has put into a text

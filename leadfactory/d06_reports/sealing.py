@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import threading
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -21,13 +22,16 @@ from leadfactory.clock import Clock
 from leadfactory.d06_reports import store
 from leadfactory.d06_reports.records import ReportInput
 from leadfactory.d06_reports.rendering import VERSION, render_report
+from leadfactory.d06_reports.store import NothingToReport
 from leadfactory.d06_reports.tables import audit_reports, report_deliveries
 from leadfactory.d07_storefront.purchase_states import ENTITLED
 from leadfactory.d07_storefront.tables import purchases
+from leadfactory.d09_delivery.tables import email_sends
 from leadfactory.database import Database
 from leadfactory.settings import Settings
 
 ASSET = "audit_reports"
+_PREPARING = threading.Lock()
 _SPACE = uuid.UUID("0f6c2f0b-3b57-4a7f-9df3-2a6f5a0f8a51")
 
 
@@ -69,6 +73,30 @@ def seal(purchase_id: uuid.UUID, *, db: Database, clock: Clock, settings: Settin
         unit = CampaignDay(bought.campaign, bought.cohort_on)
         given = store.read(tx, unit, bought.business_id, on=bought.paid_at.date())
     return add_version(given, purchase_id, 1, db=db, clock=clock, settings=settings)
+
+
+def prepare(send_id: uuid.UUID, *, db: Database, clock: Clock) -> None:
+    """Prints what a buyer who is at the till would get, so that nobody waits for it after paying: the same input, the same bytes.
+
+    Nothing is stored and nothing promised: whoever pays tomorrow, or in front of another process, gets a print of its own. While one
+    is being prepared another is not: it would have those who paid wait.
+    """
+    if not _PREPARING.acquire(blocking=False):
+        return
+    try:
+        with db.begin() as tx:
+            s = email_sends
+            of = tx.execute(
+                sa.select(s.c.campaign, s.c.cohort_on, s.c.business_id).where(s.c.send_id == send_id)
+            ).one_or_none()
+            if of is None:
+                return
+            given = store.read(tx, CampaignDay(of.campaign, of.cohort_on), of.business_id, on=clock.today())
+        render_report(given)
+    except NothingToReport:
+        pass
+    finally:
+        _PREPARING.release()
 
 
 def add_version(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -16,7 +17,7 @@ from cli.stores import actor
 from leadfactory import blobs
 from leadfactory.audit_log import audit_log
 from leadfactory.d03_assessment.tables import site_audits, site_insights
-from leadfactory.d06_reports import delivering, links, remeasuring
+from leadfactory.d06_reports import delivering, links, remeasuring, rendering, sealing
 from leadfactory.d06_reports.settings import config
 from leadfactory.d06_reports.tables import audit_reports, report_accesses, report_deliveries
 from leadfactory.d07_storefront import refunds
@@ -56,6 +57,27 @@ def test_who_pays_while_the_run_is_under_way_is_served_by_it(shop):
     assert shop.work()["mails accepted"] == 1
     assert [row.state for row in shop.purchases] == ["paid"]
     assert len(shop.mails()) == 1
+
+
+def test_the_report_is_printed_while_its_buyer_is_at_the_till(shop):
+    shop.client.app.state.prepares = True
+    url = shop.open(shop.letter())
+    prints = rendering._printed.cache_info().misses
+    assert shop.world.all(audit_reports) == []  # nothing is sold yet
+    shop.pay(url)
+    _, pdf = urls(success(shop, url.rsplit("/", 1)[1]).text)
+    assert shop.client.get(pdf).content.startswith(b"%PDF-")
+    assert rendering._printed.cache_info().misses == prints
+
+
+def test_what_cannot_be_printed_yet_is_no_error_at_the_till(shop):
+    clock = shop.world.settings.clock
+    sealing.prepare(uuid.uuid4(), db=shop.world.db, clock=clock)
+    send_id = shop.letter()
+    with shop.world.db.begin() as tx:
+        tx.execute(sa.delete(site_audits))
+    sealing.prepare(send_id, db=shop.world.db, clock=clock)
+    assert shop.world.all(audit_reports) == []
 
 
 def test_loading_it_again_and_the_webhook_later_change_nothing(shop):
