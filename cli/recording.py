@@ -99,7 +99,9 @@ def recorded(arguments: Sequence[str]) -> Iterator[None]:
         own = audit_log.noted() > had
         action = "command" if code == 0 else "command_failed"
         if (code or not own) and code != MISTYPED and not _note(path, arguments, action, code) and code == 0:
-            print(f"note: {path} is not in the audit log, for the database does not answer", file=sys.stderr)
+            print(
+                f"note: {path} is not in the audit log, for there is no database or it does not answer", file=sys.stderr
+            )
 
 
 def _reads(path: str, arguments: Sequence[str]) -> bool:
@@ -135,10 +137,12 @@ def _note(path: str, arguments: Sequence[str], action: str, code: int | None) ->
     import sqlalchemy as sa
 
     from cli.stores import actor
-    from leadfactory import audit_log
+    from leadfactory import audit_log, embedded
     from leadfactory.database import Database, DatabaseUnavailable
     from leadfactory.settings import settings
 
+    if settings().database_url is None and not (embedded.folder(settings().home) / "data").is_dir():
+        return False  # a server of our own is not made for the note alone: there may be one of somebody else's
     detail = {"arguments": told(arguments[len(path.split()) :]), "pid": os.getpid()}
     try:
         db = Database.from_settings(settings())

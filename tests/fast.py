@@ -1,7 +1,7 @@
 """`make test-fast`: the tests that are not marked slow, in two lanes beside each other; for the minute between two thoughts.
 
-Each lane is one pytest with an embedded Postgres of its own. The folders are dealt out by what they cost, so that both lanes end at
-about the same time; tests/architecture sees to it that no folder is forgotten.
+Each lane is one pytest with an embedded Postgres of its own; property tests look at a sample of their cases. The folders are dealt out
+by what they cost, so that both lanes end at about the same time; tests/architecture sees to it that no folder is forgotten.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from tests.examples import SAMPLED
 
 TESTS = Path(__file__).resolve().parent
 LANES = (
@@ -38,6 +40,7 @@ LANES = (
         "unit/d10_analytics",
         "unit/erasure",
         "unit/inbox",
+        "unit/test_importing.py",
     ),
 )
 
@@ -104,6 +107,7 @@ def main(arguments: list[str]) -> int:
     began = time.monotonic()
     # What pytest and Python compiled is kept, whatever the caller's shell says: the next run starts in half the time.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment[SAMPLED] = "1"
     running = []
     for lane in LANES:
         command = [sys.executable, "-m", "pytest", "-q", "-m", "not slow", *arguments]

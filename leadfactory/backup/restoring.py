@@ -87,7 +87,7 @@ def restore(settings: Settings, store: Store, backup: Backup, target: Target, *,
         side.sweep(aside)
         aside.mkdir(mode=0o700)
         try:
-            checks = _beside(settings, store, backup, target, aside, told, fenced=True)
+            checks = _beside(settings, store, backup, target, aside, told, fenced=True, ours=True)
             told("swap", 5, len(STEPS))
             kept = _swap(settings.home, aside / "data")
         finally:
@@ -126,9 +126,17 @@ def missing_secrets(settings: Settings, store: Store, backup: Backup) -> list[st
 
 
 def _beside(
-    settings: Settings, store: Store, backup: Backup, target: Target, aside: Path, told: Told, *, fenced: bool
+    settings: Settings,
+    store: Store,
+    backup: Backup,
+    target: Target,
+    aside: Path,
+    told: Told,
+    *,
+    fenced: bool,
+    ours: bool = False,
 ) -> list[Check]:
-    """The cluster below ``aside``, recovered, judged, and with ``fenced`` ready to take the living one's place."""
+    """The cluster below ``aside``, recovered, judged, with ``fenced`` closed to mail, and with ``ours`` open to this home's superuser."""
     keys = Keys.of(settings)
     told("recovery", 2, len(STEPS))
     held = verifying.told_in(store, backup, keys)["held"]
@@ -143,7 +151,9 @@ def _beside(
                 checks,
             )
         if fenced:
-            _prepare(settings, server, target)
+            _fence(settings, server, target)
+        if ours:
+            _let_in(settings, server)
     told("pages", 4, len(STEPS))
     programs.run(backup.major, "pg_checksums", "--check", "--pgdata", str(server.data))
     return [*checks, Check("checksums of all pages", "right", "right", True)]
@@ -168,8 +178,8 @@ def _judge(settings: Settings, server: side.Side, held: dict[str, Any] | None) -
         db.dispose()
 
 
-def _prepare(settings: Settings, server: side.Side, target: Target) -> None:
-    """Fences the mailer and lets this home's superuser in, before anybody else can reach the database."""
+def _fence(settings: Settings, server: side.Side, target: Target) -> None:
+    """Fences the mailer, before anybody else can reach the database."""
     db = Database(server.url("lf_owner"), pool_size=1)
     moment = target.moment
     try:
@@ -177,6 +187,10 @@ def _prepare(settings: Settings, server: side.Side, target: Target) -> None:
             fence.put_up(tx, reason=FENCED, now=settings.clock.now(), restored_to=moment)
     finally:
         db.dispose()
+
+
+def _let_in(settings: Settings, server: side.Side) -> None:
+    """Lets this home's superuser in; a server that is not ours has one of its administrator's."""
     password = _superuser_password(settings.home)
     with psycopg.connect(server.url(cluster.SUPERUSER, "postgres"), autocommit=True) as admin:
         admin.execute(

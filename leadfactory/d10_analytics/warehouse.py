@@ -20,14 +20,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leadfactory.d10_analytics import increments, judging, lake_files, postgres_marts, versions
+from leadfactory.d10_analytics import dbt_nodes, dbt_process, increments, judging, lake_files, postgres_marts, versions
 from leadfactory.settings import Settings
 
 if TYPE_CHECKING:
     import duckdb
 
 PROJECT = increments.PROJECT
-DBT = Path(sys.executable).with_name("dbt")  # beside our interpreter, whatever PATH says
+DBT = (sys.executable, "-m", dbt_process.__name__)
+BUILDING = "warehouse.building-aside.duckdb"  # one name: another one makes dbt parse its whole project anew
 MARTS = "marts"  # the one schema of the published file
 OF_THE_BUILD = ("version", increments.SNAPSHOT)  # tables that are no marts: which build it is, and of which files
 FRESH = "source.leadfactory.export.lake_manifest"  # the verdict whether the lake is fresh
@@ -102,7 +103,8 @@ def manifest(settings: Settings) -> Path:
         found.parent.mkdir(parents=True, exist_ok=True)
         aside = found.parent / f"parse-{uuid.uuid4().hex[:8]}"  # two code servers may start at once
         try:
-            run_dbt(["parse", "--target-path", str(aside)], environment(settings))
+            run_dbt(["parse", "--target-path", str(aside)], environment(settings, settings.home / BUILDING))
+            dbt_process.hand_on(aside, settings.home / "dbt" / "target")  # the first build need not parse again
             (aside / "manifest.json").replace(found)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
@@ -115,10 +117,8 @@ def run_dbt(arguments: list[str], extra: dict[str, str]) -> None:
     Raises:
         MartsError: when it fails, with the end of what it said.
     """
-    dbt = [str(DBT)]
-    if arguments[0] in {"build", "run"}:
-        dbt = [sys.executable, "-m", "leadfactory.d10_analytics.dbt_process", f"{extra['DBT_TARGET_PATH']}/{RESULTS}"]
-    command = [*dbt, *arguments, "--project-dir", str(PROJECT)]
+    nodes = (sys.executable, "-m", dbt_nodes.__name__, f"{extra['DBT_TARGET_PATH']}/{RESULTS}")
+    command = [*(nodes if arguments[0] in {"build", "run"} else DBT), *arguments, "--project-dir", str(PROJECT)]
     done = subprocess.run(
         command, env=dict(os.environ) | extra, capture_output=True, text=True, cwd=PROJECT, check=False
     )
@@ -180,9 +180,8 @@ def rebuild_and_forget(settings: Settings, *, into: str) -> Published:
     Raises:
         MartsError: as ``build_marts``.
     """
-    done = build_marts(
-        settings, into=into, full=True
-    )  # a row that an increment deletes may stay in the file's free blocks
+    # A row that an increment deletes may stay in the file's free blocks.
+    done = build_marts(settings, into=into, full=True)
     postgres_marts.forget_previous(into)
     versions.keep_only_published(settings)
     return done
@@ -210,9 +209,7 @@ def building(settings: Settings) -> Iterator[Path]:
         fcntl.flock(lock, fcntl.LOCK_EX)  # an older build must not be published over a newer one
         for left in settings.home.glob("warehouse.building-*"):  # of a killed build: we are alone
             left.unlink(missing_ok=True)
-        side = (
-            settings.home / "warehouse.building-aside.duckdb"
-        )  # one name: another one makes dbt parse its whole project anew
+        side = settings.home / BUILDING
         try:
             yield side
         finally:

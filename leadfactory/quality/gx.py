@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import importlib
 import json
 import logging
 import os
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from leadfactory.campaign_day import CampaignDay
+from leadfactory.importing import GRAMMAR, Later, standing_in
 from leadfactory.quality import verdicts
 from leadfactory.quality.suites import SUITES, Expect, Suite
 
@@ -85,9 +87,9 @@ def broken(name: str, columns: list[str], values: list[tuple[Any, ...]], expecta
     """The expectations that these rows do not meet, in words; rows that are not there break none."""
     if not values:
         return []
-    import great_expectations as gx
     import pandas as pd
 
+    gx = _great_expectations()
     frame: pd.DataFrame = pd.DataFrame(values, columns=columns)
     batch = (
         _context()
@@ -109,13 +111,18 @@ def broken(name: str, columns: list[str], values: list[tuple[Any, ...]], expecta
     return found
 
 
+@functools.cache
+def _great_expectations() -> Any:
+    """The package; altair, in which it draws documents of its own, is imported when it draws one."""
+    with standing_in({"altair": Later("altair"), GRAMMAR: None}):
+        return importlib.import_module("great_expectations")
+
+
 @functools.lru_cache(maxsize=1)
 def _context() -> Any:
     """One ephemeral context a process, without progress bars and without telling anyone."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    import great_expectations as gx
-
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
-    context = gx.get_context(mode="ephemeral")
+    context = _great_expectations().get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     return context

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -25,15 +26,22 @@ HEAVY = (
 )
 
 
-def imported_packages(path: Path) -> set[str]:
+@functools.cache
+def tree(path: Path) -> ast.Module:
+    """What is written in ``path``; three tests look at most files."""
+    return ast.parse(path.read_text())
+
+
+@functools.cache
+def imported_packages(path: Path) -> frozenset[str]:
     """The first part of every module that ``path`` imports, anywhere in it."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    found: set[str] = set()
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             found.add(node.module.split(".")[0])
-    return found
+    return frozenset(found)
 
 
 def modules(folder: str) -> list[Path]:
@@ -85,8 +93,7 @@ def test_no_module_is_longer_than_three_hundred_lines() -> None:
     ids=lambda p: str(p.relative_to(ROOT)),
 )
 def test_every_module_says_what_belongs_in_it(path: Path) -> None:
-    source = path.read_text()
-    assert not source.strip() or ast.get_docstring(ast.parse(source))
+    assert not path.read_text().strip() or ast.get_docstring(tree(path))
 
 
 def test_the_code_location_imports_nothing_heavy() -> None:

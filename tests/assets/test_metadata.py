@@ -75,6 +75,7 @@ def test_a_chart_that_leaves_bars_out_says_so() -> None:
     assert bar_chart("findings", {f"kind {n}": n for n in range(15)}).startswith("![findings (the first 12 of 15)]")
 
 
+@pytest.mark.slow
 def test_an_asset_waits_for_its_campaign_day_and_then_names_who_holds_it(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

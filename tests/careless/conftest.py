@@ -1,6 +1,6 @@
 """A factory that a careless hand may touch: real webserver and daemon on dagster-postgres, a sandbox, an injected clock.
 
-One stack serves the whole suite; every test brings campaigns of its own, so nothing is emptied in between.
+One stack serves the whole suite; every test brings campaigns of its own.
 """
 
 from __future__ import annotations
@@ -74,11 +74,20 @@ def environment(
 @pytest.fixture(scope="session")
 def db(_engines: tuple[Database, Database], environment: dict[str, str]) -> Database:
     """The system of record as the application's role sees it; emptied once."""
-    app, owner = _engines
+    _empty(_engines[1])
+    return _engines[0]
+
+
+@pytest.fixture(scope="module")
+def emptied(db: Database, _engines: tuple[Database, Database]) -> None:
+    """Nothing is left of the modules before: reading four hundred copied campaign-days again and again shows nothing more."""
+    _empty(_engines[1])
+
+
+def _empty(owner: Database) -> None:
     names = ", ".join(f"{SCHEMA}.{table.name}" for table in metadata.sorted_tables)
     with owner.begin() as tx:
         tx.execute(sa.text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
-    return app
 
 
 @pytest.fixture(scope="session")

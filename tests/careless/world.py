@@ -39,6 +39,14 @@ BY_ID = {
 
 
 @dataclasses.dataclass(frozen=True)
+class Rows:
+    """A table at one moment: place and version of each row as Postgres has it, and the rows."""
+
+    versions: frozenset[tuple[str, str]]
+    rows: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
 class World:
     """The system of record and the sandbox of one suite."""
 
@@ -118,15 +126,38 @@ class World:
         (calls,) = self.rows("SELECT count(*) FROM vendor_calls")
         return {"accepted": self._truth(), "requested": asked, "ledger": calls[0]}
 
-    def tables(self, only: Iterable[str] | None = None) -> dict[str, list[str]]:
+    def tables(self) -> dict[str, Rows]:
         """Every row of every table, normalised: times of doing are left out, rows are sorted."""
+        with self.db.begin() as tx:
+            return {table.name: Rows(_versions(tx, table), _sorted(tx, table)) for table in metadata.sorted_tables}
+
+    def changed(self, before: dict[str, Rows]) -> dict[str, dict[str, list[str]]]:
+        """Rows that are gone or new since ``before``, by table; empty when nothing changed.
+
+        Only tables into which somebody wrote since are read: a row that nobody touched is in its place, in its version.
+        """
         found = {}
         with self.db.begin() as tx:
             for table in metadata.sorted_tables:
-                if only is None or table.name in only:
-                    columns = [c for c in table.columns if c.name not in WHEN_ONLY.get(table.name, ())]
-                    found[table.name] = sorted(repr(tuple(row)) for row in tx.execute(sa.select(*columns)))
+                then = before[table.name]
+                if _versions(tx, table) == then.versions:
+                    continue
+                now = _sorted(tx, table)
+                gone, new = sorted(set(then.rows) - set(now)), sorted(set(now) - set(then.rows))
+                if gone or new or len(then.rows) != len(now):
+                    counts = [str(len(then.rows)), str(len(now))]
+                    found[table.name] = {"gone": gone[:3], "new": new[:3], "counts": counts}
         return found
+
+
+def _versions(tx: sa.Connection, table: sa.Table) -> frozenset[tuple[str, str]]:
+    """Whoever inserts, updates or deletes a row leaves another place or another version."""
+    return frozenset((row[0], row[1]) for row in tx.execute(sa.text(f"SELECT ctid::text, xmin::text FROM {table}")))
+
+
+def _sorted(tx: sa.Connection, table: sa.Table) -> list[str]:
+    columns = [c for c in table.columns if c.name not in WHEN_ONLY.get(table.name, ())]
+    return sorted(repr(tuple(row)) for row in tx.execute(sa.select(*columns)))
 
 
 def _moved(column: sa.Column[Any]) -> str:
@@ -147,14 +178,3 @@ def set_clock(moment: dt.datetime) -> None:
     """Sets this process's clock."""
     os.environ["LEADFACTORY_CLOCK"] = moment.isoformat()
     settings.cache_clear()
-
-
-def changed(before: dict[str, list[str]], after: dict[str, list[str]]) -> dict[str, dict[str, list[str]]]:
-    """Rows that are gone or new, by table; empty when nothing changed."""
-    found = {}
-    for name in after:
-        gone = sorted(set(before[name]) - set(after[name]))
-        new = sorted(set(after[name]) - set(before[name]))
-        if gone or new or len(before[name]) != len(after[name]):
-            found[name] = {"gone": gone[:3], "new": new[:3], "counts": [str(len(before[name])), str(len(after[name]))]}
-    return found

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SEED = ["seed-campaigns", "--vertical=restaurant", "--zip=10001", "--quota=100"]
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def leadfactory(*arguments: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """One command in a process of its own, against the tests' database."""
+    """One command in a process of its own, where what surrounds it is wrong."""
     env = dict(os.environ) | {
         "LEADFACTORY_HOME": str(home),
         "COLUMNS": "400",
@@ -51,27 +53,23 @@ def swap(arguments: list[str], **options: str) -> list[str]:
         ({"quota": "1000000000"}, ["quota", "1000000000"]),
     ],
 )
-def test_a_wrong_field_is_named_with_its_value(
-    options: dict[str, str], names: list[str], cli_home: Path, cli_env: dict[str, str]
-) -> None:
-    done = leadfactory(*swap(SEED, **options), home=cli_home, **cli_env)
+def test_a_wrong_field_is_named_with_its_value(options: dict[str, str], names: list[str], command: Command) -> None:
+    done = command(*swap(SEED, **options))
     assert done.returncode != 0
     assert all(name in done.stderr for name in names), done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_slug_with_a_bar_is_refused(cli_home: Path, cli_env: dict[str, str]) -> None:
-    done = leadfactory(*SEED, "--name=a|b", home=cli_home, **cli_env)
+def test_a_slug_with_a_bar_is_refused(command: Command) -> None:
+    done = command(*SEED, "--name=a|b")
     assert done.returncode != 0
     assert "a|b" in done.stderr
 
 
-def test_a_zip_inside_a_targeted_city_is_refused_with_both_names(cli_home: Path, cli_env: dict[str, str]) -> None:
-    first = leadfactory(
-        "seed-campaigns", "--vertical=medical", "--city=Chicago, IL", "--quota=10", home=cli_home, **cli_env
-    )
+def test_a_zip_inside_a_targeted_city_is_refused_with_both_names(command: Command) -> None:
+    first = command("seed-campaigns", "--vertical=medical", "--city=Chicago, IL", "--quota=10")
     assert first.returncode == 0, first.stderr
-    done = leadfactory("seed-campaigns", "--vertical=medical", "--zip=60601", "--quota=10", home=cli_home, **cli_env)
+    done = command("seed-campaigns", "--vertical=medical", "--zip=60601", "--quota=10")
     assert done.returncode != 0
     assert "60601" in done.stderr
     assert "Chicago" in done.stderr
@@ -114,18 +112,9 @@ def test_a_home_that_cannot_be_written_is_named(tmp_path: Path, cli_env: dict[st
     assert str(blocker) in done.stderr
 
 
-def test_a_dry_run_writes_nothing(cli_home: Path, cli_env: dict[str, str]) -> None:
-    done = leadfactory(
-        "seed-campaigns",
-        "--vertical=legal",
-        "--zip=73301",
-        "--quota=5",
-        "--dry-run",
-        "--json",
-        home=cli_home,
-        **cli_env,
-    )
+def test_a_dry_run_writes_nothing(command: Command) -> None:
+    done = command("seed-campaigns", "--vertical=legal", "--zip=73301", "--quota=5", "--dry-run", "--json")
     assert done.returncode == 0, done.stderr
-    again = leadfactory("launch-campaign", "legal-73301", "--dry-run", home=cli_home, **cli_env)
+    again = command("launch-campaign", "legal-73301", "--dry-run")
     assert again.returncode != 0
     assert "legal-73301" in again.stderr

@@ -112,6 +112,7 @@ with dg.instance_for_test() as instance:
 """
 
 
+@pytest.mark.slow
 def test_a_night_does_not_start_on_a_full_disk(tmp_path, monkeypatch):
     """A real one: a tmpfs of a mebibyte, in a mount namespace of its own."""
     home = tmp_path / "home"

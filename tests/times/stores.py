@@ -14,10 +14,12 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import psycopg
 import pyarrow.parquet as pq
+import pypdf
 import sqlalchemy as sa
 from psycopg import sql
 
@@ -62,6 +64,8 @@ class Stores:
         blobs = self.settings.home / "blobs"
         if blobs.is_dir():
             shutil.copytree(blobs, folder / "blobs", dirs_exist_ok=True)
+            for blob in [path for path in blobs.rglob("*") if path.is_file()]:
+                (folder / "blobs" / f"{blob.name}.txt").write_text(printed(blob))
         self._backup(folder)
         return folder
 
@@ -118,6 +122,15 @@ def found(strings: Iterable[str], folder: Path) -> dict[str, set[str]]:
         _, part, *inside = path.decode().split("/")
         hits[part].add(f"{'/'.join(inside)}: {string.decode(errors='replace')}")
     return dict(hits)
+
+
+def printed(blob: Path) -> str:
+    """The text of a PDF, whose letters are not in its bytes; empty for everything else."""
+    with blob.open("rb") as opened:
+        if opened.read(5) != b"%PDF-":
+            return ""
+        pages: list[Any] = list(pypdf.PdfReader(opened).pages)
+        return "\n".join(page.extract_text() for page in pages)
 
 
 def _told(rows: list[dict[str, object]]) -> Iterator[str]:

@@ -22,7 +22,7 @@ from leadfactory.d10_analytics import warehouse
 from leadfactory.settings import settings
 from leadfactory.stage_report import StageReport
 from tests.careless.world import MAILED_AT, World, set_clock
-from tests.times import served
+from tests.times import sale, served
 from tests.times.stores import PARTS, Stores, found
 
 pytestmark = pytest.mark.timeout(600)
@@ -44,9 +44,10 @@ def instance(environment: dict[str, str]) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Mailed:
-    """The world after its mails, what vendors served, what was found of it then, and how to write the stores out again."""
+    """The world after its mails and a sale, what vendors served, what was found of it then, and how to write the stores out again."""
 
     world: World
+    sold: sale.Sold
     served: served.Served
     strings: frozenset[str]
     found: dict[str, set[str]]
@@ -66,7 +67,7 @@ class Later:
 
 @pytest.fixture(scope="module")
 def mailed(world: World, instance: dg.DagsterInstance, postgres: embedded.EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Mailed:  # fmt: skip
-    """A campaign-day that ran through Dagster and was mailed, exported and built into marts; searched at once."""
+    """A campaign-day that ran through Dagster and was mailed, sold to, exported and built into marts; searched at once."""
     from leadfactory_assets.definitions import defs
 
     stores, folder = Stores(postgres, settings()), tmp_path_factory.mktemp("scan") / "stores"
@@ -76,6 +77,7 @@ def mailed(world: World, instance: dg.DagsterInstance, postgres: embedded.Embedd
     set_clock(MAILED_AT)
     defs.resolve_job_def("campaign_day").execute_in_process(instance=instance, partition_key=UNIT.key)
     world.run(UNIT, "sending")
+    sold = sale.sell(world, instance, UNIT)
     world.campaign(UNREAD.campaign, "restaurant", "Cambridge, MA", LEADS // 2, since=MAILED_AT)
     world.run(UNREAD, *stage.NIGHT[: stage.NIGHT.index("scoring")])
     world.run(UNIT, "export")
@@ -84,7 +86,9 @@ def mailed(world: World, instance: dg.DagsterInstance, postgres: embedded.Embedd
         admin.execute("ANALYZE")  # as autovacuum does sooner or later
     said = served.by(world.sandbox, before)
     strings = served.spellings(said.all)
-    return Mailed(world, said, strings, found(strings, stores.written_out(folder)), lambda: stores.written_out(folder))
+    return Mailed(
+        world, sold, said, strings, found(strings, stores.written_out(folder)), lambda: stores.written_out(folder)
+    )
 
 
 def purged(instance: dg.DagsterInstance) -> None:
@@ -125,6 +129,17 @@ def test_on_the_day_what_yelp_said_is_in_one_unlogged_table_and_what_google_said
     only_google = mailed.served.strings["places"] - mailed.served.strings["yelp"]
     assert not {each.lower() for each in only_google} & seen
     assert len(only_google) >= 30, "what both say would be looked for in one vendor's name only"
+
+
+def test_what_a_sale_leaves_is_searched_too(mailed: Mailed) -> None:
+    sold = mailed.sold
+    assert sold.purchases == ["paid", "refunded"]
+    assert sold.reports == 2
+    assert "accepted" in sold.deliveries
+    assert sold.posts.keys() == {"sendgrid", "stripe"}
+    shown = [path.read_bytes() for path in (mailed.written_out() / "blobs").rglob("*") if path.is_file()]
+    assert {host for host in sold.hosts if any(host.encode() in each for each in shown)} == sold.hosts
+    assert not sold.printed or any(sold.printed.splitlines()[0].encode() in each for each in shown)
 
 
 def test_later_no_vendor_string_is_anywhere(later: Later) -> None:

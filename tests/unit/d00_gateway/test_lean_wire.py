@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import ssl
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from leadfactory.d00_gateway.errors import VendorUnavailable
 from leadfactory.d00_gateway.lean_wire import LeanWire
 from leadfactory.d00_gateway.reading import whole
+from sandbox.tls import Authority
 
 OK = b"HTTP/1.1 202 Accepted\r\nX-Message-Id: abc\r\nContent-Length: 2\r\n\r\nhi"
 
@@ -185,4 +187,40 @@ async def test_it_posts_over_http_and_nothing_else(wire, method, url):
 async def test_a_header_of_two_lines_never_leaves(wire, server):
     with pytest.raises(httpx.LocalProtocolError):
         await post(wire, server, Authorization="x\r\nX-Evil: 1")
+    assert server.requests == []
+
+
+@pytest.fixture
+async def secured(tmp_path) -> AsyncIterator[tuple[Server, LeanWire, LeanWire]]:
+    """A server with a certificate for localhost, a wire that trusts who signed it, and one that trusts the world's."""
+    authority = Authority(SimpleNamespace(world=SimpleNamespace(site=lambda name: None)))  # type: ignore[arg-type]
+    authority.write(tmp_path / "ca.pem")
+    made = Server()
+    listening = await asyncio.start_server(made.serve, "127.0.0.1", 0, ssl=authority.context)
+    made.port = listening.sockets[0].getsockname()[1]
+    trusting = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    wires = [LeanWire(verify=context, most_bytes=1_000) for context in (trusting, ssl.create_default_context())]
+    yield made, wires[0], wires[1]
+    for each in wires:
+        await each.aclose()
+    listening.close()
+
+
+async def test_tls_carries_posts_over_one_connection_to_whom_the_certificate_names(secured):
+    server, trusting, _ = secured
+    for _ in range(2):
+        request = httpx.Request("POST", f"https://localhost:{server.port}/x", content=b"{}")
+        assert (await trusting.handle_async_request(request)).content == b"hi"
+    assert (server.connections, len(server.requests)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("host", "trusts"), [("localhost", False), ("127.0.0.1", True)], ids=["a stranger", "another name"]
+)
+async def test_nothing_leaves_to_whom_the_certificate_does_not_name(secured, host, trusts):
+    server, trusting, strange = secured
+    request = httpx.Request("POST", f"https://{host}:{server.port}/x", content=b"{}")
+    with pytest.raises(httpx.ConnectError) as caught:
+        await (trusting if trusts else strange).handle_async_request(request)
+    assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
     assert server.requests == []

@@ -13,7 +13,7 @@ from collections import Counter
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leadfactory.clock import Clock
@@ -25,6 +25,7 @@ from leadfactory.d00_gateway.policies import Policies
 from leadfactory.d00_gateway.scope import CallSpec
 from leadfactory.d00_gateway.writer import Writer
 from leadfactory.database import Database
+from tests.examples import examples
 
 TODAY = dt.date(2026, 10, 6)
 FORK = multiprocessing.get_context("fork")
@@ -264,7 +265,7 @@ def test_a_new_day_starts_at_zero_and_old_leases_do_not_touch_it():
     assert (quota.used, quota.leased, quota.available()) == (0, 0, 100)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     limit=st.integers(1, 30),
     steps=st.lists(st.tuples(st.floats(0.001, 0.4), st.integers(1, 30), st.floats(0, 1)), min_size=1, max_size=60),

@@ -8,11 +8,12 @@ import math
 import uuid
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leadfactory.d01_targeting import allotment
 from leadfactory.d01_targeting.allotment import PAGE, Room, Wish, allot
+from tests.examples import examples
 
 
 def wish(number: int, quota: int = 100, offset: int = 0, leads: float = 0.3, untried: bool = False) -> Wish:
@@ -95,7 +96,7 @@ rooms = st.builds(
 
 
 @given(wishes, rooms)
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_no_plan_ever_passes_a_limit(wanted, room):
     made = allot(wanted, room)
     assert sum(each.businesses for each in made) <= room.businesses
@@ -109,7 +110,7 @@ def test_no_plan_ever_passes_a_limit(wanted, room):
 
 
 @given(wishes, rooms, st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_the_order_of_the_targets_changes_nothing(wanted, room, chance):
     straight = {each.target_id: each for each in allot(wanted, room)}
     chance.shuffle(wanted)
@@ -119,7 +120,7 @@ def test_the_order_of_the_targets_changes_nothing(wanted, room, chance):
 @given(
     wishes, rooms, st.sampled_from(["microusd", "calls", "businesses"]), st.integers(1, 10) | st.integers(1, 2_000_000)
 )
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_a_larger_budget_or_quota_never_gives_fewer_expected_leads(wanted, room, limit, more):
     if getattr(room, limit) is None:
         room = dataclasses.replace(room, **{limit: 3})
@@ -137,7 +138,7 @@ tight = st.builds(
 
 
 @given(few, tight)
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_no_other_plan_expects_more_leads(wanted, room):
     best = 0.0
     for counts in itertools.product(*(range(each.most + 1) for each in wanted)):
@@ -147,7 +148,7 @@ def test_no_other_plan_expects_more_leads(wanted, room):
 
 
 @given(st.integers(0, 5), st.integers(1, 4), st.integers(1, 120))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_pages_of_fifty_are_counted_as_calls(calls, spare, quota):
     """Against every split of two targets whose quotas take more than one page."""
     wanted = [wish(1, quota=quota, leads=0.5), wish(2, quota=110, leads=0.4)]

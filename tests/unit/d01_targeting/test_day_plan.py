@@ -6,13 +6,14 @@ import dataclasses
 import uuid
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leadfactory.d01_targeting import day_plan
 from leadfactory.d01_targeting.day_plan import DayState, Target
 from leadfactory.d01_targeting.planning_config import config
 from leadfactory.d01_targeting.verticals import verticals
+from tests.examples import examples
 
 RULES = config()
 PRICES = {"yelp": 5_910, "places": 35_000, "openai": 800, "sendgrid": 399}
@@ -57,7 +58,7 @@ states = st.builds(
 
 
 @given(states)
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_a_plan_never_passes_a_quota_or_a_budget(of):
     made = day_plan.make(of, RULES).targets
     searched = sum(each.expected.businesses for each in made)
@@ -76,7 +77,7 @@ def test_a_plan_never_passes_a_quota_or_a_budget(of):
 
 
 @given(states, st.sampled_from(["campaign", "yelp", "quota"]), st.integers(1, 5) | st.integers(1, 5_000_000))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_more_money_calls_or_quota_never_gives_fewer_expected_leads(of, what, more):
     if what == "campaign":
         larger = dataclasses.replace(of, money_left={**of.money_left, "campaign": of.money_left["campaign"] + more})
@@ -92,7 +93,7 @@ def test_more_money_calls_or_quota_never_gives_fewer_expected_leads(of, what, mo
 
 
 @given(states, st.randoms(use_true_random=False))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_the_order_of_targets_does_not_matter(of, chance):
     shuffled = list(of.targets)
     chance.shuffle(shuffled)
@@ -100,7 +101,7 @@ def test_the_order_of_targets_does_not_matter(of, chance):
 
 
 @given(states)
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_what_is_expected_narrows_from_step_to_step(of):
     for each in day_plan.make(of, RULES).targets:
         found = each.expected
@@ -119,7 +120,7 @@ def test_a_target_that_was_never_tried_gets_its_share_beside_a_good_one():
 
 
 @given(states, st.integers(0, 240))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_where_a_search_stands_changes_no_count(of, offset):
     moved = tuple(dataclasses.replace(each, next_offset=offset) for each in of.targets)
     there, here = (day_plan.make(each, RULES) for each in (dataclasses.replace(of, targets=moved), of))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leadfactory.d01_targeting.exclusion_values import Problem, Value, parse, parse_file
 from leadfactory.keyed_hashes import KeyedHashes
+from tests.examples import examples
 
 HASHES = KeyedHashes("a key of this test")
 
@@ -111,7 +112,7 @@ def test_a_file_that_cannot_be_read_is_refused_whole(content, told):
 
 
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_no_content_breaks_the_reader(content):
     with contextlib.suppress(ValueError):
         for value in parse_file(content, names=True).values:

@@ -9,7 +9,6 @@ import uuid
 import pytest
 import sqlalchemy as sa
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from leadfactory.campaign_day import CampaignDay
@@ -20,6 +19,7 @@ from leadfactory.d02_sourcing.sourcing import source
 from leadfactory.d02_sourcing.tables import business_merges, businesses, unique_businesses
 from leadfactory.d02_sourcing.uniqueness import unify
 from leadfactory.keyed_hashes import KeyedHashes
+from tests.examples import examples
 from tests.unit.d02_sourcing.conftest import NOW, FakeYelp, business
 
 
@@ -169,7 +169,7 @@ _rows = st.lists(
 
 
 @given(_rows)
-@examples(max_examples=200, deadline=None)
+@examples(200)
 def test_whoever_stands_for_a_business_stands_for_itself(rows):
     state = merging.Merges.of(rows)
     for number in range(1, 7):
@@ -178,6 +178,6 @@ def test_whoever_stands_for_a_business_stands_for_itself(rows):
 
 
 @given(_rows)
-@examples(max_examples=100, deadline=None)
+@examples(100)
 def test_repeating_the_newest_rows_changes_nothing(rows):
     assert merging.Merges.of([*rows, *rows[-1:]]) == merging.Merges.of(rows)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leadfactory.d02_sourcing.grouping import groups
 from leadfactory.d02_sourcing.listings import Listing, e164, name_words, normalise_address
 from leadfactory.d02_sourcing.matching import compare, same, survivor
+from tests.examples import examples
 
 JOES = {
     "name": "Joe's Pizza", "city": "New York", "street": "12 W 30th St", "zip_code": "10001", "phone": "+12125550101",
@@ -110,7 +111,7 @@ def _partition(found) -> set[frozenset[uuid.UUID]]:
 
 
 @given(_listings, st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_the_order_of_the_listings_changes_nothing(rows, random):
     made = _made(rows)
     shuffled = list(made)
@@ -119,7 +120,7 @@ def test_the_order_of_the_listings_changes_nothing(rows, random):
 
 
 @given(_listings)
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_every_listing_is_in_exactly_one_group_and_no_group_holds_a_veto(rows):
     made = _made(rows)
     found = groups(made)
@@ -128,7 +129,7 @@ def test_every_listing_is_in_exactly_one_group_and_no_group_holds_a_veto(rows):
 
 
 @given(_listings)
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_a_judgement_is_symmetric(rows):
     made = _made(rows)
     assert all(compare(a, b) == compare(b, a) for a in made for b in made)

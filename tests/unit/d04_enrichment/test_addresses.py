@@ -6,7 +6,7 @@ import json
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leadfactory.d04_enrichment import scripts
@@ -14,6 +14,7 @@ from leadfactory.d04_enrichment.addresses import MOST, cloudflare
 from leadfactory.d04_enrichment.contacts import Contact, best, choices
 from leadfactory.d04_enrichment.page import read
 from leadfactory.keyed_hashes import FREE_MAIL
+from tests.examples import examples
 from tests.unit.d04_enrichment.conftest import site_page
 
 EMAIL = "info@joes.example"
@@ -193,7 +194,7 @@ _TOKENS = st.sampled_from(
 
 
 @given(st.lists(_TOKENS | st.text(max_size=4), max_size=60).map(" ".join))
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_no_script_breaks_its_reader(script):
     assert all(isinstance(each, str) for each in scripts.written(script))
 

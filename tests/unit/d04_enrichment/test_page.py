@@ -6,11 +6,12 @@ import dataclasses
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leadfactory.d04_enrichment.contacts import Contact
 from leadfactory.d04_enrichment.page import read
+from tests.examples import examples
 from tests.unit.d04_enrichment.conftest import site_page
 
 
@@ -156,7 +157,7 @@ _parts = st.sampled_from(
 
 
 @given(st.lists(_parts | st.text(max_size=6), max_size=60).map("".join))
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_no_page_breaks_the_reader(html):
     reading = read(site_page(html))
     json.dumps(dataclasses.asdict(reading.said), allow_nan=False)

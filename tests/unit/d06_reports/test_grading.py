@@ -6,11 +6,12 @@ import dataclasses
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leadfactory.d06_reports import grading
 from leadfactory.d06_reports.settings import ReportConfig, config
+from tests.examples import examples
 from tests.unit.d06_reports.inputs import an_audit, an_input, every_finding
 
 ALL = every_finding()
@@ -64,7 +65,7 @@ def test_the_order_of_the_rows_changes_nothing() -> None:
     assert grading.judge(an_input(findings=tuple(shuffled))) == grading.judge(an_input(findings=ALL))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.sets(st.integers(0, len(ALL) - 1)), st.integers(0, len(ALL) - 1))
 def test_one_more_finding_never_raises_the_score(chosen: set[int], more: int) -> None:
     fewer = grading.judge(an_input(findings=tuple(ALL[i] for i in sorted(chosen))))

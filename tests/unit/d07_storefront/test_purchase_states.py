@@ -6,10 +6,11 @@ import datetime as dt
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leadfactory.d07_storefront.purchase_states import Expected, PaymentEvent, fold
+from tests.examples import examples
 
 NOON = dt.datetime(2026, 10, 6, 12, tzinfo=dt.UTC)
 EXPECTED = Expected(19_900, "usd", live=False)
@@ -71,7 +72,7 @@ def test_a_history_ends_in_its_state(state, events):
     assert fold(events, EXPECTED).state == state
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.data())
 def test_any_order_and_up_to_46_repetitions_give_the_same(data):
     _, events = data.draw(st.sampled_from(list(HISTORIES.values())))
@@ -82,7 +83,7 @@ def test_any_order_and_up_to_46_repetitions_give_the_same(data):
     assert fold(told, EXPECTED).balances() == straight.balances()
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.lists(st.sampled_from([each for _, events in HISTORIES.values() for each in events]), min_size=1))
 def test_whatever_came_every_posting_sums_to_zero(events):
     for posting in fold(events, EXPECTED).balances().values():

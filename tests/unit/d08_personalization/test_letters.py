@@ -60,7 +60,10 @@ def test_the_rules_letter_passes():
     assert problems(letter()) == set()
 
 
-@pytest.mark.parametrize("vertical", VERTICALS)
+@pytest.mark.parametrize(
+    "vertical",
+    [pytest.param(each, marks=[pytest.mark.slow] if number else []) for number, each in enumerate(VERTICALS)],
+)
 def test_a_letter_can_be_written_about_every_finding_of_every_vertical(vertical):
     """Each kind is once the hook, once the second, and the quick ones the quick win, in all shapes that seeds give."""
     quick = [kind for kind in KINDS if KINDS[kind].quick]

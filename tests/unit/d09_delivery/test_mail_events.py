@@ -6,11 +6,12 @@ import datetime as dt
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leadfactory.d09_delivery.mail_events import KINDS, MailEvent, fold
 from leadfactory.inbox.rules import Bots
+from tests.examples import examples
 
 BOTS = Bots(after_delivery_s=5, burst_links=3, burst_s=10, agents=())
 START = dt.datetime(2026, 10, 6, 15, 0, tzinfo=dt.UTC)
@@ -34,7 +35,7 @@ HISTORIES = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(HISTORIES, st.integers(1, 46), st.randoms(use_true_random=False))
 def test_any_order_and_repetition_gives_the_same_outcome(history, most, chance):
     told = [each for each in history for _ in range(chance.randint(1, most))]
