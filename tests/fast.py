@@ -73,6 +73,7 @@ SLOW = (
     # vendors, websites and name servers of the test's own, over sockets
     "unit/d00_gateway/website/",
     "unit/d00_gateway/test_breaker.py",
+    "unit/d00_gateway/test_lean_wire.py",
     "unit/d00_gateway/test_limiter.py",
     "unit/d00_gateway/test_openai_client.py",
     "unit/d00_gateway/test_pagespeed_client.py",
@@ -93,6 +94,7 @@ SLOW = (
     "unit/d10_analytics/test_agreeing.py",
     "unit/d10_analytics/test_compacting.py",
     "unit/d10_analytics/test_export.py",
+    "unit/d10_analytics/test_lake_on_s3.py",
     "unit/erasure/test_erasing.py",
 )
 
