@@ -40,7 +40,6 @@ LANES = (
         "unit/d10_analytics",
         "unit/erasure",
         "unit/inbox",
-        "unit/test_importing.py",
     ),
 )
 
@@ -69,6 +68,7 @@ SLOW = (
     "runbook/",
     "deployment/",
     "unit/stores/",
+    "unit/test_importing.py",  # starts processes
     "unit/test_outdated.py",  # asks pip
     # vendors, websites and name servers of the test's own, over sockets
     "unit/d00_gateway/website/",
@@ -89,6 +89,7 @@ SLOW = (
     # whole lakes, whole days
     "unit/d02_sourcing/test_splitting.py",
     "unit/d09_delivery/test_gates.py",
+    "unit/d09_delivery/test_many_campaign_days.py",
     "unit/d09_delivery/test_races.py",
     "unit/d09_delivery/test_sequences.py",
     "unit/d10_analytics/test_agreeing.py",
