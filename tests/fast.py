@@ -40,7 +40,6 @@ LANES = (
         "unit/d10_analytics",
         "unit/erasure",
         "unit/inbox",
-        "unit/test_importing.py",
     ),
 )
 
@@ -69,10 +68,12 @@ SLOW = (
     "runbook/",
     "deployment/",
     "unit/stores/",
+    "unit/test_importing.py",  # starts processes
     "unit/test_outdated.py",  # asks pip
     # vendors, websites and name servers of the test's own, over sockets
     "unit/d00_gateway/website/",
     "unit/d00_gateway/test_breaker.py",
+    "unit/d00_gateway/test_lean_wire.py",
     "unit/d00_gateway/test_limiter.py",
     "unit/d00_gateway/test_openai_client.py",
     "unit/d00_gateway/test_pagespeed_client.py",
@@ -88,11 +89,13 @@ SLOW = (
     # whole lakes, whole days
     "unit/d02_sourcing/test_splitting.py",
     "unit/d09_delivery/test_gates.py",
+    "unit/d09_delivery/test_many_campaign_days.py",
     "unit/d09_delivery/test_races.py",
     "unit/d09_delivery/test_sequences.py",
     "unit/d10_analytics/test_agreeing.py",
     "unit/d10_analytics/test_compacting.py",
     "unit/d10_analytics/test_export.py",
+    "unit/d10_analytics/test_lake_on_s3.py",
     "unit/erasure/test_erasing.py",
 )
 
