@@ -52,6 +52,7 @@ READERS = {
     "leadfactory/backup/wall.py": (1, "when backups were made and WAL was archived; how old files on disk are"),
     "leadfactory/database_care/activity.py": (3, "how long the server's sessions have been at it"),
     "leadfactory/monitoring/escalating.py": (1, "how long an alert has fired: people's minutes"),
+    "leadfactory/monitoring/orchestration.py": (1, "how old the heartbeats are that Dagster stamped"),
     "leadfactory/monitoring/figures.py": (1, "ages of what Dagster, the ledger and the disk stamped"),
     "leadfactory/quality/invariants.py": (1, "which attempts of the ledger have been open for an hour"),
     "leadfactory/d00_gateway/breaker.py": (16, "when a breaker may be tried again"),
@@ -62,6 +63,7 @@ READERS = {
     "leadfactory/d09_delivery/sweeping.py": (1, "which claims' leases have lapsed"),
     "leadfactory/d09_delivery/folding.py": (1, "which claims' leases have lapsed, as claiming.py gave them"),
     "leadfactory/d10_analytics/export.py": (1, "which attempts may have been settled since their file was written"),
+    "dbt_project/macros/clock.sql": (1, "where dbt is run by hand: the factory hands it its own clock"),
     "leadfactory/replica.py": (1, "how far a replica is behind its primary"),
     "cli/gaming/load.py": (
         2,
