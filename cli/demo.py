@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli import demo_recipients, stack
@@ -243,7 +244,7 @@ def _show(figures: dict[str, Any], units: list[CampaignDay], target: Path, pdf: 
 
 def _table(title: str, fields: Sequence[str], figures: dict[str, Any], units: list[CampaignDay]) -> None:
     """Counts by campaign-day and together, with bars."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
     for unit in units:
         table.add_column(f"{unit.campaign}\n{unit.day}", justify="right", no_wrap=True)

@@ -29,10 +29,7 @@ class Table(RichTable):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The table, or one record below the other where it does not fit."""
-        needs = (
-            Measurement(0, 0) if not self.columns else self.__rich_measure__(console, options.update_width(_ANY_WIDTH))
-        )
-        if not self.show_header or needs.minimum <= options.max_width:
+        if not self.columns or not self.show_header or self._fits(console, options):
             yield from super().__rich_console__(console, options)
             return
         if self.title:
@@ -47,6 +44,25 @@ class Table(RichTable):
             yield record
         if self.caption:
             yield self.caption
+
+    def _fits(self, console: Console, options: ConsoleOptions) -> bool:
+        """Whether every column has room for its longest word; where not all have room for all they say, what is left goes to those.
+
+        Rich would take from all alike, and break a word beside a column that has room to spare.
+        """
+        wide = options.update_width(_ANY_WIDTH)
+        fewest, most, words = [], [], []
+        for column in self.columns:
+            cells = [Measurement.get(console, wide, cell) for cell in (column.header, *column.cells)]
+            words.append(max(cell.minimum for cell in cells))
+            most.append(max(cell.maximum for cell in cells))
+            fewest.append(most[-1] if column.no_wrap else words[-1])
+        frame = self.__rich_measure__(console, wide).minimum - sum(words)
+        left, wanted = options.max_width - frame - sum(fewest), sum(most) - sum(fewest)
+        if 0 <= left < wanted:
+            for column, least, full in zip(self.columns, fewest, most, strict=True):
+                column.width = least + (full - least) * left // wanted
+        return left >= 0
 
 
 class CommandError(Exception):

@@ -26,6 +26,7 @@ from leadfactory.database import Database
 from leadfactory.inbox.rules import rules
 from leadfactory.inbox.tables import MAIL_SOURCES, webhook_inbox
 
+OF_A_REPORT = "of a mail with a report: purchases show tells what became of it"
 EVIDENCE = "an event that carries its send id came"
 FOLD_LOCK = 0x1EADF01D
 _MACHINE = ("sg_machine_open", "machine_agent")
@@ -69,21 +70,26 @@ def _drain_batch(tx: sa.Connection, now: dt.datetime, done: Drained) -> int:
     ).all()
     if not rows:
         return 0
-    sends = _sends(tx, {row.send_id for row in rows if row.send_id is not None})
-    outcomes: dict[str, list[int]] = defaultdict(list)
+    named = {row.send_id for row in rows if row.send_id is not None}
+    sends = _sends(tx, named)
+    reports = _mails_of_reports(tx, named - sends.keys())
+    outcomes: dict[tuple[str, str | None], list[int]] = defaultdict(list)
     events = []
     for row in rows:
-        outcome = "kept" if row.kind not in KINDS else "folded" if row.send_id in sends else "unmatched"
-        outcomes[outcome].append(row.inbox_id)
-        if outcome == "folded":
+        if row.kind not in KINDS:
+            told: tuple[str, str | None] = "kept", "a kind that nothing reads"
+        elif row.send_id in sends:
+            told = "folded", None
             events.append(_event(row, sends[row.send_id]))
+        else:
+            told = "unmatched", OF_A_REPORT if row.send_id in reports else "no send of ours"
+        outcomes[told].append(row.inbox_id)
     if events:
         tx.execute(insert(email_events).on_conflict_do_nothing(), events)
     touched = {event["send_id"] for event in events}
     fold_sends(tx, touched, now)
     done.settled += len(settle_by_evidence(tx, touched, now))
-    for outcome, ids in outcomes.items():
-        reason = "no send of ours" if outcome == "unmatched" else "a kind that nothing reads" if outcome == "kept" else None  # fmt: skip
+    for (outcome, reason), ids in outcomes.items():
         tx.execute(sa.update(t).where(t.c.inbox_id.in_(ids)).values(processed_at=now, outcome=outcome, reason=reason))
         done.outcomes[outcome] += len(ids)
     for event in events:
@@ -217,6 +223,12 @@ def _sends(tx: sa.Connection, send_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, 
         sa.select(s.c.send_id, s.c.campaign, s.c.cohort_on, s.c.business_id).where(s.c.send_id.in_(list(send_ids)))
     )
     return {row.send_id: row for row in rows}
+
+
+def _mails_of_reports(tx: sa.Connection, ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Which of these name a mail with a report: the shop's, whose own room reads what the inbox keeps of it."""
+    known = sa.text("SELECT delivery_id FROM report_deliveries WHERE delivery_id = ANY(:ids)")
+    return set(tx.scalars(known, {"ids": list(ids)})) if ids else set()
 
 
 def _event(row: Any, send: Any) -> dict[str, Any]:

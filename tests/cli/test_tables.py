@@ -35,3 +35,14 @@ def test_a_row_that_does_not_fit_is_told_as_a_record() -> None:
 
 def test_a_table_that_fits_keeps_its_columns() -> None:
     assert f"{IDS[0]} │ {IDS[1]} │ paid" in printed(100)
+
+
+def test_no_word_is_broken_beside_a_column_that_has_room_to_spare() -> None:
+    window = Console(file=StringIO(), width=60)
+    table = Table("vendor", "resets", "what it says")
+    table.add_row(
+        "pagespeed", "2026-11-30 18:16:45 UTC", "a sentence that is long enough to want all the room there is"
+    )
+    window.print(table)
+    assert isinstance(window.file, StringIO)
+    assert {"2026-11-30", "pagespeed", "sentence"} <= set(window.file.getvalue().split())

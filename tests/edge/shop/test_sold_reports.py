@@ -22,8 +22,9 @@ from leadfactory.d06_reports.settings import config
 from leadfactory.d06_reports.tables import audit_reports, report_accesses, report_deliveries
 from leadfactory.d07_storefront import refunds
 from leadfactory.d07_storefront.tables import purchases, refund_requests
-from leadfactory.d09_delivery import suppression
+from leadfactory.d09_delivery import folding, suppression
 from leadfactory.d09_delivery.tables import suppressions
+from leadfactory.inbox.tables import webhook_inbox
 from leadfactory.quality.gx import judge
 from leadfactory.settings import settings
 from leadfactory.tokens import Tokens
@@ -153,12 +154,13 @@ def test_a_mail_whose_answer_is_lost_stays_unknown_until_an_event_tells(shop):
     shop.work()
     assert len(shop.mails()) == 1
     shop.world.post([shop.world.event("delivered", row.delivery_id)])
-    from leadfactory.d09_delivery import folding
-
     folding.drain(db=shop.world.db, clock=shop.world.settings.clock)
     shop.work()
     (row,) = shop.world.all(report_deliveries)
     assert (row.state, row.delivered_at) == ("accepted", TUESDAY)
+    assert [each.reason for each in shop.world.all(webhook_inbox) if each.send_id == row.delivery_id] == [
+        folding.OF_A_REPORT
+    ]
 
 
 def test_a_mail_waits_while_stripe_cannot_tell_the_address(shop):
