@@ -7,11 +7,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+
+from leadfactory import embedded
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,8 +42,10 @@ def mails_of(home: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo") / "home"
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    home = tmp_path_factory.mktemp("demo") / "home"
+    yield home
+    embedded.stop(home)  # a demo leaves its database up for what an operator asks next
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +102,6 @@ def test_the_truth_log_holds_each_mail_once(first: dict[str, object], home: Path
 
 def test_no_address_or_name_is_in_dagsters_event_log(first: dict[str, object], home: Path) -> None:
     import psycopg
-
-    from leadfactory import embedded
 
     server = embedded.ensure_running(home)
     try:
