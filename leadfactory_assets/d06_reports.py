@@ -1,6 +1,7 @@
 """D6 Reports: what was sold, sealed and brought to whoever paid. ``paid_reports`` follows every drain of the inbox."""
 
 import asyncio
+import functools
 
 import dagster as dg
 
@@ -64,13 +65,14 @@ def paid_reports(
     website: dg.ResourceParam[WebsiteClient],
 ) -> dg.MaterializeResult:
     """Takes one row per refund, report and mail that payments ask for, over all campaign-days, and does it."""
-    from leadfactory.inbox import paying  # only the run that needs the rooms pays for their imports
+    from leadfactory.d06_reports import paid_work  # only the run that needs the rooms pays for their imports
+    from leadfactory.inbox import paying
 
-    done, reports = asyncio.run(
-        paying.serve(
-            db=db, clock=clock, settings=settings(), stripe=stripe, mailer=mailer, pagespeed=pagespeed, website=website
-        )
-    )
+    work = functools.partial(
+        paid_work.work,
+        db=db, clock=clock, settings=settings(), stripe=stripe, mailer=mailer, pagespeed=pagespeed, website=website,
+    )  # fmt: skip
+    done, reports = asyncio.run(paying.serve(work, db=db, clock=clock, settings=settings()))
     for report in reports:
         context.log_event(dg.AssetMaterialization(key(report.asset), partition=report.unit.key, metadata=told(report)))
     return dg.MaterializeResult(metadata=done)

@@ -14,9 +14,8 @@ from typing import Any, TextIO
 
 from leadfactory.d02_sourcing.sourcing_rules import rules
 
-LONGEST_LINE = (
-    4_000_000  # letters; a longer one is no list of businesses, and would be in memory before it could be judged
-)
+# Letters; a longer line is no list of businesses, and would be in memory before it could be judged.
+LONGEST_LINE = 4_000_000
 DELIMITERS = (",", ";", "\t", "|")
 TOO_LONG = object()  # instead of a value that is not taken into memory
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))

@@ -108,10 +108,7 @@ class ClaimLoop:
                 return None
             with self._mailer.gateway.about(letter.business_id):
                 outcome = await self._call(letter)
-            if outcome.state in (
-                "accepted",
-                "rejected",
-            ):  # what else may have happened is settled as if this process had died
+            if outcome.state in ("accepted", "rejected"):  # all else is settled as if this process had died
                 answer = Answer(outcome.state, outcome.reason, outcome.sendgrid_id)
                 journal.answered(self._desk.journal, letter.entry, answer)
             return outcome

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import uuid
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from leadfactory.d00_gateway.sendgrid import SendGridClient
 from leadfactory.d00_gateway.stripe import StripeClient
 from leadfactory.d00_gateway.website.client import WebsiteClient
 from leadfactory.d03_assessment.tables import site_audits
+from leadfactory.d06_reports import paid_work
 from leadfactory.d07_storefront import folding
 from leadfactory.d07_storefront.tables import checkout_sessions, money_entries, purchases
 from leadfactory.inbox import paying
@@ -116,10 +118,11 @@ class Shop:
         config = self.world.settings
         gateway = Gateway(self.world.db, clock=config.clock, settings=config)
         async with gateway.running():  # the clients that do not open it themselves: PageSpeed's is none of ours here
-            figures, _ = await paying.serve(
-                db=self.world.db, clock=config.clock, settings=config, stripe=StripeClient(gateway, config),
+            work = functools.partial(
+                paid_work.work, db=self.world.db, clock=config.clock, settings=config, stripe=StripeClient(gateway, config),
                 mailer=SendGridClient(gateway, config), pagespeed=FakePagespeed(config, lambda url: lighthouse()), website=WebsiteClient(gateway, config),
             )  # fmt: skip
+            figures, _ = await paying.serve(work, db=self.world.db, clock=config.clock, settings=config)
         return figures
 
     def mails(self) -> list[dict[str, Any]]:
