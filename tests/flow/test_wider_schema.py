@@ -7,7 +7,6 @@ on the schema of the next.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,12 +25,12 @@ from leadfactory.d10_analytics import export
 from leadfactory.database import Database
 from leadfactory.embedded import EmbeddedServer
 from leadfactory.quality import invariants
-from leadfactory.settings import Settings, settings
-from sandbox.process import SandboxProcess, start
+from leadfactory.settings import Settings
+from sandbox.process import SandboxProcess
+from tests.flow.conftest import launch, pointing_at
 from tests.migrations.conftest import REVISIONS, empty, running, to  # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.timeout(240)
-CLOCK = "2026-10-06T15:00:00+00:00"  # a Tuesday, 11:00 in New York
 LATER = "9999_later"
 TABLES = """SELECT relname FROM pg_class WHERE relnamespace = 'leadfactory'::regnamespace AND relkind = 'r' AND relname <> 'alembic_version'"""
 
@@ -54,28 +53,12 @@ def widen(server: EmbeddedServer) -> int:
 
 
 @pytest.fixture
-def sandbox() -> Iterator[SandboxProcess]:
-    process = start(clock=CLOCK)
-    yield process
-    process.stop()
-
-
-@pytest.fixture
 def config(empty: EmbeddedServer, sandbox: SandboxProcess, tmp_path: Path) -> Iterator[Settings]:  # noqa: F811
     """A process of this version over a server that a later version has migrated."""
     to(empty, "head")
     assert widen(empty) > 60
-    before = dict(os.environ)
-    os.environ |= {
-        "LEADFACTORY_ENV": "test", "LEADFACTORY_HOME": str(tmp_path / "home"), "LEADFACTORY_CLOCK": CLOCK,
-        "LEADFACTORY_SANDBOX_URL": sandbox.base_url, "LEADFACTORY_DATABASE_URL": empty.url("app"),
-        "WEBSITE_CA_FILE": str(sandbox.ca_file),
-    }  # fmt: skip
-    settings.cache_clear()
-    yield settings()
-    os.environ.clear()
-    os.environ.update(before)
-    settings.cache_clear()
+    with pointing_at(empty.url("app"), sandbox, tmp_path / "home") as found:
+        yield found
 
 
 @pytest.fixture
@@ -103,16 +86,7 @@ def test_a_night_with_its_mails_its_edge_its_export_and_its_upkeep_runs_on_a_lat
 ) -> None:
     # one run, several facts: the campaign-day takes seconds
     now = config.clock.now()
-    with db.begin() as tx:
-        campaigns.seed(
-            tx, vertical="restaurant", places=[campaigns.PlaceSpec("zip", "10001")], quota=6, name="one", now=now
-        )
-        campaigns.configure(
-            tx, "one", consent_basis="simulated", sender_email="ana@mail.leadfactory.example", sender_name="Ana Ruiz",
-            postal_address="LeadFactory, 500 Example Plaza, Wilmington, DE 19801", budget_cents=5_000, top_share=1.0,
-        )  # fmt: skip
-        campaigns.launch(tx, "one", now)
-    unit = CampaignDay("one", config.clock.today())
+    unit = launch(db, config, "one", "restaurant", campaigns.PlaceSpec("zip", "10001"), 6)
 
     assert migrate.upgrade(config) == []
     for name in (*stage.NIGHT, "sending"):
