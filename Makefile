@@ -17,6 +17,7 @@ $(READY): requirements.lock pyproject.toml
 	@echo "installing the locked dependencies into $(VENV) (a few minutes the first time) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python ci/zip_codes.py
 	@touch $@
 
 PANGO := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0

@@ -1,6 +1,6 @@
 """US places: ZIP codes, cities, metros and states, and which lies in which.
 
-From config/metros.yaml and from config/zip_codes.tsv.gz, which ci/zip_codes.py writes.
+From config/metros.yaml and from the table that ci/zip_codes.py writes at installation.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ import difflib
 import functools
 import gzip
 import re
+import sys
 from collections import Counter
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import pydantic
 
 from leadfactory import yaml_config
-from leadfactory.settings import ROOT
 
 Kind = Literal["zip", "city", "metro", "state"]
-TABLE = ROOT / "config" / "zip_codes.tsv.gz"
+TABLE = Path(sys.prefix) / "share" / "leadfactory" / "zip_codes.tsv.gz"
 _USED = {"STANDARD", "PO BOX", "UNIQUE"}  # military post is sorted abroad
 
 
@@ -95,10 +96,19 @@ class _Gazetteer:
         return None if line is None else _Zip(*line.split("\t"))
 
 
+def _lines() -> list[str]:
+    try:
+        return gzip.decompress(TABLE.read_bytes()).decode().splitlines()
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{TABLE} is missing: an installation writes it, as `python ci/zip_codes.py` does"
+        ) from None
+
+
 @functools.lru_cache(maxsize=1)
 def _gazetteer() -> _Gazetteer:
     found = _Gazetteer({}, {}, {}, {}, yaml_config.load("metros", _Metros).metros)
-    for line in gzip.decompress(TABLE.read_bytes()).decode().splitlines():
+    for line in _lines():
         code, kind, city, county, state, country, timezone, _ = line.split("\t", 7)
         if kind not in _USED or not timezone or country != "US":
             continue

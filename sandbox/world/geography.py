@@ -1,4 +1,4 @@
-"""Where things are: US ZIP codes and cities, from config/zip_codes.tsv.gz (ci/zip_codes.py writes it)."""
+"""Where things are: US ZIP codes and cities, from the table that ci/zip_codes.py writes at installation."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import functools
 import gzip
 import math
 import re
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
-TABLE = Path(__file__).resolve().parents[2] / "config" / "zip_codes.tsv.gz"
+TABLE = Path(sys.prefix) / "share" / "leadfactory" / "zip_codes.tsv.gz"
 
 
 class Zip(NamedTuple):
