@@ -46,7 +46,7 @@ def _others(config: Settings) -> list[Finding]:
 
     told = {"schema", "disk"}
     found = [one for one in system_check.findings(config) if one.name not in told]
-    if stack.find_dagster(config) is None and not stack.answers(f"http://127.0.0.1:{stack.EDGE_PORT}/health"):
+    if stack.find_dagster(config) is None and not stack.answers(f"{health.edge_url(config)}/health"):
         found.append(Finding("processes", "ok", "none runs; `leadfactory dev` starts them"))
     else:
         found += [dataclasses.replace(one, name=f"{one.name} answers") for one in health.findings(config)]
