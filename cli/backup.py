@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.output import CommandError, as_json, console
+from cli.output import CommandError, as_json, console, paint
 
 if TYPE_CHECKING:
     from leadfactory.backup.catalogue import Backup
@@ -137,7 +137,7 @@ def _say(made: Made, *, json: bool) -> None:
         seconds = (one.finished_at - one.started_at).total_seconds()
         console.print(f"backup {one.id}: {one.bytes / 2**20:,.1f} MiB in {seconds:.1f} s, checked by {made.judged_by}")
         for problem in made.problems:
-            console.print(f"[yellow]not whole:[/] {problem}")
+            console.print(paint("yellow", "not whole:"), problem)
         if made.removed:
             console.print(f"removed, their retention is over: {', '.join(made.removed)}")
         console.print(f"next: leadfactory verify-backup --backup={one.id}")
@@ -151,7 +151,7 @@ def _judge(verdict: Verdict, *, json: bool) -> None:
         )  # fmt: skip
         return
     for problem in verdict.problems:
-        console.print(f"[red]damaged:[/] {problem}", soft_wrap=True)
+        console.print(paint("red", "damaged:"), problem)
     if not verdict.problems:
         console.print(
             f"backup {one.id} is whole: {len(one.parts)} parts and {verdict.contents:,} files were read, the cluster was judged by "

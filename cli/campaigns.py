@@ -9,7 +9,7 @@ import typer
 
 from cli import stack
 from cli.dagster_api import FINAL, DagsterApi
-from cli.output import CommandError, Table, as_json, console, dollars
+from cli.output import CommandError, Table, as_json, console, dollars, paint
 from cli.plan import refuse_loss, show
 from cli.stores import tell_of_pauses
 from leadfactory.campaign_day import CampaignDay
@@ -53,7 +53,7 @@ def seed(
         "would create" if dry_run and found.created else ("created" if found.created else "already there, unchanged:")
     )
     console.print(
-        f"{verb} [bold]{figures['campaign']}[/] ({figures['state']}): {vertical} in {', '.join(p.place for p in places)}"
+        f"{verb} {figures['campaign']} ({figures['state']}): {vertical} in {', '.join(p.place for p in places)}"
     )
     for gap in gaps:
         console.print(f"  before launch: {gap.what}   →  {gap.command}")
@@ -206,7 +206,7 @@ class running_factory:
     """The Dagster that runs on this machine (`make dev`), or one started for this command and stopped after it."""
 
     def __init__(self, *, quiet: bool) -> None:
-        self._say = (lambda line: None) if quiet else (lambda line: console.print(f"[green]✓[/] {line}"))
+        self._say = (lambda line: None) if quiet else (lambda line: console.print(paint("green", "✓"), line))
         self._own: Any = None
 
     def __enter__(self) -> DagsterApi:

@@ -12,7 +12,7 @@ from pathlib import Path
 import typer
 
 from cli import processes, stack
-from cli.output import as_json, console
+from cli.output import as_json, console, paint
 from leadfactory.settings import SANDBOX_KEYS, Settings, settings
 
 MIN_FREE_SHARE = 0.10  # of the disk; a night does not start below it
@@ -69,11 +69,15 @@ def show(findings: list[Finding], *, json: bool) -> None:
     if json:
         as_json([dataclasses.asdict(each) for each in findings])
     else:
-        marks = {"ok": "[green]ok     [/]", "warning": "[yellow]warning[/]", "broken": "[red]broken [/]"}
+        marks = {"ok": "green", "warning": "yellow", "broken": "red"}
         for each in findings:
+            told, remedy = f"{each.name:<18} {each.told}", f"→  {each.remedy}" if each.remedy else ""
+            fits = len(told) + len(remedy) + 11 <= console.width
             console.print(
-                f"{marks[each.state]} {each.name:<18} {each.told}" + (f"   →  {each.remedy}" if each.remedy else "")
+                paint(marks[each.state], f"{each.state:<7}"), told + (f"   {remedy}" if remedy and fits else "")
             )
+            if remedy and not fits:
+                console.print(f"        {remedy}")
     if any(each.state == "broken" for each in findings):
         raise typer.Exit(1)
 

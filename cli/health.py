@@ -134,10 +134,10 @@ def _lake(config: Settings) -> Told:
 
 
 def _warehouse(config: Settings) -> Told:
-    import duckdb
-
     if not config.warehouse.is_file():
         return "warning", "no marts published yet", "run the job `marts`"
+    import duckdb
+
     with duckdb.connect(str(config.warehouse), read_only=True) as published:
         published.execute("SELECT 1")
     return "ok", f"{config.warehouse} opens", ""

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from cli import recording
-from cli.output import CommandError, errors
+from cli.output import CommandError, errors, paint
 
 
 def run(app: typer.Typer) -> None:
@@ -27,7 +27,7 @@ def _run(app: typer.Typer) -> None:
     except (
         CommandError, DatabaseUnavailable, EmbeddedPostgresError, CampaignDayBusy, SettingsError, ValueError, LookupError
     ) as error:  # fmt: skip
-        errors.print(f"[bold red]error:[/] {_plain(error)}", soft_wrap=True, markup=True)
+        errors.print(paint("bold red", "error:"), _plain(error))
         sys.exit(1)
     except KeyboardInterrupt:
         errors.print("stopped")
@@ -35,7 +35,5 @@ def _run(app: typer.Typer) -> None:
 
 
 def _plain(error: BaseException) -> str:
-    from rich.markup import escape
-
     text = error.args[0] if isinstance(error, LookupError) and error.args else str(error)
-    return escape(str(text))
+    return str(text)

@@ -43,6 +43,14 @@ def test_every_command_says_on_standard_error_what_is_paused(here, capsys, datab
     assert "leadfactory resume all" in said
 
 
+def test_brackets_of_a_reason_are_told_as_they_were_written(here):
+    reason = "[disk] is [bold]moved[/bold], see [/wiki]"
+    here("pause", "all", f"--reason={reason}", "--by=ana")
+    assert reason in here("pauses")
+    assert reason in here("pause", "all", "--reason=again", fails=True)
+    assert reason in here("audit-log")
+
+
 def test_an_unknown_vendor_campaign_or_sender_is_refused_with_those_that_are_known(here):
     assert "there is no vendor 'yalp': known are" in here("pause", "vendor", "yalp", "--reason=x", fails=True)
     assert "there is no campaign 'x': known are none yet" in here("pause", "campaign", "x", "--reason=x", fails=True)
