@@ -64,6 +64,10 @@ def emergency_backup(json: Json = False) -> None:
     with _recording(may_fail=True) as db, progress(json=json) as told, _plain_errors():
         made = making.make_emergency(settings(), db=db, told=told)
     _say(made, json=json)
+    if not json:
+        console.print(
+            "it holds what is damaged as it is: `latest` and `restore-database --verify` pass it over, --backup names it"
+        )
 
 
 def verify_backup(which: Which = "latest", json: Json = False) -> None:

@@ -109,6 +109,7 @@ def launch(
         missing = {slug: each for slug, each in gaps.items() if each}
         if dry_run:
             return
+        _refuse_paused(db, campaign)
         if missing:
             raise CommandError(
                 "; ".join(f"{slug} lacks {', '.join(g.what for g in each)}" for slug, each in missing.items())
@@ -147,6 +148,7 @@ def test_pipeline(*, limit: int, campaign: str | None, dry_run: bool, json: bool
                 gaps = {slug: campaigns.launch_gaps(campaigns.get(tx, slug)) for slug in slugs}
             _show_plan(_plan(db, slugs, limit=limit), gaps, batch=0, json=json, dry_run=True)
             return
+        _refuse_paused(db, slugs[0])
     unit = CampaignDay(slugs[0], settings().clock.today())
     with running_factory(quiet=json) as api:
         api.register_campaign(unit.campaign)
@@ -173,6 +175,14 @@ def test_pipeline(*, limit: int, campaign: str | None, dry_run: bool, json: bool
         table.add_row(field, str(getattr(counts, field)))
     console.print(table)
     console.print(f"vendor calls: {calls}; {dollars(spend)}")
+
+
+def _refuse_paused(db: Database, campaign: str | None) -> None:
+    """Says whose word holds the work back before anything is written or started; its run would only be cancelled minutes later."""
+    from leadfactory import pauses
+
+    with db.begin() as tx:
+        pauses.refuse(pauses.holding(pauses.current(tx), *([] if campaign is None else [("campaign", campaign)])))
 
 
 def _letters(tx: Any, slugs: list[str]) -> dict[str, int]:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 Which = Annotated[
-    str | None, typer.Option("--backup", help="`latest`, or an id that `leadfactory backup --list` prints.")
+    str | None,
+    typer.Option("--backup", help="`latest` (no emergency's), or an id that `leadfactory backup --list` prints."),
 ]
 Moment = Annotated[
     str | None, typer.Option(help="A moment as '2026-12-01 10:30:00' (UTC), or `latest`: all that was archived.")

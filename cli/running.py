@@ -17,15 +17,18 @@ def run(app: typer.Typer) -> None:
 
 
 def _run(app: typer.Typer) -> None:
+    from leadfactory.d00_gateway.errors import VendorError
     from leadfactory.database import DatabaseUnavailable
     from leadfactory.embedded_files import EmbeddedPostgresError
+    from leadfactory.flow import Stopped
     from leadfactory.locks import CampaignDayBusy
     from leadfactory.settings import SettingsError
 
     try:
         app()
     except (
-        CommandError, DatabaseUnavailable, EmbeddedPostgresError, CampaignDayBusy, SettingsError, ValueError, LookupError
+        CommandError, DatabaseUnavailable, EmbeddedPostgresError, CampaignDayBusy, SettingsError, VendorError, Stopped,
+        ValueError, LookupError,
     ) as error:  # fmt: skip
         errors.print(paint("bold red", "error:"), _plain(error))
         sys.exit(1)

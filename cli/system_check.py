@@ -158,7 +158,7 @@ def _backup(tx: sa.Connection) -> Told:
 
     if tx.scalar(sa.text("SELECT to_regclass('leadfactory.backups')")) is None:
         return "warning", "this version makes no backups", "use the database server's own"
-    last = tx.scalar(sa.text("SELECT max(finished_at) FROM backups WHERE ok"))
+    last = tx.scalar(sa.text("SELECT max(finished_at) FROM backups WHERE ok AND kind <> 'emergency'"))
     if last is None:
         return "warning", "no backup was made yet", "leadfactory backup"
     age = dt.datetime.now(dt.UTC) - last

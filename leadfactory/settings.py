@@ -16,12 +16,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, PositiveInt, SecretStr, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    DotEnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from leadfactory.clock import Clock
 
