@@ -25,6 +25,7 @@ from leadfactory.d10_analytics import (
     increments,
     judging,
     lake_files,
+    lake_lock,
     postgres_marts,
     repeating,
     schema_changes,
@@ -40,7 +41,6 @@ log = logging.getLogger(__name__)
 PROJECT = increments.PROJECT
 BUILDING = "warehouse.building-aside.duckdb"  # one name: another one makes dbt parse its whole project anew
 MARTS = "marts"  # the one schema of the published file
-OF_THE_BUILD = ("version", increments.SNAPSHOT)  # tables that are no marts: which build it is, and of which files
 __all__ = ["FRESH", "RESULTS", "MartsError", "Tested", "run_dbt"]  # of dbt_runs, for those who build
 EXPECTATIONS = "expectations."  # how ids of Great Expectations' verdicts begin, beside those of dbt's tests
 Run = Callable[[list[str], dict[str, str]], None]
@@ -121,9 +121,10 @@ def build_marts(
 
     Raises:
         MartsError: when nothing was exported yet, a model or a test fails, or Postgres does not take them; the old ones stay.
+        OSError: the lake cannot be read, or could not be held while it was.
     """
     results = settings.home / "dbt" / "target" / RESULTS
-    with building(settings) as side, lake_files.held(settings.lake, alone=False):
+    with building(settings) as side, lake_lock.reading(settings) as still:
         sha = lake_files.manifest_sha256(settings.lake)
         if sha is None:
             raise MartsError(
@@ -133,6 +134,7 @@ def build_marts(
         scope = increments.scope(settings, full=full)
         try:
             with increments.view(settings, scope) as lake:
+                still()
                 _built(run, scope, side, environment(settings, side, lake, increment=scope.base is not None))
         except MartsError as error:
             raise MartsError(f"{error}{_columns_behind(settings.lake)}", tests(results)) from None
@@ -188,7 +190,7 @@ def building(settings: Settings) -> Iterator[Path]:
         try:
             yield side
         finally:
-            _begin_on(None, side)
+            increments.begin_on(None, side)
 
 
 def _columns_behind(lake: str) -> str:
@@ -202,27 +204,13 @@ def _columns_behind(lake: str) -> str:
 
 def _built(run: Run, scope: increments.Scope, side: Path, told: dict[str, str]) -> None:
     """Builds and tests in ``side``: as before where that can be repeated, else by dbt, from the beginning."""
-    _begin_on(scope.base, side)
+    increments.begin_on(scope.base, side)
     try:
         run(["build"], told)
     except repeating.NotAsBefore as why:
         log.info("dbt builds, for something is not as it was in the build that was recorded: %s", why)
-        _begin_on(scope.base, side)
+        increments.begin_on(scope.base, side)
         run(["build"], told | {ANEW: "yes"})
-
-
-def _begin_on(base: Path | None, side: Path) -> None:
-    """A copy of the published file to go on from, without what says which build it is; nothing without one."""
-    import duckdb
-
-    for left in (side, side.with_name(side.name + ".wal")):
-        left.unlink(missing_ok=True)
-    if base is None:
-        return
-    shutil.copyfile(base, side)
-    with duckdb.connect(str(side)) as warehouse:
-        for name in OF_THE_BUILD:
-            warehouse.execute(f"DROP TABLE {MARTS}.{name}")
 
 
 def _finished(
