@@ -78,6 +78,6 @@ def _summed_up(
         return
     rows, keys, missing, *ends = row
     yield "key", (mart, whole, rows, keys, missing, None, None)
-    for number, name in enumerate((*shares, *counts)):
+    for at, name in enumerate((*shares, *counts)):
         kind = "share" if name in shares else "count"
-        yield kind, (mart, name, rows, None, None, ends[2 * number], ends[2 * number + 1])
+        yield kind, (mart, name, rows, None, None, ends[2 * at], ends[2 * at + 1])
