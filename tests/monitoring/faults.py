@@ -85,7 +85,7 @@ class Faults:
             "PaymentFailure": self.forged_payments, "WebhooksRefused": self.forged_events,
             "PaidUndelivered": lambda: put(self.db, "purchases", state="paid", paid_at=ago(minutes=6), amount_cents=19_900),
             "RefundNotGiven": self.refund,
-            "ErasureOverdue": lambda: put(self.db, "erasure_requests", requested_at=ago(days=3)),
+            "ErasureOverdue": lambda: put(self.db, "erasure_requests", source="recipient", requested_at=ago(days=3)),
             "UnknownSends": lambda: put(self.db, "email_sends", state="unknown", settled_at=ago(minutes=20)),
             "InboxLag": lambda: put(self.db, "webhook_inbox", source="sendgrid", received_at=ago(minutes=20)),
             "SenderHalted": lambda: put(self.db, "halts", scope="sender"),

@@ -180,7 +180,7 @@ def events(stage: Stage) -> list[tuple[str, Callable[[], object], Moves]]:
          {("budget_used_ratio", f'key="{UNIT.campaign}",scope="campaign"'): (None, 0.96)}),
         ("a buyer waits", stage.put("purchases", state="paid", paid_at=ago(minutes=6), amount_cents=19_900),
          {("paid_undelivered_oldest_seconds", ""): (0, 360)}),
-        ("somebody asks to be forgotten", stage.put("erasure_requests", requested_at=ago(days=3)),
+        ("somebody asks to be forgotten", stage.put("erasure_requests", source="recipient", requested_at=ago(days=3)),
          {("erasure_waiting_oldest_seconds", ""): (0, 3 * 86_400)}),
         ("a refund is refused", stage.faults.refund, {("refunds_not_given_oldest_seconds", ""): (0, 7200)}),
         ("the ledger is written past its rule", stage.faults.ledger, {("ledger_imbalance_cents", 'currency="usd"'): (None, 100)}),
