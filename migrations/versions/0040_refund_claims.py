@@ -1,7 +1,7 @@
 """When a refund was first asked of Stripe: its key lives from then on, and not from the wish for it.
 
-Revision ID: 0039_refund_claims
-Revises: 0038_file_looks
+Revision ID: 0040_refund_claims
+Revises: 0039_keys_of_a_claim
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0039_refund_claims"
-down_revision = "0038_file_looks"
+revision = "0040_refund_claims"
+down_revision = "0039_keys_of_a_claim"
 branch_labels = None
 depends_on = None
 
