@@ -23,6 +23,7 @@ LATER = Clock(TICK + dt.timedelta(hours=7))
 GOES_ON = {
     "audit_digest_schedule",
     "vendor_terms_schedule",
+    "erasures_schedule",
     "backup_nightly",
     "drill_weekly",
     "files_daily",
