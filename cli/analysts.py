@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from cli.output import CommandError, Table, as_json, console, errors
 
@@ -54,12 +55,17 @@ def sql(
     with _marts() as marts:
         if command is not None:
             _give(_ask(marts, command), "json" if json else form, output)
+            _from(marts)
         else:
             _shell(marts)
 
 
 def _shell(marts: Marts) -> None:
     people = sys.stdin.isatty()
+    if people:
+        with contextlib.suppress(ImportError):
+            import readline  # noqa: F401 - `input` then has a history
+        _from(marts)
     statement = ""
     while True:
         try:
@@ -84,7 +90,7 @@ def _answer(marts: Marts, statement: str) -> None:
     try:
         _give(_ask(marts, statement), None, None)
     except CommandError as error:  # the shell goes on
-        errors.print(f"[bold red]error:[/] {error}", markup=True)
+        errors.print(f"[bold red]error:[/] {escape(str(error))}")
 
 
 @metrics.command(epilog="Examples: leadfactory metrics daily   ·   leadfactory metrics daily --date=2026-10-06 --json")
@@ -94,7 +100,9 @@ def daily(date: Day = "today", json: Json = False) -> None:
 
     day = _day(date)
     with _marts() as marts:
-        _one(marts, figures.daily(marts, day), json)
+        _one(marts, {**figures.daily(marts, day), "whole_day": marts.build.whole(day)}, json)
+        if not marts.build.whole(day):
+            errors.print(f"[yellow]{day} was not over when these marts were built: its figures may still grow[/]")
 
 
 @metrics.command(epilog="Example: leadfactory metrics campaign restaurant-new-york --json")
@@ -208,7 +216,7 @@ def _ask(marts: Marts, query: str, parameters: list[Any] | None = None) -> pa.Ta
 def _give(rows: pa.Table, kind: str | None, output: Path | None) -> None:
     from leadfactory.d10_analytics.reading import FORMATS, save, written
 
-    kind = kind or (output.suffix.removeprefix(".") if output else None)
+    kind = kind or (output.suffix.removeprefix(".") or "none" if output else None)
     if kind is not None and kind not in FORMATS:
         raise CommandError(
             f"format {kind!r} is unknown: choose one of {', '.join(FORMATS)} by --format, or by the ending of --output"
@@ -250,10 +258,17 @@ def _from(marts: Marts) -> None:
 def _table(columns: list[str], rows: list[list[Any]]) -> None:
     table = Table()
     for name in columns:
-        table.add_column(name)
+        table.add_column(escape(name))
     for row in rows:
-        table.add_row(*("–" if value is None else str(value) for value in row))
+        table.add_row(*(_shown(value) for value in row))
     console.print(table)
+
+
+def _shown(value: Any) -> str:
+    """A value for people: a dash for what is unknown, no more digits than anybody reads; a name is no markup."""
+    if isinstance(value, float):
+        return f"{value:.6g}" if abs(value) < 100_000 else f"{value:,.2f}"
+    return "–" if value is None else escape(str(value))
 
 
 def _day(word: str) -> dt.date:
