@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
-from cli.output import CommandError, Table, as_json, console, errors
+from cli.output import CommandError, Table, as_json, console, errors, paint
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -90,7 +89,7 @@ def _answer(marts: Marts, statement: str) -> None:
     try:
         _give(_ask(marts, statement), None, None)
     except CommandError as error:  # the shell goes on
-        errors.print(f"[bold red]error:[/] {escape(str(error))}")
+        errors.print(paint("bold red", "error:"), str(error))
 
 
 @metrics.command(epilog="Examples: leadfactory metrics daily   ·   leadfactory metrics daily --date=2026-10-06 --json")
@@ -102,7 +101,7 @@ def daily(date: Day = "today", json: Json = False) -> None:
     with _marts() as marts:
         _one(marts, {**figures.daily(marts, day), "whole_day": marts.build.whole(day)}, json)
         if not marts.build.whole(day):
-            errors.print(f"[yellow]{day} was not over when these marts were built: its figures may still grow[/]")
+            errors.print(paint("yellow", f"{day} was not over when these marts were built: its figures may still grow"))
 
 
 @metrics.command(epilog="Example: leadfactory metrics campaign restaurant-new-york --json")
@@ -258,17 +257,17 @@ def _from(marts: Marts) -> None:
 def _table(columns: list[str], rows: list[list[Any]]) -> None:
     table = Table()
     for name in columns:
-        table.add_column(escape(name))
+        table.add_column(name)
     for row in rows:
         table.add_row(*(_shown(value) for value in row))
     console.print(table)
 
 
 def _shown(value: Any) -> str:
-    """A value for people: a dash for what is unknown, no more digits than anybody reads; a name is no markup."""
+    """A value for people: a dash for what is unknown, no more digits than anybody reads."""
     if isinstance(value, float):
         return f"{value:.6g}" if abs(value) < 100_000 else f"{value:,.2f}"
-    return "–" if value is None else escape(str(value))
+    return "–" if value is None else str(value)
 
 
 def _day(word: str) -> dt.date:

@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from cli import purchases as commands
+from leadfactory import pauses
 from leadfactory.backup import transactions
 from leadfactory.d00_gateway.gateway import Gateway
 from leadfactory.d00_gateway.stripe import StripeClient
@@ -55,6 +56,8 @@ def test_replayed_transactions_bring_the_sales_and_refunds_that_a_restored_datab
     first, second = (shop.buy(shop.letter(number)) for number in (1, 2))
     shop.refund(second, 5_000)
     assert shop.purchases == []
+    with shop.world.db.begin() as tx:  # as the runbook does it: nothing else goes on meanwhile
+        pauses.pause(tx, "all", "", reason="rows do not add up", by="ana", now=TUESDAY)
     since = TUESDAY - dt.timedelta(hours=1)
     told = asyncio.run(transactions.replay(shop.world.db, shop.world.settings, since))
     assert told["events_lost_by_webhooks"] == told["events_at_stripe"] > 0
@@ -115,9 +118,12 @@ def test_what_differs_is_named(shop, spoil, named):
         ("UPDATE leadfactory.purchases SET amount_cents = 1", ["amount_differs"]),
         ("UPDATE leadfactory.purchases SET session_id = 'cs_other'", ["paid_without_purchase", "purchase_without_payment"]),
         ("DELETE FROM leadfactory.report_deliveries", ["report_not_mailed"]),
+        ("UPDATE leadfactory.report_deliveries SET bounced_at = now()", ["report_not_mailed"]),
+        ("INSERT INTO leadfactory.refund_requests (refund_id, purchase_id, amount_cents, reason, requested_by, idempotency_key, state, requested_at)"
+         " SELECT gen_random_uuid(), purchase_id, 5000, 'late', 'operator', 'k', 'rejected', paid_at - interval '2 hours' FROM leadfactory.purchases", ["refund_not_given"]),
         ("ALTER TABLE leadfactory.audit_reports DISABLE TRIGGER USER; DELETE FROM leadfactory.audit_reports; ALTER TABLE leadfactory.audit_reports ENABLE TRIGGER USER", ["paid_without_report"]),
     ],
-    ids=["a purchase lost", "a purchase changed", "a purchase of nothing", "a mail lost", "a report lost"],
+    ids=["a purchase lost", "a purchase changed", "a purchase of nothing", "a mail lost", "a mail that came back", "a refund that was refused", "a report lost"],
 )  # fmt: skip
 def test_what_somebody_did_to_our_tables_is_named(shop, owner_database, statement, named):
     shop.buy(shop.letter())
