@@ -111,7 +111,7 @@ def sends(*, state: str | None, why: str | None, limit: int, json: bool) -> None
         console.print("nothing was ever planned for this business: it had no draft that could leave")
     for row in rows:
         console.print(
-            f"[bold]step {row['step']} of {row['campaign']}[/]  {row['state']}, {row['outcome'] or 'no event'}"
+            f"[bold]step {row['step']} of {row['campaign']}[/]  {row['state']}, {row['outcome'] or row['archived'] or 'no event'}"
         )
         if row["gate"] is not None:
             console.print(f"  now  {'would leave' if row['gate'] == 'ready' else 'stopped by ' + row['gate']}")
