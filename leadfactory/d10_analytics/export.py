@@ -182,11 +182,11 @@ def _cohort(
         connection = db.engine.connect().execution_options(isolation_level="REPEATABLE READ")
         try:
             with connection, connection.begin():
-                unit = CampaignDay(*cohort)
-                gone = archives.tables_gone(connection, unit)
+                unit = None if cohort[0] == NO_CAMPAIGN else CampaignDay(*cohort)
+                gone = frozenset() if unit is None else archives.tables_gone(connection, unit)
                 made = [_of_cohort(connection, lake, name, cohort, gone) for name in names]
                 files = [each for each in made if each is not None]
-                if only is None:
+                if only is None and unit is not None:
                     flags = campaign_days.dirty_days(connection).get(unit, ())
                     campaign_days.clear_dirty(connection, unit, flags)
                 if files:
