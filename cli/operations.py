@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import doctor_sender, pausing, performance, pools, reloading, services, system_check
+from cli import doctor_analyst, doctor_sender, pausing, performance, pools, reloading, services, system_check
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 
@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
         epilog="Examples: leadfactory doctor   ·   leadfactory doctor --env-file .env.production   ·   leadfactory doctor sender"
     )(doctor)
     doctor_sender.register(doctors)
+    doctor_analyst.register(doctors)
     app.add_typer(doctors, name="doctor")
     app.command("health-check", epilog="Examples: leadfactory health-check   ·   leadfactory health-check --json")(
         health_check

@@ -22,7 +22,7 @@ READS = frozenset(
         "rate-limits", "breaker list", "cache stats", "drafts list", "drafts show", "exclusions list", "experiments list",
         "experiments show", "halts list", "inbox show", "inbox status", "inbox list", "inbox refusals", "purchases list", "purchases show",
         "purchases reconcile", "report preview", "scoring backtest", "targets list", "api-key list", "audit-log", "db status",
-        "db activity", "db shell", "slow-queries", "db-tune", "analyze-indexes", "capacity-report", "cost-report", "doctor sender", "metrics campaign", "metrics daily", "metrics experiment", "export-data", "warehouse status", "warehouse docs", "pauses", "delivered-share", "todays-purchases", "fence status", "wal-archive", "verify-backup", "dashboards list", "fence show", "verify-data-integrity", "data-corruption-report", "purchases evidence", "businesses show", "logs", "ps",
+        "db activity", "db shell", "slow-queries", "db-tune", "analyze-indexes", "capacity-report", "cost-report", "doctor analyst", "doctor sender", "metrics campaign", "metrics daily", "metrics experiment", "export-data", "warehouse status", "warehouse docs", "pauses", "delivered-share", "todays-purchases", "fence status", "wal-archive", "verify-backup", "dashboards list", "fence show", "verify-data-integrity", "data-corruption-report", "purchases evidence", "businesses show", "logs", "ps",
         "metrics", "sql", "performance-report", "night", "pools list",
         "gameday",  # what it changes is a factory of its own
     }

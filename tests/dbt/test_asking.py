@@ -7,11 +7,14 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pyarrow.parquet as pq
 import pytest
 
 from cli import main, output
+from leadfactory import embedded
 from leadfactory.d10_analytics import reading
 from leadfactory.settings import ROOT, settings
 from tests.dbt.cohorts import NYC
@@ -51,6 +54,54 @@ def test_there_are_ten_questions() -> None:
 def test_a_worked_question_has_an_answer(story: Story, question: str, query: str) -> None:
     with reading.Marts(story.config) as marts:
         assert marts.ask(query).num_rows > 0, question
+
+
+def test_the_notebook_of_the_page_runs_and_plots_every_day(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    (cells,) = re.findall(r"```python\n(.+?)```", PAGE, re.DOTALL)
+    path = ".leadfactory/warehouse.duckdb"
+    assert path in cells
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    left: dict[str, Any] = {}
+    exec(cells.replace(path, str(story.config.warehouse)), left)
+    assert len(left["days"]) > 0
+    left["marts"].close()
+
+
+@pytest.fixture
+def analysts_password(monkeypatch: pytest.MonkeyPatch, postgres: embedded.EmbeddedServer) -> str:
+    monkeypatch.setenv("LEADFACTORY_ANALYST_PASSWORD", postgres.passwords["lf_analyst"])
+    return postgres.passwords["lf_analyst"]
+
+
+def test_an_analyst_is_told_a_way_into_both_stores_that_was_tried(
+    ask: Callable[..., str], story: Story, analysts_password: str
+) -> None:
+    file, server = json.loads(ask("doctor", "analyst", "--json"))
+    assert (file["state"], server["state"]) == ("ok", "ok")
+    assert str(story.config.warehouse.resolve()) in file["told"]
+    with psycopg.connect(server["told"].partition(" ")[0]) as opened:
+        assert opened.execute("SELECT count(*) FROM marts.dim_campaigns").fetchone() == (2,)
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            opened.execute("CREATE TABLE marts.mine (a int)")
+
+
+@pytest.mark.usefixtures("analysts_password")
+def test_an_analyst_who_could_read_the_factory_is_told_of_as_broken(
+    ask: Callable[..., str], postgres: embedded.EmbeddedServer
+) -> None:
+    with psycopg.connect(postgres.url("owner"), autocommit=True) as owner:
+        owner.execute("GRANT USAGE ON SCHEMA leadfactory TO lf_analyst")
+        owner.execute("GRANT SELECT ON leadfactory.contact_slots TO lf_analyst")
+        try:
+            said = ask("doctor", "analyst", exit_code=1)
+        finally:
+            owner.execute("REVOKE SELECT ON leadfactory.contact_slots FROM lf_analyst")
+            owner.execute("REVOKE USAGE ON SCHEMA leadfactory FROM lf_analyst")
+    assert "may read 1 tables of the factory" in said
+
+
+def test_an_analyst_without_the_password_is_told_where_it_stands(ask: Callable[..., str]) -> None:
+    assert "set LEADFACTORY_ANALYST_PASSWORD, which stands in .env.admin" in ask("doctor", "analyst")
 
 
 def test_the_day_is_what_happened_on_it(ask: Callable[..., str], story: Story) -> None:

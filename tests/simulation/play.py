@@ -262,13 +262,17 @@ def many(world: World, seeds: Iterable[int], *, bar: bool = False) -> dict[int, 
 
 
 @contextlib.contextmanager
-def a_world() -> Iterator[World]:
-    """A world on a database server of its own, both gone afterwards."""
-    from leadfactory import embedded, migrate
+def a_world(postgres: int | None = None) -> Iterator[World]:
+    """A world on a database server of its own, both gone afterwards; of another major version where ``postgres`` names one."""
+    from leadfactory import embedded, embedded_process, migrate
+    from leadfactory.backup import programs
     from tests.postgres import settings_for_tests
 
     logging.getLogger("leadfactory").setLevel(logging.CRITICAL)  # deaths are what is played here
     folder = Path(tempfile.mkdtemp(prefix=f"lf-tests-{os.getpid()}-"))
+    if postgres is not None:
+        place = programs.folder(postgres)
+        embedded_process.binaries = lambda: place  # type: ignore[assignment]  # for the rest of this process
     try:
         server = embedded.ensure_running(folder, fast=True)
         migrate.upgrade(settings_for_tests(folder))
@@ -285,6 +289,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seed", type=int, help="only this one, told step by step")
     parser.add_argument("--jobs", type=int, default=1, help="processes that share the seeds")
+    parser.add_argument("--postgres", type=int, help="major version of the server, of those that the wheel carries")
     asked = parser.parse_args(arguments)
     if asked.jobs > 1 and asked.seed is None:
         share = -(-asked.seeds // asked.jobs)
@@ -292,7 +297,8 @@ def main(arguments: list[str] | None = None) -> int:
         parts = [subprocess.Popen([*own, str(asked.first + number * share)]) for number in range(asked.jobs)]
         return max([part.wait() for part in parts])
     begun = time.monotonic()
-    with a_world() as world:
+    with a_world(asked.postgres) as world:
+        (version,) = world.rows("SELECT current_setting('server_version_num')::int / 10000 AS major")[0].values()
         if asked.seed is not None:
             problems = play(world, asked.seed, tell=True)
             told, played = ({asked.seed: problems} if problems else {}), 1
@@ -303,7 +309,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"seed {seed} (again: python -m tests.simulation.play --seed {seed})", *problems, sep="\n  ")
     print(
         json.dumps(
-            {"first": asked.first, "played": played, "broken": sorted(told), "seconds": round(time.monotonic() - begun)}
+            {
+                "first": asked.first,
+                "played": played,
+                "broken": sorted(told),
+                "seconds": round(time.monotonic() - begun),
+                "postgres": version,
+            }
         )
     )
     return 1 if told else 0
