@@ -208,7 +208,7 @@ def _of_holdout(tx: sa.Connection, row: sa.Row[Any], now: Any) -> tuple[dict[str
     from leadfactory.d11_experiments import holding_out
 
     history = holding_out.history(tx, row.experiment, row.version, now)
-    newest = next(reversed(history.values()), holding_out.read_out({}))
+    newest = next(reversed(history.values()), holding_out.read_out({}, row.holdout_bp))
     summary = {
         "experiment": row.experiment, "version": row.version, "state": row.state, "arms": {**row.arms, "holdout": row.holdout_bp},
         "holdout_bp": row.holdout_bp, "metric": holding_out.METRIC, "needed": None, "weeks": None, "weak": False,

@@ -7,7 +7,7 @@ buy, write or mail anew. What buyers are owed goes on: rows of leads that bought
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 import sqlalchemy as sa
@@ -35,6 +35,14 @@ def archived(tx: sa.Connection, unit: CampaignDay) -> dict[Kind, dt.datetime]:
         {} if row is None else {"audits": row.audits_archived_at, "mail": row.mail_archived_at}
     )
     return {kind: at for kind, at in found.items() if at is not None}
+
+
+def left(tx: sa.Connection, units: Collection[CampaignDay], kind: Kind) -> dict[CampaignDay, dt.datetime]:
+    """Those of ``units`` of which ``kind`` was archived, and when; one question for all of them."""
+    d, at = campaign_days.c, campaign_days.c[f"{kind}_archived_at"]
+    mine = sa.tuple_(d.campaign, d.cohort_on).in_([(unit.campaign, unit.day) for unit in units])
+    rows = tx.execute(sa.select(d.campaign, d.cohort_on, at.label("at")).where(at.is_not(None), mine))
+    return {CampaignDay(row.campaign, row.cohort_on): row.at for row in rows}
 
 
 def tables_gone(tx: sa.Connection, unit: CampaignDay) -> frozenset[str]:

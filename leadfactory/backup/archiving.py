@@ -18,7 +18,7 @@ from leadfactory.archives import TABLES, Kind
 from leadfactory.backup.retention import rules
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.d09_delivery.folding import FOLD_LOCK
-from leadfactory.d10_analytics import lake_files, reconciling
+from leadfactory.d10_analytics import lake_lock, reconciling
 from leadfactory.d11_experiments import counting
 from leadfactory.database import Database
 from leadfactory.locks import CampaignDayBusy, campaign_day_lock
@@ -102,7 +102,7 @@ def _one(db: Database, settings: Settings, kind: Kind, unit: CampaignDay, now: d
     with contextlib.ExitStack() as held:
         for group in _LOCKED:
             held.enter_context(campaign_day_lock(db, unit, group))
-        held.enter_context(lake_files.held(settings.lake, alone=False))
+        held.enter_context(lake_lock.held(settings.lake, db, alone=False))
         connection = held.enter_context(db.engine.connect().execution_options(isolation_level="REPEATABLE READ"))
         tx = held.enter_context(connection.begin())
         if not dry_run:  # nobody folds beside us; what one did that our snapshot misses changed the campaign-day: 40001

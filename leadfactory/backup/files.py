@@ -17,7 +17,8 @@ from typing import IO, Any, cast
 
 from leadfactory.backup.keys import Keys
 from leadfactory.backup.store import Counted, Damaged, Store
-from leadfactory.d10_analytics import lake_files
+from leadfactory.d10_analytics import lake_files, lake_lock
+from leadfactory.database import Database
 from leadfactory.settings import ROOT, Settings
 
 OBJECTS = "objects"
@@ -41,14 +42,14 @@ def object_path(keys: Keys, sha256: str) -> str:
     return f"{OBJECTS}/{keys.fingerprint}/{sha256[:2]}/{sha256}.age"
 
 
-def save(settings: Settings, store: Store, keys: Keys) -> tuple[list[Saved], int]:
+def save(settings: Settings, store: Store, keys: Keys, db: Database | None) -> tuple[list[Saved], int]:
     """Stores what the store lacks; every file of all areas, and the bytes that were added, encrypted.
 
     Raises:
         OSError: a file cannot be read or stored.
     """
     there, saved, added = store.sizes(OBJECTS), [], 0
-    with lake_files.held(settings.lake, alone=False):  # no export is half way
+    with lake_lock.held(settings.lake, db, alone=False) as still:  # no export is half way
         for area, path, opened in _every(settings):
             with opened as source:
                 sha256, size = _sum(source)
@@ -61,6 +62,7 @@ def save(settings: Settings, store: Store, keys: Keys) -> tuple[list[Saved], int
                     there[target] = part.bytes
                     added += part.bytes
                 saved.append(Saved(area, path, size, sha256))
+        still()
     return saved, added
 
 

@@ -81,7 +81,7 @@ def _made(settings: Settings, kind: str, db: Database | None, told: Told, now: d
         backup_id = catalogue.new_id(started_at)
         records.begin(db, backup_id, kind, started_at)
         try:
-            making = _Making(settings, store, keys, backup_id, kind, started_at, aside, told)
+            making = _Making(settings, store, keys, backup_id, kind, started_at, aside, told, db)
             made = making.run()
         except BaseException as error:
             store.remove_folder(catalogue.folder(backup_id))
@@ -101,8 +101,9 @@ class _Making:
 
     def __init__(
         self, settings: Settings, store: Store, keys: Keys, backup_id: str, kind: str, started_at: dt.datetime, aside: Path,
-        told: Told,
+        told: Told, db: Database | None,
     ) -> None:  # fmt: skip
+        self._db = db
         self._settings, self._store, self._keys, self._kind = settings, store, keys, kind
         self._id, self._started_at, self._aside, self._told = backup_id, started_at, aside, told
         self._parts: dict[str, Part] = {}
@@ -188,7 +189,7 @@ class _Making:
         saved: list[files.Saved] = []
         added = 0
         with self._trying("the files"):
-            saved, added = files.save(self._settings, self._store, self._keys)
+            saved, added = files.save(self._settings, self._store, self._keys, self._db)
         self._put_bytes("files.json", files.listing(saved))
         told = {
             "held": held,

@@ -1,4 +1,7 @@
-"""US places: ZIP codes, cities, metros and states, and which lies in which, from the zipcodes package and config/metros.yaml."""
+"""US places: ZIP codes, cities, metros and states, and which lies in which.
+
+From config/metros.yaml and from config/zip_codes.tsv.gz, which ci/zip_codes.py writes.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,18 @@ import dataclasses
 import datetime as dt
 import difflib
 import functools
+import gzip
 import re
 from collections import Counter
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
 import pydantic
 
 from leadfactory import yaml_config
+from leadfactory.settings import ROOT
 
 Kind = Literal["zip", "city", "metro", "state"]
+TABLE = ROOT / "config" / "zip_codes.tsv.gz"
 _USED = {"STANDARD", "PO BOX", "UNIQUE"}  # military post is sorted abroad
 
 
@@ -60,28 +66,46 @@ class _Metros(pydantic.BaseModel):
     metros: dict[str, Metro]
 
 
+class _Zip(NamedTuple):
+    """A ZIP code in use, by the columns of ci/zip_codes.py."""
+
+    code: str
+    kind: str
+    city: str
+    county: str
+    state: str
+    country: str
+    timezone: str
+    latitude: str
+    longitude: str
+    area_codes: str
+
+
 @dataclasses.dataclass(frozen=True)
 class _Gazetteer:
-    by_code: dict[str, dict[str, Any]]
+    by_code: dict[str, str]  # lines of the table: forty thousand of them are read at once, and a few are asked for
     by_city: dict[tuple[str, str], list[str]]
     by_county: dict[tuple[str, str], list[str]]
     by_state: dict[str, list[str]]
     metros: dict[str, Metro]
 
+    def row(self, code: str) -> _Zip | None:
+        """What the table says of a ZIP code that is in use."""
+        line = self.by_code.get(code)
+        return None if line is None else _Zip(*line.split("\t"))
+
 
 @functools.lru_cache(maxsize=1)
 def _gazetteer() -> _Gazetteer:
-    import zipcodes
-
     found = _Gazetteer({}, {}, {}, {}, yaml_config.load("metros", _Metros).metros)
-    for row in zipcodes.list_all():
-        if not row["active"] or row["zip_code_type"] not in _USED or not row["timezone"] or row["country"] != "US":
+    for line in gzip.decompress(TABLE.read_bytes()).decode().splitlines():
+        code, kind, city, county, state, country, timezone, _ = line.split("\t", 7)
+        if kind not in _USED or not timezone or country != "US":
             continue
-        code, state = row["zip_code"], row["state"]
-        found.by_code[code] = row
+        found.by_code[code] = line
         found.by_state.setdefault(state, []).append(code)
-        found.by_county.setdefault((row["county"], state), []).append(code)
-        found.by_city.setdefault((row["city"].lower(), state), []).append(code)
+        found.by_county.setdefault((county, state), []).append(code)
+        found.by_city.setdefault((city.lower(), state), []).append(code)
     return found
 
 
@@ -113,28 +137,27 @@ def parents(code: str) -> dict[str, str]:
     """
     _zip(code)
     known = _gazetteer()
-    row = known.by_code[code]
+    row = known.row(code)
+    assert row is not None
     found = {
-        "city": f"{row['city']}, {row['state']}",
-        "county": f"{row['county']}, {row['state']}",
-        "state": row["state"],
+        "city": f"{row.city}, {row.state}",
+        "county": f"{row.county}, {row.state}",
+        "state": row.state,
     }
-    metro = next(
-        (name for name, each in known.metros.items() if row["county"] in each.counties.get(row["state"], ())), None
-    )
+    metro = next((name for name, each in known.metros.items() if row.county in each.counties.get(row.state, ())), None)
     return found | ({"metro": metro} if metro else {})
 
 
 def timezone_of_zip(code: str) -> str | None:
     """The IANA time zone of a ZIP code; None when it is unknown."""
-    row = _gazetteer().by_code.get(code)
-    return str(row["timezone"]) if row else None
+    row = _gazetteer().row(code)
+    return row.timezone if row else None
 
 
 def state_of_zip(code: str) -> str | None:
     """The state of a ZIP code; None when it is unknown."""
-    row = _gazetteer().by_code.get(code)
-    return str(row["state"]) if row else None
+    row = _gazetteer().row(code)
+    return row.state if row else None
 
 
 def overlap(one: Place, other: Place) -> bool:
@@ -159,7 +182,9 @@ def _city(text: str) -> Place:
         near = difflib.get_close_matches(city.lower(), inside, n=3, cutoff=0.6)
         hint = f"; did you mean {', '.join(f'{name.title()}, {state.upper()}' for name in near)}?" if near else ""
         raise ValueError(f"city {text!r} is unknown: write it as 'New York, NY'{hint}")
-    name = f"{known.by_code[codes[0]]['city']}, {state.upper()}"
+    row = known.row(codes[0])
+    assert row is not None
+    name = f"{row.city}, {state.upper()}"
     return _place("city", name, codes, name)
 
 
@@ -189,11 +214,11 @@ def _state(text: str) -> Place:
 
 
 def _place(kind: Kind, name: str, codes: list[str], location: str, radius_m: int | None = None) -> Place:
-    rows = [_gazetteer().by_code[code] for code in codes]
-    zones, states = Counter(row["timezone"] for row in rows), Counter(row["state"] for row in rows)
+    rows = [row for code in codes if (row := _gazetteer().row(code))]
+    zones, states = Counter(row.timezone for row in rows), Counter(row.state for row in rows)
     return Place(
         kind=kind, name=name, zips=frozenset(codes), states=frozenset(states), state=_most(states), timezone=_most(zones),
-        latitude=sum(float(row["lat"]) for row in rows) / len(rows), longitude=sum(float(row["long"]) for row in rows) / len(rows),
+        latitude=sum(float(row.latitude) for row in rows) / len(rows), longitude=sum(float(row.longitude) for row in rows) / len(rows),
         location=location, radius_m=radius_m,
     )  # fmt: skip
 

@@ -75,13 +75,13 @@ def _drain_batch(tx: sa.Connection, now: dt.datetime, done: Drained) -> int:
     named = {row.send_id for row in rows if row.send_id is not None}
     sends = _sends(tx, named)
     reports = _mails_of_reports(tx, named - sends.keys())
-    left = {unit: archives.archived(tx, unit).get("mail") for unit in {_unit(send) for send in sends.values()}}
+    left = archives.left(tx, {_unit(send) for send in sends.values()}, "mail")
     outcomes: dict[tuple[str, str | None], list[int]] = defaultdict(list)
     events, late = [], []
     for row in rows:
         if row.kind not in KINDS:
             told: tuple[str, str | None] = "kept", "a kind that nothing reads"
-        elif row.send_id in sends and (archived_at := left[_unit(sends[row.send_id])]) is not None:
+        elif row.send_id in sends and (archived_at := left.get(_unit(sends[row.send_id]))) is not None:
             told = "kept", f"{LATE}: {archives.told('mail', archived_at)}"
             late.append(_event(row, sends[row.send_id]))
         elif row.send_id in sends:

@@ -18,7 +18,16 @@ from sqlalchemy.dialects.postgresql import insert
 from leadfactory import archives, campaign_days, crash_points
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
-from leadfactory.d10_analytics import columns, compacting, configured, copying, keeping, lake_files, schema_changes
+from leadfactory.d10_analytics import (
+    columns,
+    compacting,
+    configured,
+    copying,
+    keeping,
+    lake_files,
+    lake_lock,
+    schema_changes,
+)
 from leadfactory.d10_analytics.tables import lake_manifest
 from leadfactory.database import Database
 from leadfactory.settings import Settings
@@ -95,7 +104,7 @@ def export_lake(
         OSError: when the lake cannot be written; the flags of what was not written stay set for the next export.
     """
     began, now, report = time.monotonic(), clock.now(), ExportReport()
-    with _alone(db), lake_files.held(settings.lake, alone=True):
+    with _alone(db), lake_lock.held(settings.lake, db, alone=True):
         report.schema_changes = schema_changes.found(settings.lake)
         _put_schemas(settings.lake, without=report.schema_changes)
         behind: dict[tuple[str, dt.date], list[str]] = {}

@@ -26,6 +26,7 @@ from leadfactory.settings import ROOT, Settings
 PROJECT = ROOT / "dbt_project"
 CHANGED = "_changed.parquet"
 SNAPSHOT = "lake_files"  # in the published file: the lake's files that it was built from
+OF_THE_BUILD = ("version", SNAPSHOT)  # tables that are no marts: which build it is, and of which files
 Cohort = tuple[str, dt.date]
 FILES = pa.schema([(c.name, columns.arrow_type(c)) for c in lake_manifest.columns])
 
@@ -78,6 +79,16 @@ def _published(settings: Settings) -> tuple[str, dict[tuple[str, dt.date, str], 
     if row is None or row[1] != project_sha256():
         return None
     return row[0], {(campaign, day, table): sha for campaign, day, table, sha in listed}
+
+
+def begin_on(base: Path, side: Path) -> None:
+    """A copy of the published file to go on from, without what says which build it is."""
+    import duckdb
+
+    shutil.copyfile(base, side)
+    with duckdb.connect(str(side)) as warehouse:
+        for name in OF_THE_BUILD:
+            warehouse.execute(f"DROP TABLE marts.{name}")
 
 
 @contextlib.contextmanager

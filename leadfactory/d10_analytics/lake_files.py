@@ -1,14 +1,12 @@
-"""The lake's files, on local disk or any fsspec store: written whole or not at all, and not while marts are read from them."""
+"""The lake's files, on local disk or any fsspec store: written whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 from leadfactory import crash_points
@@ -85,22 +83,6 @@ def manifest_sha256(lake: str) -> str | None:
     """Names the state of the whole lake; None when nothing was ever exported."""
     content = get(lake, MANIFEST)
     return None if content is None else hashlib.sha256(content).hexdigest()
-
-
-@contextlib.contextmanager
-def held(lake: str, *, alone: bool) -> Iterator[None]:
-    """Keeps an export (``alone``) and builds of the marts apart, so that no build reads half of an export.
-
-    Waits its turn. Only a lake on local disk can be held; on an object store the schedules keep them apart.
-    """
-    root = folder(lake)
-    if root is None:
-        yield
-        return
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / ".lock").open("w") as lock:  # the kernel frees it when the process dies
-        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-        yield
 
 
 def sync_folder(path: Path) -> None:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from leadfactory import archives, campaign_days
 from leadfactory.campaign_day import CampaignDay
-from leadfactory.d10_analytics import columns, compacting, lake_files
+from leadfactory.d10_analytics import columns, compacting, lake_lock
 from leadfactory.d10_analytics.export import LEDGER
 from leadfactory.d10_analytics.exporting import stored
 from leadfactory.d10_analytics.tables import lake_manifest
@@ -56,7 +56,7 @@ def differences(db: Database, settings: Settings, *, most_days: int = MOST_DAYS)
     """How many campaign-days were compared, those that were exported last, and every difference, in one snapshot."""
     found: list[Difference] = []
     connection = db.engine.connect().execution_options(isolation_level="REPEATABLE READ")
-    with lake_files.held(settings.lake, alone=False), connection, connection.begin():
+    with lake_lock.held(settings.lake, db, alone=False), connection, connection.begin():
         units = _settled(connection, most_days)
         for unit in units:
             gone = archives.tables_gone(connection, unit)

@@ -20,7 +20,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leadfactory.d10_analytics import dbt_nodes, dbt_process, increments, judging, lake_files, postgres_marts, versions
+from leadfactory.d10_analytics import (
+    dbt_nodes,
+    dbt_process,
+    increments,
+    judging,
+    lake_files,
+    lake_lock,
+    postgres_marts,
+    versions,
+)
 from leadfactory.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,7 +39,6 @@ PROJECT = increments.PROJECT
 DBT = (sys.executable, "-m", dbt_process.__name__)
 BUILDING = "warehouse.building-aside.duckdb"  # one name: another one makes dbt parse its whole project anew
 MARTS = "marts"  # the one schema of the published file
-OF_THE_BUILD = ("version", increments.SNAPSHOT)  # tables that are no marts: which build it is, and of which files
 FRESH = "source.leadfactory.export.lake_manifest"  # the verdict whether the lake is fresh
 EXPECTATIONS = "expectations."  # how ids of Great Expectations' verdicts begin, beside those of dbt's tests
 RESULTS = "results.json"
@@ -145,9 +153,10 @@ def build_marts(
 
     Raises:
         MartsError: when nothing was exported yet, a model or a test fails, or Postgres does not take them; the old ones stay.
+        OSError: the lake cannot be read, or could not be held while it was.
     """
     results = settings.home / "dbt" / "target" / RESULTS
-    with building(settings) as side, lake_files.held(settings.lake, alone=False):
+    with building(settings) as side, lake_lock.reading(settings) as still:
         sha = lake_files.manifest_sha256(settings.lake)
         if sha is None:
             raise MartsError(
@@ -156,9 +165,10 @@ def build_marts(
         results.unlink(missing_ok=True)
         scope = increments.scope(settings, full=full)
         if scope.base is not None:
-            _begin_on(scope.base, side)
+            increments.begin_on(scope.base, side)
         try:
             with increments.view(settings, scope) as lake:
+                still()
                 run(["build"], environment(settings, side, lake, increment=scope.base is not None))
         except MartsError as error:
             raise MartsError(str(error), _tests(results)) from None
@@ -224,16 +234,6 @@ def _tests(results: Path) -> tuple[Tested, ...]:
     told = [each for each in json.loads(results.read_text())["results"] if each["status"] != "skipped"]
     tests = [each for each in told if each["unique_id"].startswith(("test.", "unit_test.", FRESH))]
     return tuple(Tested(t["unique_id"], t["held"], t["failures"] or 0, t["message"] or "") for t in tests)
-
-
-def _begin_on(base: Path, side: Path) -> None:
-    """A copy of the published file to go on from, without what says which build it is."""
-    import duckdb
-
-    shutil.copyfile(base, side)
-    with duckdb.connect(str(side)) as warehouse:
-        for name in OF_THE_BUILD:
-            warehouse.execute(f"DROP TABLE {MARTS}.{name}")
 
 
 def _finished(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections import Counter
 from pathlib import Path
@@ -28,6 +29,8 @@ ASSET = "experiment_assignments"
 def assign(unit: CampaignDay, *, db: Database, clock: Clock, path: Path = definitions.PATH) -> StageReport:
     """Replaces the assignments of ``unit`` that were not exposed yet, in one transaction; experiments are those of ``path``.
 
+    Whom the global holdout put on either side stays there, for what letters bring is told of all who were to get one or not.
+
     Raises:
         ConfigError: for a file that is no experiments' file.
         ExperimentChanged: when the file edits a loaded version.
@@ -44,10 +47,14 @@ def assign(unit: CampaignDay, *, db: Database, clock: Clock, path: Path = defini
         good, refused = row_rules.split(wanted, ROW_RULES, key="business_id")
         row_rules.store_refused(tx, ASSET, unit, refused, now)
         before = _stored(tx, of_unit)
-        tx.execute(sa.delete(table).where(of_unit, table.c.exposed_at.is_(None)))
+        tx.execute(
+            sa.delete(table).where(of_unit, table.c.exposed_at.is_(None), table.c.experiment != definitions.GLOBAL)
+        )
         fresh = [_unchanged(before.get((row["business_id"], row["experiment"])), row) for row in good]
         if fresh:
-            tx.execute(insert(table).on_conflict_do_nothing(), fresh)  # what is left in the way was exposed
+            tx.execute(
+                insert(table).on_conflict_do_nothing(), fresh
+            )  # what is left in the way was exposed, or held out
         stored = _stored(tx, of_unit)
         if stored != before:
             campaign_days.mark_dirty(tx, unit, ASSET)
@@ -74,9 +81,13 @@ def _stored(tx: sa.Connection, of_unit: sa.ColumnElement[bool]) -> dict[tuple[An
 
 def _rows(tx: sa.Connection, unit: CampaignDay, now: Any) -> list[dict[str, Any]]:
     vertical = tx.scalar(sa.select(campaigns.c.vertical).where(campaigns.c.campaign == unit.campaign))
-    of_all = definitions.GLOBAL
-    running = tx.execute(sa.select(experiments).where(experiments.c.state == "running")).all()
-    everywhere = next((each for each in running if each.experiment == of_all), None)
+    running = [
+        each
+        for each in tx.execute(sa.select(experiments).where(experiments.c.state == "running"))
+        if _open(each, unit) and (each.verticals is None or vertical in each.verticals)
+    ]
+    everywhere = next((each for each in running if each.experiment == definitions.GLOBAL), None)
+    sides = _sides(tx, unit)
     scores = newest(unit)
     leads = list(tx.scalars(sa.select(scores.c.business_id).where(scores.c.qualified).order_by(scores.c.business_id)))
     told = _prices_told(tx, leads)
@@ -93,12 +104,18 @@ def _rows(tx: sa.Connection, unit: CampaignDay, now: Any) -> list[dict[str, Any]
             "assigned_at": now,
         }
         for each in running
-        if (each.verticals is None or vertical in each.verticals) and _open(each, unit)
         for business_id in leads
-        if _in_traffic(each, business_id) and _held_out(everywhere, business_id) == (each.experiment == of_all)
+        if each is everywhere or (_in_traffic(each, business_id) and not _held_out(everywhere, sides, business_id))
     ]
     by_name = {each.experiment: each for each in running}
     return [row for row in wanted if _may_join(by_name[row["experiment"]], row["arm"], told.get(row["business_id"]))]
+
+
+def _sides(tx: sa.Connection, unit: CampaignDay) -> dict[Any, str]:
+    """Business → the side of the global holdout that it was put on in this campaign-day, by whichever version."""
+    t = experiment_assignments
+    mine = (t.c.campaign == unit.campaign, t.c.cohort_on == unit.day, t.c.experiment == definitions.GLOBAL)
+    return {row.business_id: row.arm for row in tx.execute(sa.select(t.c.business_id, t.c.arm).where(*mine))}
 
 
 def _prices_told(tx: sa.Connection, leads: list[Any]) -> dict[Any, tuple[str | None, str | None]]:
@@ -119,7 +136,12 @@ def _may_join(experiment: Any, arm: str, told: tuple[str | None, str | None] | N
 
 
 def _open(experiment: Any, unit: CampaignDay) -> bool:
-    """Whether the experiment takes the businesses of this cohort; a version without a design takes all."""
+    """Whether the experiment takes the businesses of this cohort; a version without a design takes all.
+
+    The global holdout takes those from the day on which it was loaded: whoever came before was mailed, or not, without it.
+    """
+    if experiment.experiment == definitions.GLOBAL:
+        return bool(unit.day >= experiment.loaded_at.astimezone(dt.UTC).date())
     return experiment.design is None or definitions.Design.model_validate(experiment.design).open_on(unit.day)
 
 
@@ -131,8 +153,10 @@ def _in_traffic(experiment: Any, business_id: Any) -> bool:
     return bool(first <= buckets.bucket(f"layer:{experiment.design['layer']}", business_id) < end)
 
 
-def _held_out(holdout: Any | None, business_id: Any) -> bool:
-    """Whether the business belongs to the holdout of all experiments; it then has that row and no other."""
+def _held_out(holdout: Any | None, sides: dict[Any, str], business_id: Any) -> bool:
+    """Whether the business belongs to the holdout of all experiments; it is then in none of them."""
+    if business_id in sides:
+        return sides[business_id] == buckets.HOLDOUT
     return holdout is not None and buckets.bucket(holdout.salt, business_id) < holdout.holdout_bp
 
 

@@ -69,7 +69,9 @@ def read(tx: sa.Connection, name: str, version: int, now: dt.datetime) -> Read:
     if rows:
         tx.execute(sa.insert(t), rows)
     newest = next(reversed(history.values()), None)
-    halted = row.state == "running" and any(said.decision in HALTS for said in history.values())
+    # The global holdout is never halted: its sides say whom no letter reaches, and that must not end by itself.
+    may_halt = row.state == "running" and name != definitions.GLOBAL
+    halted = may_halt and any(said.decision in HALTS for said in history.values())
     if halted:
         tx.execute(sa.update(experiments).where(of_version).values(state="halted"))
     over = newest.paused if newest else frozenset()

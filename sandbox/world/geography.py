@@ -1,17 +1,18 @@
-"""Where things are: US ZIP codes and cities, from the zipcodes package's data."""
+"""Where things are: US ZIP codes and cities, from config/zip_codes.tsv.gz (ci/zip_codes.py writes it)."""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
+import gzip
 import math
 import re
+from pathlib import Path
+from typing import NamedTuple
 
-import zipcodes
+TABLE = Path(__file__).resolve().parents[2] / "config" / "zip_codes.tsv.gz"
 
 
-@dataclasses.dataclass(frozen=True)
-class Zip:
+class Zip(NamedTuple):
     """One standard ZIP code with its centre (WGS84 degrees)."""
 
     code: str
@@ -26,14 +27,12 @@ class Zip:
 def _all() -> tuple[dict[str, Zip], dict[tuple[str, str], list[Zip]]]:
     by_code: dict[str, Zip] = {}
     by_city: dict[tuple[str, str], list[Zip]] = {}
-    for row in sorted(zipcodes.list_all(), key=lambda row: str(row["zip_code"])):
-        if row["zip_code_type"] != "STANDARD" or not row["active"] or not row["area_codes"]:
-            continue
-        each = Zip(
-            row["zip_code"], row["city"], row["state"], float(row["lat"]), float(row["long"]), tuple(row["area_codes"])
-        )
-        by_code[each.code] = each
-        by_city.setdefault((each.city.lower(), each.state), []).append(each)
+    for line in gzip.decompress(TABLE.read_bytes()).decode().splitlines():
+        code, kind, city, _, state, _, _, latitude, longitude, area_codes = line.split("\t")
+        if kind == "STANDARD" and area_codes:
+            each = Zip(code, city, state, float(latitude), float(longitude), tuple(area_codes.split()))
+            by_code[code] = each
+            by_city.setdefault((city.lower(), state), []).append(each)
     return by_code, by_city
 
 

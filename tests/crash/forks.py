@@ -99,7 +99,7 @@ def _serve() -> None:
     from leadfactory.d10_analytics import export  # noqa: F401
     from leadfactory.d11_experiments import assignment  # noqa: F401
 
-    places_of_the_country.parents("10001")  # loads them all, which takes most of a second
+    places_of_the_country.parents("10001")  # loads them all
     gateway.trusted()  # the authorities of the world, and below the rules that no environment moves
     policies._loaded()
     rendering.render_report(sample.sample())  # its templates, typefaces and rules of style

@@ -1,8 +1,7 @@
-"""A file of the lake is whole at every moment, and no build reads half of an export."""
+"""A file of the lake is whole at every moment."""
 
 from __future__ import annotations
 
-import fcntl
 from pathlib import Path
 
 import pytest
@@ -43,30 +42,3 @@ def test_a_file_url_is_a_folder_of_this_machine(tmp_path: Path) -> None:
 
 def test_a_lake_never_written_has_no_manifest(tmp_path: Path) -> None:
     assert lake_files.manifest_sha256(str(tmp_path)) is None
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "together"),
-    [
-        (True, fcntl.LOCK_EX, False),
-        (True, fcntl.LOCK_SH, False),
-        (False, fcntl.LOCK_EX, False),
-        (False, fcntl.LOCK_SH, True),
-    ],
-    ids=["two exports", "a build in an export", "an export in a build", "two builds"],
-)
-def test_exports_and_builds_exclude_each_other(tmp_path: Path, first: bool, second: int, together: bool) -> None:
-    with lake_files.held(str(tmp_path), alone=first), (tmp_path / ".lock").open("w") as other:
-        try:
-            fcntl.flock(other, second | fcntl.LOCK_NB)
-            entered = True
-        except BlockingIOError:
-            entered = False
-    assert entered is together
-
-
-def test_what_was_held_is_free_again(tmp_path: Path) -> None:
-    with lake_files.held(str(tmp_path), alone=True):
-        pass
-    with (tmp_path / ".lock").open("w") as other:
-        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)

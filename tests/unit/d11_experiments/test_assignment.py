@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 import sqlalchemy as sa
 
@@ -79,17 +81,26 @@ def test_a_new_version_stops_the_old_one_and_what_is_gone_from_the_file_stops(da
         assert set(tx.scalars(sa.select(experiments.c.state))) == {"stopped"}
 
 
-async def test_who_is_in_the_global_holdout_is_in_nothing_else_and_gets_no_letter(leads, tmp_path):
+def holding_out(tmp_path, told):
+    """The shipped experiments with a global holdout."""
     half = tmp_path / "production.yaml"
-    told = "global_holdout: {version: 1, salt: nobody-2026-12, holdout_bp: 5000}"
-    half.write_text(PATH.read_text().replace("global_holdout: null", told))
+    half.write_text(PATH.read_text().replace("global_holdout: null", f"global_holdout: {told}"))
+    return half
+
+
+HALF = "{version: 1, salt: nobody-2026-12, holdout_bp: 5000}"
+
+
+async def test_who_is_in_the_global_holdout_is_in_nothing_else_and_gets_no_letter(leads, tmp_path):
+    half = holding_out(tmp_path, HALF)
     seeds = [leads.business(number).business_id for number in range(8)]
     await leads.through("score")
     assign(UNIT, db=leads.db, clock=CLOCK, path=half)
     out = {each for each in seeds if buckets.bucket("nobody-2026-12", each) < 5_000}
     assert 0 < len(out) < len(seeds)
     rows = assignments(leads)
-    assert {row.business_id for row in rows if row.experiment == "global_holdout"} == out
+    sides = {row.business_id: row.arm for row in rows if row.experiment == "global_holdout"}
+    assert sides == {each: "holdout" if each in out else "mailed" for each in seeds}
     assert {row.arm for row in rows if row.business_id in out} == {"holdout"}
     assert {row.business_id for row in rows if row.experiment != "global_holdout"} == set(seeds) - out
     model = FakeOpenAI(leads.settings, model_down)
@@ -97,6 +108,31 @@ async def test_who_is_in_the_global_holdout_is_in_nothing_else_and_gets_no_lette
     drafts = leads.rows(sa.select(email_drafts))
     assert {row.business_id for row in drafts if row.reason == "holdout of global_holdout"} == out
     assert not {row.business_id for row in drafts if row.status == "drafted"} & out
+
+
+async def test_a_side_of_the_global_holdout_stays_whatever_happens_to_the_lead(leads, tmp_path):
+    half = holding_out(tmp_path, HALF)
+    for number in range(8):
+        leads.business(number)
+    await leads.through("score")
+    assign(UNIT, db=leads.db, clock=CLOCK, path=half)
+    before = {row.business_id: row.arm for row in assignments(leads) if row.experiment == "global_holdout"}
+    with leads.db.begin() as tx:
+        tx.execute(sa.text("UPDATE lead_scores SET qualified = FALSE, reason = 'changed'"))
+    assign(
+        UNIT, db=leads.db, clock=CLOCK, path=holding_out(tmp_path, HALF.replace("1, salt: nobody", "2, salt: others"))
+    )
+    assert {row.business_id: row.arm for row in assignments(leads)} == before
+
+
+async def test_a_cohort_before_the_global_holdout_is_on_no_side_and_keeps_its_arms(leads, tmp_path):
+    for number in range(8):
+        leads.business(number)
+    await leads.through("assign")
+    before = assignments(leads)
+    later = type(CLOCK)(start=TUESDAY + dt.timedelta(days=1))
+    assign(UNIT, db=leads.db, clock=later, path=holding_out(tmp_path, HALF))
+    assert assignments(leads) == before
 
 
 def test_the_global_holdout_changes_by_a_new_version_only_and_stops_with_its_line(database):

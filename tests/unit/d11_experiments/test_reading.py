@@ -11,7 +11,7 @@ import yaml
 
 from leadfactory.clock import Clock
 from leadfactory.d07_storefront.tables import purchases
-from leadfactory.d09_delivery.tables import email_sends, send_outcomes
+from leadfactory.d09_delivery.tables import send_outcomes
 from leadfactory.d11_experiments import counting, holding_out, launches, reading
 from leadfactory.d11_experiments.assignment import assign
 from leadfactory.d11_experiments.definitions import PATH, ExperimentChanged, GlobalHoldout, load, load_holdout, read
@@ -59,35 +59,37 @@ def loaded(leads):
     return leads.db
 
 
-def test_the_global_holdout_says_what_letters_bring(leads):
-    later = TUESDAY + dt.timedelta(days=2)
-    table = experiment_assignments.insert()
-    lead = {"campaign": UNIT.campaign, "cohort_on": UNIT.day}
-    mailed, out = ([uuid.uuid4() for _ in range(count)] for count in (400, 100))
-    letter = {"step": 1, "address_hmac": b"", "address_plus_hmac": b"", "sender_email": "a@b.example", "state": "accepted",
-              "due_at": TUESDAY, "expires_at": later, "planned_at": TUESDAY}  # fmt: skip
-    before = {
-        "claimed_at": TUESDAY - dt.timedelta(days=9),
-        "business_id": uuid.uuid4(),
-    }  # of before there was a holdout
-    sends = [before, *({"claimed_at": TUESDAY, "business_id": each} for each in mailed)]
+def split(tx, *, mailed: int, out: int, reached: int = 0) -> list[uuid.UUID]:
+    """Businesses on both sides of a global holdout of 20 %, of whom the first ``reached`` got a letter; those that may be mailed."""
+    load_holdout(tx, GlobalHoldout(version=1, salt="nobody-2026-12", holdout_bp=2_000), TUESDAY)
+    row = {
+        "campaign": UNIT.campaign, "cohort_on": UNIT.day, "experiment": "global_holdout", "version": 1, "bucket": 1, "assigned_at": TUESDAY,
+    }  # fmt: skip
+    arms = ["mailed"] * mailed + ["holdout"] * out
+    rows = [
+        row | {"arm": arm, "business_id": uuid.uuid4(), "exposed_at": TUESDAY if number < reached else None}
+        for number, arm in enumerate(arms)
+    ]
+    tx.execute(sa.insert(experiment_assignments), rows)
+    return [each["business_id"] for each in rows[:mailed]]
+
+
+def test_the_global_holdout_says_what_mailing_brings_to_all_who_may_be_mailed(leads):
     with leads.db.begin() as tx:
-        load_holdout(tx, GlobalHoldout(version=1, salt="nobody-2026-12", holdout_bp=2_000), TUESDAY)
-        arm = {"experiment": "global_holdout", "version": 1, "arm": "holdout", "bucket": 1, "assigned_at": TUESDAY}
-        tx.execute(table, [lead | arm | {"business_id": each} for each in out])
-        tx.execute(
-            sa.insert(email_sends),
-            [lead | letter | each | {"send_id": uuid.uuid4(), "draft_id": uuid.uuid4()} for each in sends],
-        )
-        for number, buyer in enumerate([*mailed[:60], before["business_id"]]):
+        allowed = split(tx, mailed=400, out=100, reached=150)
+        for number, buyer in enumerate(allowed[:60]):
             bought(tx, buyer, "paid", TUESDAY + dt.timedelta(days=1), number)
+        bought(
+            tx, allowed[60], "paid", TUESDAY - dt.timedelta(days=1), 60
+        )  # before it was put on a side: no letter's doing
     (said,), _ = reading.read_all(db=leads.db, clock=Clock(start=TUESDAY + dt.timedelta(days=10)))
     assert [(arm.arm, arm.exposed, arm.events) for arm in said.newest.arms] == [
         ("mailed", 400, 60),
         ("holdout", 100, 0),
     ]
     assert (said.newest.decision, said.newest.winner, said.days) == ("winner", "mailed", 2)
-    assert "letters bring +15.00 purchases per 100 businesses (+" in said.newest.sentence
+    assert "60 of 400 who may be mailed (150 were)" in said.newest.sentence
+    assert "mailing brings +15.00 purchases per 100 businesses (+" in said.newest.sentence
     with leads.db.begin() as tx:
         stored = tx.execute(
             sa.select(experiment_readouts).order_by(experiment_readouts.c.read_on, experiment_readouts.c.arm)
@@ -97,12 +99,26 @@ def test_the_global_holdout_says_what_letters_bring(leads):
         ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("mailed", "held"), [((0, 0), (0, 0)), ((50, 2), (0, 0)), ((50, 2), (50, 1))])
-def test_a_holdout_that_proves_nothing_yet_says_so(mailed, held):
+def test_a_holdout_of_another_size_than_planned_is_not_compared_and_goes_on(leads):
+    with leads.db.begin() as tx:
+        allowed = split(tx, mailed=400, out=30)
+        for number, buyer in enumerate(allowed[:60]):
+            bought(tx, buyer, "paid", TUESDAY + dt.timedelta(days=1), number)
+    (said,), _ = reading.read_all(db=leads.db, clock=Clock(start=TUESDAY + dt.timedelta(days=10)))
+    assert (said.newest.decision, said.newest.winner, said.halted) == ("invalid_srm", None, False)
+    assert "400 may be mailed and 30 are held out, which is not the planned 20 %" in said.newest.sentence
+    with leads.db.begin() as tx:
+        assert tx.scalar(sa.select(experiments.c.state)) == "running"
+
+
+@pytest.mark.parametrize(
+    ("mailed", "held", "share_bp"), [((0, 0), (0, 0), 200), ((50, 2), (0, 0), 200), ((50, 2), (50, 1), 5_000)]
+)
+def test_a_holdout_that_proves_nothing_yet_says_so(mailed, held, share_bp):
     counts = {
         name: Count(n, {"purchased": bought}) for name, (n, bought) in (("mailed", mailed), ("holdout", held)) if n
     }
-    said = holding_out.read_out(counts)
+    said = holding_out.read_out(counts, share_bp)
     assert (said.decision, said.winner) == ("running", None)
     assert "yet" in said.sentence
 
