@@ -18,25 +18,16 @@ from sqlalchemy.dialects.postgresql import insert
 from leadfactory import archives, campaign_days, crash_points
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
-from leadfactory.d10_analytics import (
-    columns,
-    compacting,
-    configured,
-    copying,
-    keeping,
-    lake_files,
-    lake_lock,
-    schema_changes,
-)
+from leadfactory.d10_analytics import columns, compacting, configured, copying, lake_files, lake_lock, schema_changes
+from leadfactory.d10_analytics.keeping import LEDGER as LEDGER
+from leadfactory.d10_analytics.keeping import Lost, with_gone
 from leadfactory.d10_analytics.tables import lake_manifest
 from leadfactory.database import Database
 from leadfactory.settings import Settings
 
 ATTEMPTS = 3  # a writer that dirties a campaign-day while it is read makes us read it again
-LEDGER = keeping.LEDGER
-NO_CAMPAIGN = (
-    compacting.NO_CAMPAIGN
-)  # calls of no campaign, by the day on which they were made; no slug starts with "_"
+# Calls of no campaign lie by the day on which they were made; no slug starts with "_".
+NO_CAMPAIGN = compacting.NO_CAMPAIGN
 EXPORT_LOCK = int.from_bytes(hashlib.sha256(b"lake_export").digest()[:8], "big", signed=True)
 
 # The ledger sets no flags: an attempt is settled after its stage has written its rows, some by the reaper much later. So its
@@ -239,8 +230,8 @@ def _of_cohort(
     rows = copying.copied(tx, name, scope, campaign, day)
     if name == LEDGER or name in gone:
         try:
-            rows = keeping.with_gone(tx, lake, name, cohort, rows)
-        except keeping.Lost:
+            rows = with_gone(tx, lake, name, cohort, rows)
+        except Lost:
             return None
     return _file(name, cohort, f"{name}/date={day.isoformat()}/{campaign}.parquet", rows)
 
