@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.output import CommandError, Table, as_json, console, errors
+from cli.output import CommandError, Table, as_json, console, errors, paint
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -84,7 +84,7 @@ def _answer(marts: Marts, statement: str) -> None:
     try:
         _give(_ask(marts, statement), None, None)
     except CommandError as error:  # the shell goes on
-        errors.print(f"[bold red]error:[/] {error}", markup=True)
+        errors.print(paint("bold red", "error:"), str(error))
 
 
 @metrics.command(epilog="Examples: leadfactory metrics daily   ·   leadfactory metrics daily --date=2026-10-06 --json")

@@ -124,7 +124,7 @@ def _change(action: str, name: str, work: Any, *, dry_run: bool, json: bool) -> 
         return
     for field, value in done.items():
         if value is not None:
-            console.print(f"{field.replace('_', ' ')}: {_cell(value)}", markup=False)
+            console.print(f"{field.replace('_', ' ')}: {_cell(value)}")
     if done.get("key"):
         console.print("Keep it now: only its hash is stored.")
 

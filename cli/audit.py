@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.output import CommandError, Table, as_json, console
+from cli.output import CommandError, Table, as_json, console, paint
 
 Since = Annotated[str | None, typer.Option(help="From when: 2026-10-06, 2026-10-06T15:00, or 12h, 7d ago.")]
 Actor = Annotated[
@@ -59,7 +59,7 @@ def audit_log(since: Since = None, actor: Actor = None, limit: Limit = 100, veri
         table.add_column(name)
     for row in rows:
         detail = json_lines.dumps(row["detail"], ensure_ascii=False)
-        table.add_row(f"{row['happened_at']:%Y-%m-%d %H:%M:%S}", *map(_plain, (row["actor"], row["action"], row["subject"], detail)))  # fmt: skip
+        table.add_row(f"{row['happened_at']:%Y-%m-%d %H:%M:%S}", row["actor"], row["action"], row["subject"], detail)
     console.print(table if rows else "nothing is noted")
 
 
@@ -70,7 +70,7 @@ def _tell(found: Any, json: bool) -> None:
         console.print(f"{found.rows} rows, none was changed or removed; head {found.head[:16] or '–'}")
     else:
         for problem in found.problems:
-            console.print(f"[bold red]broken:[/] {problem}")
+            console.print(paint("bold red", "broken:"), str(problem))
     if not found.whole:
         raise typer.Exit(1)
 
@@ -84,9 +84,3 @@ def _moment(text: str, now: dt.datetime) -> dt.datetime:
     except ValueError:
         raise CommandError(f"--since={text!r} is no moment: write 2026-10-06, 2026-10-06T15:00, 12h or 7d") from None
     return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
-
-
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.output import CommandError, as_json, console
+from cli.output import CommandError, as_json, console, paint
 
 if TYPE_CHECKING:
     from leadfactory.backup.catalogue import Backup
@@ -64,6 +64,10 @@ def emergency_backup(json: Json = False) -> None:
     with _recording(may_fail=True) as db, progress(json=json) as told, _plain_errors():
         made = making.make_emergency(settings(), db=db, told=told)
     _say(made, json=json)
+    if not json:
+        console.print(
+            "it holds what is damaged as it is: `latest` and `restore-database --verify` pass it over, --backup names it"
+        )
 
 
 def verify_backup(which: Which = "latest", json: Json = False) -> None:
@@ -137,7 +141,7 @@ def _say(made: Made, *, json: bool) -> None:
         seconds = (one.finished_at - one.started_at).total_seconds()
         console.print(f"backup {one.id}: {one.bytes / 2**20:,.1f} MiB in {seconds:.1f} s, checked by {made.judged_by}")
         for problem in made.problems:
-            console.print(f"[yellow]not whole:[/] {problem}")
+            console.print(paint("yellow", "not whole:"), problem)
         if made.removed:
             console.print(f"removed, their retention is over: {', '.join(made.removed)}")
         console.print(f"next: leadfactory verify-backup --backup={one.id}")
@@ -151,7 +155,7 @@ def _judge(verdict: Verdict, *, json: bool) -> None:
         )  # fmt: skip
         return
     for problem in verdict.problems:
-        console.print(f"[red]damaged:[/] {problem}", soft_wrap=True)
+        console.print(paint("red", "damaged:"), problem)
     if not verdict.problems:
         console.print(
             f"backup {one.id} is whole: {len(one.parts)} parts and {verdict.contents:,} files were read, the cluster was judged by "

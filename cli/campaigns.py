@@ -9,7 +9,7 @@ import typer
 
 from cli import stack
 from cli.dagster_api import FINAL, DagsterApi
-from cli.output import CommandError, Table, as_json, console, dollars
+from cli.output import CommandError, Table, as_json, console, dollars, paint
 from cli.plan import refuse_loss, show
 from cli.stores import tell_of_pauses
 from leadfactory.campaign_day import CampaignDay
@@ -53,7 +53,7 @@ def seed(
         "would create" if dry_run and found.created else ("created" if found.created else "already there, unchanged:")
     )
     console.print(
-        f"{verb} [bold]{figures['campaign']}[/] ({figures['state']}): {vertical} in {', '.join(p.place for p in places)}"
+        f"{verb} {figures['campaign']} ({figures['state']}): {vertical} in {', '.join(p.place for p in places)}"
     )
     for gap in gaps:
         console.print(f"  before launch: {gap.what}   →  {gap.command}")
@@ -109,6 +109,7 @@ def launch(
         missing = {slug: each for slug, each in gaps.items() if each}
         if dry_run:
             return
+        _refuse_paused(db, campaign)
         if missing:
             raise CommandError(
                 "; ".join(f"{slug} lacks {', '.join(g.what for g in each)}" for slug, each in missing.items())
@@ -147,6 +148,7 @@ def test_pipeline(*, limit: int, campaign: str | None, dry_run: bool, json: bool
                 gaps = {slug: campaigns.launch_gaps(campaigns.get(tx, slug)) for slug in slugs}
             _show_plan(_plan(db, slugs, limit=limit), gaps, batch=0, json=json, dry_run=True)
             return
+        _refuse_paused(db, slugs[0])
     unit = CampaignDay(slugs[0], settings().clock.today())
     with running_factory(quiet=json) as api:
         api.register_campaign(unit.campaign)
@@ -173,6 +175,14 @@ def test_pipeline(*, limit: int, campaign: str | None, dry_run: bool, json: bool
         table.add_row(field, str(getattr(counts, field)))
     console.print(table)
     console.print(f"vendor calls: {calls}; {dollars(spend)}")
+
+
+def _refuse_paused(db: Database, campaign: str | None) -> None:
+    """Says whose word holds the work back before anything is written or started; its run would only be cancelled minutes later."""
+    from leadfactory import pauses
+
+    with db.begin() as tx:
+        pauses.refuse(pauses.holding(pauses.current(tx), *([] if campaign is None else [("campaign", campaign)])))
 
 
 def _letters(tx: Any, slugs: list[str]) -> dict[str, int]:
@@ -206,7 +216,7 @@ class running_factory:
     """The Dagster that runs on this machine (`make dev`), or one started for this command and stopped after it."""
 
     def __init__(self, *, quiet: bool) -> None:
-        self._say = (lambda line: None) if quiet else (lambda line: console.print(f"[green]✓[/] {line}"))
+        self._say = (lambda line: None) if quiet else (lambda line: console.print(paint("green", "✓"), line))
         self._own: Any = None
 
     def __enter__(self) -> DagsterApi:

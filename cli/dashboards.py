@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.output import CommandError, as_json, console
+from cli.output import CommandError, as_json, console, paint
 
 app = typer.Typer(no_args_is_help=True, help="Dashboards: make Grafana's files from dashboards/*.")
 
@@ -48,4 +48,5 @@ def list_all(json: Annotated[bool, typer.Option("--json", help="Print one JSON d
         as_json(rows)
         return
     for row in rows:
-        console.print(f"[bold]{row['title']}[/]  {row['edge']}  (Grafana {row['grafana']}): {', '.join(row['panels'])}")
+        told = f"{row['edge']}  (Grafana {row['grafana']}): {', '.join(row['panels'])}"
+        console.print(paint("bold", row["title"]), told, sep="  ")

@@ -138,7 +138,7 @@ def slow_queries(
 
     with connected(owner=True) as tx:
         if explain is not None and not explain.isdecimal():
-            return console.print(statements.explain(tx, explain), markup=False)
+            return console.print(statements.explain(tx, explain))
         try:
             source, found = statements.dearest(tx, _logs(), most=most if explain is None else 1000)
         except statements.NoSource as error:
@@ -146,7 +146,7 @@ def slow_queries(
         if explain is not None:
             if not 1 <= int(explain) <= len(found):
                 raise CommandError(f"--explain={explain}: the list has {len(found)} statements")
-            return console.print(statements.explain(tx, found[int(explain) - 1].text), markup=False)
+            return console.print(statements.explain(tx, found[int(explain) - 1].text))
     if json:
         return as_json({"source": source, "statements": [dataclasses.asdict(one) for one in found]})
     table = table_of("#", "calls", "total ms", "mean ms", "longest ms", "statement")
@@ -179,9 +179,7 @@ def db_tune(
         return as_json([dataclasses.asdict(one) for one in found])
     for one in found:
         when = "restart" if one.restart else "reload"
-        console.print(
-            f"{one.name} = '{one.proposed}'  # now {one.running or 'unset'} ({when}): {one.why}", markup=False
-        )
+        console.print(f"{one.name} = '{one.proposed}'  # now {one.running or 'unset'} ({when}): {one.why}")
     return None
 
 

@@ -13,10 +13,11 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from cli import demo_recipients, stack
 from cli.dagster_api import FINAL, DagsterApi
-from cli.output import CommandError, Table, as_json, console, dollars
+from cli.output import CommandError, Table, as_json, console, dollars, paint
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.database import Database
 from leadfactory.settings import Settings, settings
@@ -60,7 +61,7 @@ def run(*, json: bool) -> None:
     config = stack.configure(LEADFACTORY_CLOCK=DEMO_CLOCK)
     if not config.uses_sandbox:
         raise CommandError("the demo runs on the vendor sandbox: unset the vendors' API keys and base URLs first")
-    say = (lambda line: None) if json else (lambda line: console.print(f"[green]✓[/] {line}"))
+    say = (lambda line: None) if json else (lambda line: console.print(paint("green", "✓"), line))
     with stack.factory(say, any_port=True, facing_the_world=True) as api:
         config = settings()
         db = Database.from_settings(config)
@@ -237,8 +238,8 @@ def _show(figures: dict[str, Any], units: list[CampaignDay], target: Path, pdf: 
         f"marts:        {settings().warehouse} (DuckDB)\nfigures:      {target}\ntook:         {figures['seconds']} s\n"
     )
     console.print(
-        "Next: [bold]make dev[/] and open http://localhost:3333 to see these runs, "
-        f"or [bold].venv/bin/leadfactory campaign-days[/]. Everything is under {home}."
+        "Next: make dev and open http://localhost:3333 to see these runs, "
+        f"or .venv/bin/leadfactory campaign-days. Everything is under {home}."
     )
 
 
@@ -272,9 +273,9 @@ def _write_sold_pdf(db: Database, units: list[CampaignDay], config: Settings) ->
     return target
 
 
-def _bar(field: str, share: float) -> str:
+def _bar(field: str, share: float) -> Text:
     """A bar of counts; money is on no scale of letters."""
-    return "" if field.endswith("_cents") else "[blue]" + "█" * round(8 * share) + "[/]"
+    return paint("blue", "" if field.endswith("_cents") else "█" * round(8 * share))
 
 
 def _write_examples(db: Database, units: list[CampaignDay], folder: Path) -> None:

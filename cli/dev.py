@@ -6,13 +6,15 @@ import signal
 import threading
 
 from cli import processes, stack
-from cli.output import console
+from cli.output import console, paint
 from leadfactory.settings import settings
 
 
 def run() -> None:
     """Starts every process, says where each is, and waits."""
-    with stack.factory(lambda line: console.print(f"[green]✓[/] {line}"), any_port=False, facing_the_world=True) as api:
+    with stack.factory(
+        lambda line: console.print(paint("green", "✓"), line), any_port=False, facing_the_world=True
+    ) as api:
         config = settings()
         console.print(f"\n  operators' UI    {api.url}")
         console.print(f"  edge             http://127.0.0.1:{stack.EDGE_PORT}/health")

@@ -12,7 +12,7 @@ from pathlib import Path
 import typer
 
 from cli import processes, stack
-from cli.output import as_json, console
+from cli.output import as_json, console, paint
 from leadfactory.settings import SANDBOX_KEYS, Settings, settings
 
 MIN_FREE_SHARE = 0.10  # of the disk; a night does not start below it
@@ -46,7 +46,7 @@ def _others(config: Settings) -> list[Finding]:
 
     told = {"schema", "disk"}
     found = [one for one in system_check.findings(config) if one.name not in told]
-    if stack.find_dagster(config) is None and not stack.answers(f"http://127.0.0.1:{stack.EDGE_PORT}/health"):
+    if stack.find_dagster(config) is None and not stack.answers(f"{health.edge_url(config)}/health"):
         found.append(Finding("processes", "ok", "none runs; `leadfactory dev` starts them"))
     else:
         found += [dataclasses.replace(one, name=f"{one.name} answers") for one in health.findings(config)]
@@ -69,11 +69,15 @@ def show(findings: list[Finding], *, json: bool) -> None:
     if json:
         as_json([dataclasses.asdict(each) for each in findings])
     else:
-        marks = {"ok": "[green]ok     [/]", "warning": "[yellow]warning[/]", "broken": "[red]broken [/]"}
+        marks = {"ok": "green", "warning": "yellow", "broken": "red"}
         for each in findings:
+            told, remedy = f"{each.name:<18} {each.told}", f"→  {each.remedy}" if each.remedy else ""
+            fits = len(told) + len(remedy) + 11 <= console.width
             console.print(
-                f"{marks[each.state]} {each.name:<18} {each.told}" + (f"   →  {each.remedy}" if each.remedy else "")
+                paint(marks[each.state], f"{each.state:<7}"), told + (f"   {remedy}" if remedy and fits else "")
             )
+            if remedy and not fits:
+                console.print(f"        {remedy}")
     if any(each.state == "broken" for each in findings):
         raise typer.Exit(1)
 

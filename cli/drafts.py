@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 import typer
-from rich.markup import escape
 
-from cli.output import CommandError, Table, as_json, console
+from cli.output import CommandError, Table, as_json, console, paint
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -50,8 +49,8 @@ def list_drafts(
     table = Table("draft", "business", "step", "subject", "words of", "state", "send", "reason")
     for row in rows:
         table.add_row(
-            str(row["draft_id"]), row["site_host"] or str(row["business_id"]), str(row["step"]), escape(row["subject"] or "–"),
-            row["wording"], row["state"], row["send"] or "–", escape(row["reason"] or ""),
+            str(row["draft_id"]), row["site_host"] or str(row["business_id"]), str(row["step"]), row["subject"] or "–",
+            row["wording"], row["state"], row["send"] or "–", row["reason"] or "",
         )  # fmt: skip
     console.print(table if rows else "no letters: the nightly run of a campaign-day writes them")
     return None
@@ -80,17 +79,17 @@ def show(draft: DraftId, json: Json = False) -> None:
             }
         )
     row = case.row
-    console.print(f"[bold]{escape(row.subject)}[/]\n{escape(row.preview)}\n\n{escape(row.body_text)}")
-    told = ", ".join(f"{number}: {escape(source)}" for number, source in sources.items())
+    console.print(paint("bold", row.subject), f"{row.preview}\n\n{row.body_text}", sep="\n")
+    told = ", ".join(f"{number}: {source}" for number, source in sources.items())
     console.print(f"numbers: {told or 'none'}")
     versions = f"template {row.template_version}, prompt {row.prompt_version or '–'}, model {row.model or '–'}"
     console.print(
         f"version {row.version}, words of {row.wording}, {versions}, {row.cost_microusd or 0} millionths of a dollar"
     )
     for problem in problems:
-        console.print(f"guard: {escape(str(problem))}   →  {escape(problem.remedy)}")
+        console.print(f"guard: {problem!s}   →  {problem.remedy}")
     for each in said:
-        why = f": {escape(each.reason)}" if each.reason else ""
+        why = f": {each.reason}" if each.reason else ""
         console.print(
             f"{each.reviewed_at:%Y-%m-%d %H:%M}  version {each.version} {each.state} by {each.reviewer or 'us'}{why}"
         )
@@ -193,7 +192,7 @@ def review(reviewer: Reviewer = None, json: Json = False) -> None:
     url = f"{settings().public_url.rstrip('/')}/review/as/{token}"
     if json:
         return as_json({"url": url, "reviewer": by.strip(), "until": now + LIVES})
-    console.print(url, soft_wrap=True, markup=False, highlight=False)
+    console.print(url)
     return None
 
 

@@ -19,7 +19,7 @@ from leadfactory.settings import (
 
 NEEDED = (
     "LEADFACTORY_ENV", "LEADFACTORY_DATABASE_URL", "DAGSTER_DATABASE_URL", "LEADFACTORY_PUBLIC_URL", "LEADFACTORY_SUPPRESSION_KEY",
-    "LEADFACTORY_SIGNING_KEYS", "LEADFACTORY_SELLER", "YELP_API_KEY", "GOOGLE_API_KEY", "OPENAI_API_KEY", "SENDGRID_API_KEY",
+    "LEADFACTORY_SIGNING_KEYS", "YELP_API_KEY", "GOOGLE_API_KEY", "OPENAI_API_KEY", "SENDGRID_API_KEY",
     "SENDGRID_WEBHOOK_PUBLIC_KEY", "STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET", "LEADFACTORY_BACKUP_KEYS",
 )  # fmt: skip
 SANDBOX_ONLY = (
@@ -33,6 +33,10 @@ TESTING = re.compile(r"^(sk|rk|pk)_test_|sandbox|whsec_development|^test[-_]?key
 HERE = re.compile(r"localhost|127\.0\.0\.1|\[::1\]")
 PLACEHOLDER = re.compile(r"…|change[-_ ]?me|your[-_ ]|^<.*>$|^x{3,}$|example\.(com|org)\b|\.example\b", re.IGNORECASE)
 DEFAULTS = {DEVELOPMENT_SUPPRESSION_KEY, DEVELOPMENT_SIGNING_KEY, *SANDBOX_KEYS.values()}
+MOUNTS = {
+    "LEADFACTORY_SELLER_FILE",
+    "LEADFACTORY_CONTACTS_FILE",
+}  # the compose file's own, beside the file of variables
 _NAME = re.compile(r"^#?\s?([A-Z][A-Z0-9_]{2,})=", re.MULTILINE)
 
 
@@ -49,6 +53,9 @@ def findings(path: Path) -> list[Finding]:
     values = {name: (value or "").strip() for name, value in dotenv_values(stream=_stream(text)).items()}
     found = [_missing(name) for name in NEEDED if not values.get(name) and not values.get(f"{name}_FILE")]
     found += [each for name, value in values.items() if value for each in _judged(name, value)]
+    found += [
+        each for variable in ("LEADFACTORY_SELLER", "LEADFACTORY_CONTACTS") for each in _people(variable, values, path)
+    ]
     found += [
         Finding(name, "warning", "is given twice; the last one counts", "keep one")
         for name in sorted({name for name in values if len(re.findall(rf"(?m)^\s*(?:export )?{name}=", text)) > 1})
@@ -75,6 +82,24 @@ def _missing(name: str) -> Finding:
     )
 
 
+def _people(variable: str, values: dict[str, str], path: Path) -> list[Finding]:
+    """Who sells, and who is told of alerts: the file that ``variable`` names, or the one beside ``path`` that the compose file mounts."""
+    from leadfactory import seller
+    from leadfactory.monitoring import contacts
+
+    kind = {"LEADFACTORY_SELLER": "seller", "LEADFACTORY_CONTACTS": "contacts"}[variable]
+    given = values.get(variable)
+    file = Path(given) if given else path.parent / (values.get(f"{variable}_FILE") or f"{kind}.yaml")
+    if not file.is_file():
+        if given:
+            told = f"names {given}, which is not on this machine"
+            return [Finding(variable, "warning", told, "mount it where the process runs")]
+        remedy = f"cp config/{kind}.yaml {file} and fill it in; the compose file mounts it"
+        return [Finding(variable, "broken", f"not set, and there is no {file}", remedy)]
+    why = seller.problem(file) if kind == "seller" else contacts.problem(file)
+    return [Finding(variable, "broken", why.removeprefix(f"{variable}: "), f"mend {file}")] if why else []
+
+
 def _judged(name: str, value: str) -> list[Finding]:
     if name not in known():
         return [Finding(name, "warning", "unknown: nothing reads it", f"correct its name{_near(name)}")]
@@ -90,7 +115,7 @@ def _judged(name: str, value: str) -> list[Finding]:
         return [Finding(name, "broken", "points at this machine", "name the host that the containers see")]
     if PLACEHOLDER.search(value):
         return [Finding(name, "broken", "is a placeholder", "fill it in")]
-    if name.endswith("_FILE") and not Path(value).is_file():
+    if name.endswith("_FILE") and name not in MOUNTS and not Path(value).is_file():
         return [
             Finding(name, "warning", f"names {value}, which is not on this machine", "mount it where the process runs")
         ]

@@ -221,7 +221,7 @@ def _tell(figures: dict[str, Any], done: str, *, json: bool, stopped: bool) -> N
         as_json(figures)
     else:
         for row in bad[:SHOWN]:
-            console.print(f"  line {row['line']}: {row['problem']}", markup=False)
+            console.print(f"  line {row['line']}: {row['problem']}")
         if len(bad) > SHOWN:
             console.print(f"  … and {len(bad) - SHOWN} more bad rows")
         if not stopped:

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
-from cli.output import CommandError, Table, as_json, console
+from cli.output import CommandError, Table, as_json, console, paint
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -89,8 +88,8 @@ def show(
         )
     _print(summary, newest)
     for arm, lines in sequence.items():
-        console.print(f"{escape(arm)} against {escape(plan.control)}, a quarter to four times the rate:")
-        console.print("\n".join(f"  {line}" for line in lines), markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{arm} against {plan.control}, a quarter to four times the rate:")
+        console.print("\n".join(f"  {line}" for line in lines))
     if plot is not None:
         console.print(f"plot: {plot}")
     return None
@@ -243,7 +242,9 @@ def _plain(arm: Any) -> dict[str, Any]:
 
 
 def _print(summary: dict[str, Any], newest: Readout) -> None:
-    console.print(f"[bold]{summary['experiment']}[/] v{summary['version']}: {summary['state']}; {summary['forecast']}")
+    console.print(
+        paint("bold", summary["experiment"]), f"v{summary['version']}: {summary['state']}; {summary['forecast']}"
+    )
     table = Table("arm", "exposed", summary["metric"], "rate", "ratio to the control", "e-value")
     for arm in newest.arms:
         rate = "–" if arm.rate is None else f"{arm.rate:.2%} ({arm.rate_low:.2%} to {arm.rate_high:.2%})"
@@ -252,7 +253,7 @@ def _print(summary: dict[str, Any], newest: Readout) -> None:
         ratio = "–" if arm.ratio is None else f"{arm.ratio:.2f} ({low} to {high})"
         table.add_row(arm.arm, str(arm.exposed), str(arm.events), rate, ratio, _e_value(arm.log_e))
     console.print(table)
-    console.print(f"[bold]{newest.decision}[/]: {escape(newest.sentence)}")
+    console.print(paint("bold", f"{newest.decision}:"), newest.sentence)
 
 
 def _e_value(log_e: float | None) -> str:

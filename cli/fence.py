@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cli.output import as_json, console
+from cli.output import as_json, console, paint
 from cli.restoring import moment_of
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
@@ -38,7 +38,7 @@ def fence_status(json: Json = False) -> None:
         as_json(rows)
     else:
         for row in rows:
-            console.print(f"[red]fenced[/] since {row['raised_at']:%Y-%m-%d %H:%M} UTC: {row['reason']}")
+            console.print(paint("red", "fenced"), f"since {row['raised_at']:%Y-%m-%d %H:%M} UTC: {row['reason']}")
         console.print(
             "no mail leaves until `leadfactory replay-transactions` or `leadfactory fence lift`"
             if rows

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.output import CommandError, as_json, console
+from cli.output import CommandError, as_json, console, paint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,7 @@ def gameday(
     if only_list:
         _rehearsed(chosen, folder, json=json)
         return
-    say = (lambda line: None) if json else (lambda line: console.print(f"[green]✓[/] {line}"))
+    say = (lambda line: None) if json else (lambda line: console.print(paint("green", "✓"), line))
     began = time.monotonic()
     with floors.floor(folder, say) as floor:
         blind = floor.watch.why_blind
@@ -95,7 +95,7 @@ def _played(floor: Floor, name: str, number: int, of: int, *, silent: bool) -> P
 
     scene = scenes()[name]
     if not silent:
-        console.print(f"[bold]{number} of {of}[/] {name}: {(scene.__doc__ or '').splitlines()[0]}")
+        console.print(paint("bold", f"{number} of {of}"), f"{name}: {(scene.__doc__ or '').splitlines()[0]}")
     began = time.monotonic()
     floor.watch.begin()
     try:
@@ -115,25 +115,25 @@ def _rehearsed(chosen: list[str], folder: Path, *, json: bool) -> None:
         as_json({"scenes": told, "home": str(folder)})
         return
     for name, what in told.items():
-        console.print(f"[bold]{name:<18}[/] {what}")
+        console.print(paint("bold", f"{name:<18}"), what)
     console.print(f"would be played in {folder}")
 
 
 def _show(told: list[Played], figures: dict[str, object]) -> None:
     for each in told:
         if each.could_not is not None:
-            console.print(f"[bold]{each.scene:<18}[/] [yellow]not played:[/] {each.could_not}")
+            console.print(paint("bold", f"{each.scene:<18}"), paint("yellow", "not played:"), each.could_not)
             continue
-        verdict = "[green]nothing lost[/]" if not each.lost else f"[red]{len(each.lost)} lost[/]"
+        verdict = paint("red", f"{len(each.lost)} lost:") if each.lost else paint("green", "nothing lost:")
         spans = (
             f"broken for {_seconds(each.broken_s)}, mended in {_seconds(each.mended_s)}, {each.seconds:.1f} s in all"
         )
-        console.print(f"[bold]{each.scene:<18}[/] {verdict}: {each.kept}")
+        console.print(paint("bold", f"{each.scene:<18}"), verdict, str(each.kept))
         console.print(f"{'':<18} {spans}; alerts: {', '.join(each.alerts) or 'none'}")
         for one in each.lost[:MOST_NAMED]:
-            console.print(f"{'':<18} [red]lost:[/] {one}", markup=True)
+            console.print(f"{'':<18}", paint("red", "lost:"), str(one))
     if figures["no_alerts_because"]:
-        console.print(f"[yellow]{figures['no_alerts_because']}[/]")
+        console.print(paint("yellow", figures["no_alerts_because"]))
     console.print(f"took {figures['seconds']} s; logs and figures are under {figures['home']}")
 
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.output import CommandError, Table, as_json, console, dollars
+from cli.output import CommandError, Table, as_json, console, dollars, paint
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
+    from rich.text import Text
 
     from leadfactory.d00_gateway.policies import Policies
 
@@ -73,7 +74,7 @@ def rate_limits(json: Json = False) -> None:
         return
     table = _table("vendor", "per", "limit", "granted in 7 days", "waited", "refused", "429s", "proposed", "because")
     for one in found:
-        proposed = str(one.proposed) if one.proposed == one.limit else f"[yellow]{one.proposed}[/]"
+        proposed = str(one.proposed) if one.proposed == one.limit else paint("yellow", one.proposed)
         table.add_row(
             one.vendor, one.rate, str(one.limit), str(one.granted), str(one.waited), str(one.refused),
             str(one.vendor_said_no), proposed, one.because,
@@ -96,7 +97,7 @@ def list_breakers(json: Json = False) -> None:
     for row in found:
         colour = "green" if (row["forced"] or row["state"]) == "closed" else "red"
         table.add_row(
-            str(row["vendor"]), f"[{colour}]{row['state']}[/]", str(row["forced"] or "–"), str(row["failures"]),
+            str(row["vendor"]), paint(colour, row["state"]), str(row["forced"] or "–"), str(row["failures"]),
             _time(row["retry_at"]), str(row["reason"] or "–"),
         )  # fmt: skip
     console.print(table)
@@ -222,9 +223,9 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _share(share: float) -> str:
+def _share(share: float) -> Text:
     colour = "red" if share >= 1 else "yellow" if share > 0.8 else "green"
-    return f"[{colour}]{share:.0%}[/]"
+    return paint(colour, f"{share:.0%}")
 
 
 def _time(moment: Any) -> str:

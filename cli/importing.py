@@ -62,14 +62,12 @@ def import_businesses(
         console.print(f"{file.name} was imported into {campaign} before; what is unchanged adds nothing")
     verb = "would import" if dry_run else "imported"
     console.print(
-        f"{verb} {found.read} rows of {file.name} into [bold]{campaign}[/]: {found.new} new, {found.changed} changed, "
+        f"{verb} {found.read} rows of {file.name} into {campaign}: {found.new} new, {found.changed} changed, "
         f"{found.unchanged} unchanged, {found.rejected} rejected"
     )
-    console.print(
-        "  columns: " + ", ".join(f"{field}={column}" for field, column in found.source.columns.items()), markup=False
-    )
+    console.print("  columns: " + ", ".join(f"{field}={column}" for field, column in found.source.columns.items()))
     for error in found.errors:
-        console.print(f"  {error}", markup=False)
+        console.print(f"  {error}")
     if found.rejected > len(found.errors):
         console.print(f"  … and {found.rejected - len(found.errors)} more, in rejected_rows")
     if not dry_run:
@@ -91,11 +89,10 @@ def show(business_id: uuid.UUID, json: Json = False) -> None:
         console.print(f"  merged into {found['stands_for_it']}")
     for each in found["cohorts"]:
         state = each["excluded_reason"] or ("duplicate, not mailed from here" if each["duplicate_of"] else "held here")
-        console.print(f"  {each['campaign']}|{each['cohort_on']}: {state}; {each['evidence']}", markup=False)
+        console.print(f"  {each['campaign']}|{each['cohort_on']}: {state}; {each['evidence']}")
     for each in found["merges"]:
         console.print(
-            f"  {each['merged_at']:%Y-%m-%d} {each['kind']}: {each['merged_id']} → {each['survivor_id']}; {each['evidence']}",
-            markup=False,
+            f"  {each['merged_at']:%Y-%m-%d} {each['kind']}: {each['merged_id']} → {each['survivor_id']}; {each['evidence']}"
         )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.output import CommandError, Table, as_json, console
+from cli.output import CommandError, Table, as_json, console, paint
 from cli.stores import database, reading
 
 app = typer.Typer(no_args_is_help=True, help="Webhook events: list, show, replay.")
@@ -54,7 +54,7 @@ def show(inbox_id: Annotated[int, typer.Argument(help="The id that `inbox list` 
         as_json(found)
     else:
         for name, value in found.items():
-            console.print(f"[bold]{name}[/]  {value}", markup=True)
+            console.print(paint("bold", name), str(value), sep="  ")
 
 
 @app.command(epilog="Example: leadfactory inbox replay --state=unmatched --since=2026-10-06 --dry-run")
@@ -111,7 +111,9 @@ def sends(*, state: str | None, why: str | None, limit: int, json: bool) -> None
         console.print("nothing was ever planned for this business: it had no draft that could leave")
     for row in rows:
         console.print(
-            f"[bold]step {row['step']} of {row['campaign']}[/]  {row['state']}, {row['outcome'] or row['archived'] or 'no event'}"
+            paint("bold", f"step {row['step']} of {row['campaign']}"),
+            f"{row['state']}, {row['outcome'] or row['archived'] or 'no event'}",
+            sep="  ",
         )
         if row["gate"] is not None:
             console.print(f"  now  {'would leave' if row['gate'] == 'ready' else 'stopped by ' + row['gate']}")

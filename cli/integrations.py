@@ -11,7 +11,7 @@ import typer
 
 from cli import stack
 from cli.doctor import Finding
-from cli.output import Table, as_json, console
+from cli.output import Table, as_json, console, paint
 from leadfactory.d00_gateway.errors import VendorError
 from leadfactory.settings import settings
 
@@ -28,7 +28,7 @@ def run(*, json: bool) -> None:
             table.add_column(column)
         for name, result in results.items():
             colour = "green" if result["ok"] else "red"
-            table.add_row(name, f"[{colour}]{result['told']}[/]", str(result["quota"]), str(result["base_url"]))
+            table.add_row(name, paint(colour, result["told"]), str(result["quota"]), str(result["base_url"]))
         console.print(table)
     if not all(result["ok"] for result in results.values()):
         raise typer.Exit(1)
@@ -101,7 +101,7 @@ async def _ping_all() -> dict[str, dict[str, object]]:
 @contextlib.contextmanager
 def _vendors_there(*, quiet: bool) -> Iterator[None]:
     """The stores, and the sandbox when the settings point at it and nobody runs it yet."""
-    say = (lambda line: None) if quiet else (lambda line: console.print(f"[green]✓[/] {line}"))
+    say = (lambda line: None) if quiet else (lambda line: console.print(paint("green", "✓"), line))
     with stack.database(say):
         if settings().uses_sandbox and not stack.answers(f"{settings().sandbox_url}/_health"):
             with stack.sandbox(say, any_port=True):

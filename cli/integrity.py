@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.output import CommandError, Table, as_json, console
+from cli.output import CommandError, Table, as_json, console, paint
 
 if TYPE_CHECKING:
     from leadfactory.backup.damage import Looked
@@ -40,15 +40,14 @@ def verify(
     if json:
         as_json([dataclasses.asdict(one) for one in found])
     else:
-        table = Table()
-        for column in ("invariant", "looked at", "broken", "for example"):
-            table.add_column(column)
+        table = Table("invariant", "looked at", "broken")
         for one in found:
-            colour = "red" if one.broken else "green"
-            table.add_row(
-                one.name, f"{one.looked_at:,}", f"[{colour}]{one.broken:,}[/]", one.samples[0] if one.samples else "–"
-            )
+            table.add_row(one.name, f"{one.looked_at:,}", paint("red" if one.broken else "green", f"{one.broken:,}"))
         console.print(table)
+        for one in (each for each in found if each.broken):  # after the table, where the eye is when the command ends
+            console.print(
+                paint("red", f"{one.name}:"), f"for example {one.samples[0] if one.samples else 'no row of it'}"
+            )
         broken = sum(1 for one in found if one.broken)
         console.print(
             f"{broken} of {len(found)} invariants are broken: leadfactory data-corruption-report tells what and what to do"
@@ -83,9 +82,9 @@ def recover_files(
         )
     else:
         for each in back:
-            console.print(f"[green]back:[/] {each.area}/{each.path}")
+            console.print(paint("green", "back:"), f"{each.area}/{each.path}")
         for each in left:
-            console.print(f"[red]damaged:[/] {each.area}/{each.path} {each.what}")
+            console.print(paint("red", "damaged:"), f"{each.area}/{each.path} {each.what}")
         console.print(f"{len(back)} files came back, {len(left)} are still damaged")
     if left:
         raise typer.Exit(1)
@@ -116,7 +115,7 @@ def report(
     lines.append(f"{len(found) - len(broken)} of {len(found)} invariants hold.")
     text = "\n".join(lines) + "\n"
     if out is None:
-        console.print(text, markup=False)
+        console.print(text)
         return
     try:
         out.write_text(text)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from cli.output import CommandError, console
+from cli.output import CommandError, console, errors
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOOK_AGAIN_S = 0.5
@@ -44,9 +44,14 @@ def logs(
     json: Annotated[bool, typer.Option("--json", help="Print the lines as they are stored, one JSON object each.")] = False,
 ) -> None:  # fmt: skip
     """Show what was logged, the newest lines last; filters take structured lines by their fields."""
+    from leadfactory.logs import FILES
     from leadfactory.settings import settings
 
-    file = path(settings().home, service)
+    home = settings().home
+    if service in FILES and not (home / "logs" / f"{service}.log").is_file() and not follow:
+        errors.print(f"nothing was written to {home / 'logs' / f'{service}.log'} yet")
+        return
+    file = path(home, service)
     wanted = fits(level=level, room=room, campaign_day=campaign_day, lead=lead, run_id=run)
     with contextlib.ExitStack() as open_files:
         source = open_files.enter_context(file.open(errors="replace"))
@@ -114,6 +119,8 @@ def parsed(line: str) -> dict[str, Any] | None:
 def _stored(file: Path, source: TextIO) -> Iterator[str]:
     """All lines, the rotated files' first; ``source``, which is ``file`` opened, is left where they end."""
     older = sorted(file.parent.glob(f"{file.name}.[0-9]*"), key=lambda each: -int(each.suffix[1:]))
+    if file.name.startswith("postgresql-"):  # the server begins a file a day, and the one of the same weekday anew
+        older = sorted(file.parent.glob("postgresql-*.log"), key=lambda each: each.stat().st_mtime)
     for each in older:
         with each.open(errors="replace") as lines:
             if not os.path.samestat(os.fstat(lines.fileno()), os.fstat(source.fileno())):  # moved aside just now
@@ -141,9 +148,9 @@ def _following(file: Path, source: TextIO, open_files: contextlib.ExitStack) -> 
 def _show(line: str, *, raw: bool) -> None:
     told = None if raw else parsed(line)
     if told is None:
-        console.print(line, markup=False)
+        console.print(line)
         return
     head = ("at", "level", "event", "process", "logger", "trace")
     facts = " ".join(f"{name}={told[name]}" for name in told if name not in head)
     text = f"{told.get('at', '')} {told.get('level', ''):<8} {told['event']}  {facts}".rstrip()
-    console.print(text + (f"\n{told['trace']}" if "trace" in told else ""), markup=False)
+    console.print(text + (f"\n{told['trace']}" if "trace" in told else ""))

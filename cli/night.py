@@ -34,4 +34,4 @@ def night(
     if json:
         as_json(dataclasses.asdict(found) | {"finished": found.finished})
     else:
-        console.print(nights.text(found), markup=False)
+        console.print(nights.text(found))

@@ -10,11 +10,12 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.rule import Rule
 from rich.table import Table as RichTable
+from rich.text import Text
 
 _ANY_WIDTH = 10_000
 
-console = Console(highlight=False, soft_wrap=True)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+console = Console(highlight=False, markup=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 
 class Table(RichTable):
@@ -69,6 +70,11 @@ class CommandError(Exception):
     """Something that the operator can mend; the message names the field, the value and the remedy."""
 
 
+def paint(style: str, text: object) -> Text:
+    """A word in a colour. What is printed is never read as markup: a reason, a name or a statement may hold brackets."""
+    return Text(str(text), style=style)
+
+
 def as_json(figures: Any) -> None:
     """Prints one JSON document, nothing else, on standard output."""
     print(json.dumps(figures, indent=2, default=str, ensure_ascii=False))
@@ -76,7 +82,7 @@ def as_json(figures: Any) -> None:
 
 def fail(message: str, *, code: int = 1) -> NoReturn:
     """Prints ``message`` on standard error and exits with ``code``."""
-    errors.print(f"[bold red]error:[/] {message}", soft_wrap=True)
+    errors.print(paint("bold red", "error:"), message)
     raise typer.Exit(code)
 
 

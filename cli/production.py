@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.output import CommandError, as_json, console
+from cli.output import CommandError, as_json, console, paint
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -66,7 +66,9 @@ def init_production(
     if json:
         as_json({"files": [str(folder / name) for name in made], "missing": missing})
         return
-    console.print(f"[green]✓[/] {' and '.join(str(folder / name) for name in made)} with new keys and passwords")
+    console.print(
+        paint("green", "✓"), f"{' and '.join(str(folder / name) for name in made)} with new keys and passwords"
+    )
     console.print("fill in: " + ", ".join(missing))
     console.print(
         "then: copy config/seller.yaml and config/contacts.yaml here, put your company and your people in them, and start the containers"

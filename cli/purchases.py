@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.output import CommandError, Table, as_json, console
+from cli.output import CommandError, Table, as_json, console, paint
 from cli.stores import actor, database, reading
 
 app = typer.Typer(
@@ -75,10 +75,10 @@ def show(purchase: Which, json: Json = False) -> None:
         return
     for name, value in found.items():
         if not isinstance(value, list):
-            console.print(f"[bold]{name}[/]  {'–' if value is None else value}")
+            console.print(paint("bold", name), "–" if value is None else str(value), sep="  ")
     for name, entries in found.items():
         if isinstance(entries, list):
-            console.print(f"[bold]{name}[/] ({len(entries)})")
+            console.print(paint("bold", name), f"({len(entries)})")
             for each in entries:
                 console.print("  " + ", ".join(f"{key} {value}" for key, value in each.items() if value is not None))
 
@@ -168,7 +168,7 @@ def match(json: Json = False) -> None:
         as_json({"difference": len(found), "named": [vars(each) for each in found]})
     else:
         for each in found:
-            console.print(f"[yellow]{each.name}[/]  {each.what}: {each.told}")
+            console.print(paint("yellow", each.name), f"{each.what}: {each.told}", sep="  ")
         console.print(f"difference {len(found)}")
     if found:
         raise typer.Exit(2)

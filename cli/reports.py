@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.output import CommandError, as_json, console
+from cli.output import CommandError, as_json, console, paint
 
 app = typer.Typer(no_args_is_help=True, help="Reports: what an owner buys.")
 
@@ -56,7 +56,7 @@ def preview(
         as_json(figures)
         return
     if figures["no_pdf"]:
-        console.print(f"[yellow]HTML only:[/] {report.no_pdf}")
+        console.print(paint("yellow", "HTML only:"), report.no_pdf)
     pages = f", {report.pages} pages" if not as_html else ""
     console.print(f"{path}{pages}, {len(content):,} bytes, {len(given.findings)} findings")
     console.print(f"sha256 {figures['sha256']}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.backup import progress
-from cli.output import CommandError, as_json, console
+from cli.output import CommandError, as_json, console, paint
 
 if TYPE_CHECKING:
     from leadfactory.backup.catalogue import Backup
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 Which = Annotated[
-    str | None, typer.Option("--backup", help="`latest`, or an id that `leadfactory backup --list` prints.")
+    str | None,
+    typer.Option("--backup", help="`latest` (no emergency's), or an id that `leadfactory backup --list` prints."),
 ]
 Moment = Annotated[
     str | None, typer.Option(help="A moment as '2026-12-01 10:30:00' (UTC), or `latest`: all that was archived.")
@@ -203,11 +204,11 @@ def _say(done: Restored, *, json: bool, **reconciled: Any) -> None:
         return
     console.print(f"backup {done.backup.id} {_told(done.target)}: {len(done.checks)} checks hold, {done.seconds:.1f} s")
     for each in done.missing_secrets:
-        console.print(f"[yellow]secret:[/] {each}")
+        console.print(paint("yellow", "secret:"), str(each))
     if done.kept is not None:
         console.print(f"the database before is in {done.kept}: remove it when you are sure")
     if reconciled.get("fenced"):
-        console.print(f"[red]no mail leaves:[/] {reconciled['fenced']}; see `leadfactory fence --help`")
+        console.print(paint("red", "no mail leaves:"), f"{reconciled['fenced']}; see `leadfactory fence --help`")
     elif reconciled.get("journal"):
         told = reconciled["journal"]
         console.print(
@@ -229,7 +230,7 @@ def _plain_errors() -> Any:
     except Refused as error:
         for each in error.checks:
             if not each.ok:
-                console.print(f"[red]{each.name}:[/] {each.found} instead of {each.expected}")
+                console.print(paint("red", f"{each.name}:"), f"{each.found} instead of {each.expected}")
         raise CommandError(str(error)) from error
     except (BackupFailed, ProgramFailed, RestoreFailed, Damaged) as error:
         raise CommandError(str(error)) from error

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from cli import recording
-from cli.output import CommandError, errors
+from cli.output import CommandError, errors, paint
 
 
 def run(app: typer.Typer) -> None:
@@ -17,17 +17,20 @@ def run(app: typer.Typer) -> None:
 
 
 def _run(app: typer.Typer) -> None:
+    from leadfactory.d00_gateway.errors import VendorError
     from leadfactory.database import DatabaseUnavailable
     from leadfactory.embedded_files import EmbeddedPostgresError
+    from leadfactory.flow import Stopped
     from leadfactory.locks import CampaignDayBusy
     from leadfactory.settings import SettingsError
 
     try:
         app()
     except (
-        CommandError, DatabaseUnavailable, EmbeddedPostgresError, CampaignDayBusy, SettingsError, ValueError, LookupError
+        CommandError, DatabaseUnavailable, EmbeddedPostgresError, CampaignDayBusy, SettingsError, VendorError, Stopped,
+        ValueError, LookupError,
     ) as error:  # fmt: skip
-        errors.print(f"[bold red]error:[/] {_plain(error)}", soft_wrap=True, markup=True)
+        errors.print(paint("bold red", "error:"), _plain(error))
         sys.exit(1)
     except KeyboardInterrupt:
         errors.print("stopped")
@@ -35,7 +38,5 @@ def _run(app: typer.Typer) -> None:
 
 
 def _plain(error: BaseException) -> str:
-    from rich.markup import escape
-
     text = error.args[0] if isinstance(error, LookupError) and error.args else str(error)
-    return escape(str(text))
+    return str(text)

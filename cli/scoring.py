@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
-from cli.output import CommandError, Table, as_json, console, errors
+from cli.output import CommandError, Table, as_json, console, errors, paint
 
 app = typer.Typer(no_args_is_help=True, help="Try scoring rules on what is stored.")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 _SHOWN = 20  # changed leads on the screen; --json has all
-_MARKS = {"passed": "[green]✓[/]", "stopped": "[red]✗[/]", "waiting": "[yellow]…[/]", "not reached": "[dim]–[/]"}
+_MARKS = {"passed": ("green", "✓"), "stopped": ("red", "✗"), "waiting": ("yellow", "…"), "not reached": ("dim", "–")}
 
 
 @app.command(
@@ -85,7 +84,7 @@ def _show_backtest(found: Any, first: dt.date, last: dt.date) -> None:
     from leadfactory.d05_scoring.backtesting import ORDER
 
     console.print(
-        f"rules {escape(found.rules_version)} on {found.leads} leads of {found.campaign_days} campaign-days, {first} to {last}; nothing was written"
+        f"rules {found.rules_version} on {found.leads} leads of {found.campaign_days} campaign-days, {first} to {last}; nothing was written"
     )
     if not found.leads:
         return
@@ -109,43 +108,37 @@ def _show_backtest(found: Any, first: dt.date, last: dt.date) -> None:
         console.print(f"scored before inputs were stored, read again from the rooms' rows: {found.reread} leads")
     console.print(f"changed: {len(found.changes)} leads")
     for each in found.changes[:_SHOWN]:
-        console.print(
-            f"  {each.business_id}  {escape(each.campaign_day)}  {_verdict(each.before)} → {_verdict(each.after)}"
-        )
+        console.print(f"  {each.business_id}  {each.campaign_day}  {_verdict(each.before)} → {_verdict(each.after)}")
     if len(found.changes) > _SHOWN:
         console.print(f"  and {len(found.changes) - _SHOWN} more: --json lists all")
 
 
 def _verdict(verdict: Any) -> str:
     score = "–" if verdict.score is None else verdict.score
-    return f"{verdict.tier} {score} " + ("qualified" if verdict.qualified else escape(f"({verdict.reason})"))
+    return f"{verdict.tier} {score} " + ("qualified" if verdict.qualified else f"({verdict.reason})")
 
 
 def _show_explanation(found: Any) -> None:
     who = found.own_name or found.site_host or "a business whose own name is not known"
-    console.print(f"[bold]{escape(who)}[/] ({escape(found.site_host or 'no website read')}), {found.business_id}")
+    console.print(paint("bold", who), f"({found.site_host or 'no website read'}), {found.business_id}")
     others = f"; also in {', '.join(found.other_campaign_days)}" if found.other_campaign_days else ""
-    console.print(f"campaign-day {escape(found.campaign_day)}{escape(others)}")
+    console.print(f"campaign-day {found.campaign_day}{others}")
     for room in found.rooms:
-        console.print(f"{_MARKS[room.state]} {room.name:<9} {escape(room.says or room.state)}")
+        console.print(paint(*_MARKS[room.state]), f"{room.name:<9} {room.says or room.state}")
         if room.name == "scored":
             _show_score(room.details)
         elif room.name == "drafted":
             for each in room.details.get("rests_on", ()):
-                console.print(f"              {escape(each['says'])}")
+                console.print(f"              {each['says']}")
     gate = found.first_gate
-    console.print(
-        "first gate: none, it was written to"
-        if gate is None
-        else f"first gate: [bold]{gate.name}[/], {escape(gate.says)}"
-    )
+    console.print("first gate: none, it was written to" if gate is None else f"first gate: {gate.name}, {gate.says}")
 
 
 def _show_score(details: Any) -> None:
     if not details:
         return
     if details["sentence"]:
-        console.print(f"              {escape(details['sentence'])}")
+        console.print(f"              {details['sentence']}")
     for each in details["contributions"] or ():
         value = "unknown" if each["value"] is None else each["value"]
         told = (
@@ -153,9 +146,9 @@ def _show_score(details: Any) -> None:
             if each["known"]
             else "counts against the confidence only"
         )
-        console.print(f"              {each['factor']:<13}{escape(each['signal']):<18}{escape(str(value)):<12}{told}")
+        console.print(f"              {each['factor']:<13}{each['signal']:<18}{value!s:<12}{told}")
     impact = details["revenue_impact"]
     if impact is not None:
         told = impact["in_mail"] or "estimated at too little to name"
-        basis = escape(impact["basis"][0] if impact["basis"] else "estimate")
+        basis = impact["basis"][0] if impact["basis"] else "estimate"
         console.print(f"              revenue impact: {told}, confidence {impact['confidence']:.2f}; {basis}")

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.output import CommandError, Table, as_json, console
+from cli.output import CommandError, Table, as_json, console, paint
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 RESTART_WITHIN_S = 90.0
@@ -59,7 +59,7 @@ def ps(json: Json = False) -> None:
         for row in rows:
             colour = "green" if row["state"] == "running" else "red"
             table.add_row(
-                row["service"], f"[{colour}]{row['state']}[/]", str(row["pid"]), row["since"] or "–",
+                row["service"], paint(colour, row["state"]), str(row["pid"]), row["since"] or "–",
                 f"{row['cpu_percent']:.0f} %", f"{row['memory_mib']:.0f} MiB", row["log"],
             )  # fmt: skip
         console.print(table if rows else "nothing runs on this home: start it with `leadfactory dev`")

@@ -162,5 +162,5 @@ def _show(told: dict[str, Any], figures: Figures) -> None:
     console.print(table)
     console.print(
         f"took {told['seconds']} s; everything is under {told['home']}.\n"
-        f"Look at it: [bold]LEADFACTORY_HOME={told['home']} leadfactory dev[/], then http://localhost:8000/dashboards"
+        f"Look at it: LEADFACTORY_HOME={told['home']} leadfactory dev, then http://localhost:8000/dashboards"
     )

@@ -26,15 +26,13 @@ def database() -> Any:
 
 def tell_of_pauses(db: Any) -> None:
     """Says on standard error what an operator holds back, so that nobody wonders why nothing happens."""
-    from rich.markup import escape
-
-    from cli.output import errors
+    from cli.output import errors, paint
     from leadfactory import pauses
 
     with db.engine.connect() as tx:
         held = pauses.banner(tx)
     if held:
-        errors.print(f"[bold yellow]PAUSED[/] {escape(held)}")
+        errors.print(paint("bold yellow", "PAUSED"), held)
 
 
 @contextlib.contextmanager

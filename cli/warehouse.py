@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.output import CommandError, Table, as_json, console
+from cli.output import CommandError, Table, as_json, console, paint
 
 app = typer.Typer(no_args_is_help=True, help="The published marts and the versions before them: status, rollback.")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
@@ -67,7 +67,7 @@ def status(json: Json = False) -> None:
             )
         console.print(table)
         for problem in problems:
-            console.print(f"[yellow]![/] {problem}")
+            console.print(paint("yellow", "!"), problem)
     if problems:
         raise typer.Exit(2)
 

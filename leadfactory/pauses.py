@@ -28,6 +28,8 @@ LOOK_S = 1.0  # how often a stage asks again
 CAMPAIGN_WORK = frozenset(
     {"sourced_businesses", "enriched_businesses", "site_audits", "site_insights", "email_drafts", "email_sends"}
 )
+# Questions of a repair go on while all is paused: an operator pauses first and repairs then. Only their vendor's own pause holds them.
+REPAIR = "repair"
 
 pauses = sa.Table(
     "pauses",
@@ -187,6 +189,8 @@ def refuse(held: Pause | None) -> None:
 
 def of_call(found: Iterable[Pause], vendor: str, campaign: str | None, asset: str | None) -> Pause | None:
     """The pause that holds a vendor call back."""
+    if asset == REPAIR:
+        found = [each for each in found if each.kind != "all"]
     asked = [("vendor", vendor)]
     if campaign is not None and asset in CAMPAIGN_WORK:
         asked.append(("campaign", campaign))

@@ -16,12 +16,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, PositiveInt, SecretStr, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    DotEnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from leadfactory.clock import Clock
 
@@ -125,6 +120,7 @@ class Settings(BaseSettings):
     alert_from: str = Field("", validation_alias="LEADFACTORY_ALERT_FROM")
     dagster_url: str = Field("http://localhost:3333", validation_alias="LEADFACTORY_DAGSTER_URL")
     webserver_url: str | None = Field(None, validation_alias="LEADFACTORY_WEBSERVER_URL")
+    edge_url: str | None = Field(None, validation_alias="LEADFACTORY_EDGE_URL")
     prometheus_url: str = Field("http://127.0.0.1:9090", validation_alias="LEADFACTORY_PROMETHEUS_URL")
     alertmanager_url: str = Field("http://127.0.0.1:9093", validation_alias="LEADFACTORY_ALERTMANAGER_URL")
     escalating_url: str = Field("http://127.0.0.1:9095", validation_alias="LEADFACTORY_ESCALATING_URL")

@@ -12,6 +12,7 @@ from leadfactory.backup.store import Part, Store
 
 CONTENTS = "manifest.json"
 BACKUPS, FORMAT = "backups", 1
+EMERGENCY = "emergency"
 
 
 class NoBackup(LookupError):
@@ -75,8 +76,13 @@ def every(store: Store) -> list[Backup]:
     return sorted((_read(store.get_plain(name)) for name in names), key=lambda one: one.id)
 
 
+def regular(backups: list[Backup]) -> list[Backup]:
+    """Those that were made of a sound database. An emergency's holds the damage as it was: it is restored by its id alone."""
+    return [one for one in backups if one.kind != EMERGENCY]
+
+
 def find(store: Store, wanted: str) -> Backup:
-    """``latest`` or the backup of that id.
+    """``latest`` (of the regular ones) or the backup of that id.
 
     Raises:
         NoBackup: there is none.
@@ -84,8 +90,13 @@ def find(store: Store, wanted: str) -> Backup:
     found = every(store)
     if not found:
         raise NoBackup(f"there is no backup in {store.url}: make one with `leadfactory backup`")
+    if wanted == "latest" and regular(found):
+        return regular(found)[-1]
     if wanted == "latest":
-        return found[-1]
+        named = ", ".join(one.id for one in found[-3:])
+        raise NoBackup(
+            f"{store.url} has emergency backups only, with whatever was damaged: name one with --backup: {named}"
+        )
     for one in found:
         if one.id == wanted:
             return one
@@ -100,7 +111,7 @@ def before(store: Store, moment: dt.datetime) -> Backup:
     Raises:
         NoBackup: all are younger.
     """
-    found = [one for one in every(store) if one.finished_at <= moment and not one.cold]
+    found = [one for one in regular(every(store)) if one.finished_at <= moment and not one.cold]
     if not found:
         oldest = min((one.finished_at for one in every(store)), default=None)
         told = f"the oldest ends at {oldest:%Y-%m-%d %H:%M:%S} UTC" if oldest else f"there is none in {store.url}"
@@ -112,7 +123,8 @@ def over(backups: list[Backup], now: dt.datetime, days: int) -> list[Backup]:
     """Those whose retention is over. Every moment of the last ``days`` stays restorable: the newest older one is kept for it."""
     cutoff = now - dt.timedelta(days=days)
     old = [one for one in backups if one.finished_at < cutoff]
-    return old[:-1]
+    kept = (regular(old) or old)[-1:]
+    return [one for one in old if one not in kept]
 
 
 def _json(value: Any) -> str:

@@ -71,7 +71,7 @@ def make_emergency(settings: Settings, *, db: Database | None, told: Told = quie
     Raises:
         BackupFailed: not even the cluster's files could be copied.
     """
-    return _made(settings, "emergency", db, told, None)
+    return _made(settings, catalogue.EMERGENCY, db, told, None)
 
 
 def _made(settings: Settings, kind: str, db: Database | None, told: Told, now: dt.datetime | None) -> Made:

@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from leadfactory import pauses
 from leadfactory.backup import replaying
 from leadfactory.database import Database
 from leadfactory.inbox import browsing
@@ -29,7 +30,7 @@ def look(db: Database, settings: Settings, since: dt.datetime) -> dict[str, Any]
 
 
 async def replay(db: Database, settings: Settings, since: dt.datetime, *, ask: bool = True) -> dict[str, Any]:
-    """Folds all of it again.
+    """Folds all of it again, while all is paused too: the runbook pauses, restores, replays and then lets work go on.
 
     Args:
         ask: whether Stripe is asked what its webhooks lost.
@@ -54,10 +55,10 @@ async def replay(db: Database, settings: Settings, since: dt.datetime, *, ask: b
         from leadfactory.d00_gateway.stripe import StripeClient
 
         stripe = StripeClient(shared(settings, db), settings)
-        asked, new = await reconciling.poll(db=db, clock=clock, settings=settings, stripe=stripe)
+        asked, new = await reconciling.poll(db=db, clock=clock, settings=settings, stripe=stripe, asset=pauses.REPAIR)
         figures |= {"events_at_stripe": asked, "events_lost_by_webhooks": new}
     figures |= event_reports.drain(db=db, clock=clock)[0] | reporting.drain(db=db, clock=clock, settings=settings)[0]
     if ask:
-        found = await reconciling.differences(db=db, clock=clock, settings=settings, stripe=stripe)
+        found = await reconciling.differences(db=db, clock=clock, settings=settings, stripe=stripe, asset=pauses.REPAIR)
         figures["differences_with_stripe"] = [f"{each.name}: {each.what} ({each.told})" for each in found]
     return figures

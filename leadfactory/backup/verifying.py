@@ -63,18 +63,18 @@ def verify(settings: Settings, store: Store, backup: Backup, *, told: Told = qui
 
 
 def newest_good(settings: Settings, store: Store) -> Verdict:
-    """The newest backup that passes; older ones are tried when it does not.
+    """The newest regular backup that passes; older ones are tried when it does not. An emergency's would bring the damage back.
 
     Raises:
         NoBackup: none passes.
     """
     tried: list[Verdict] = []
-    for backup in reversed(catalogue.every(store)):
+    for backup in reversed(catalogue.regular(catalogue.every(store))):
         tried.append(verify(settings, store, backup))
         if not tried[-1].problems:
             return tried[-1]
     if not tried:
-        raise catalogue.NoBackup(f"there is no backup in {store.url}: make one with `leadfactory backup`")
+        raise catalogue.NoBackup(f"there is no regular backup in {store.url}: make one with `leadfactory backup`")
     told = "; ".join(f"{one.backup.id}: {one.problems[0]}" for one in tried[:3])
     raise catalogue.NoBackup(f"none of {len(tried)} backups passes: {told}")
 

@@ -23,16 +23,17 @@ __all__ = ["committed", "config", "day_state", "old_prices", "open_breakers", "p
 MICROUSD_PER_CENT = 10_000
 PRODUCT = "full_report"
 
+# Scores are looked up one by one: joined as a whole they are gone through for each pair of the other two tables where statistics are old.
 _YIELDS = sa.text("""
-    WITH judged AS (
-        SELECT DISTINCT ON (campaign, cohort_on, business_id) campaign, cohort_on, business_id, qualified
-        FROM lead_scores WHERE campaign = :campaign ORDER BY campaign, cohort_on, business_id, version DESC)
     SELECT s.target_id, count(*) AS sourced, count(*) FILTER (WHERE j.qualified) AS qualified
     FROM sourced_businesses s
     LEFT JOIN unique_businesses u ON u.campaign = s.campaign AND u.cohort_on = s.cohort_on AND u.sourced_id = s.sourced_id
-    LEFT JOIN judged j ON j.campaign = u.campaign AND j.cohort_on = u.cohort_on AND j.business_id = u.business_id
+    LEFT JOIN LATERAL (
+        SELECT l.qualified FROM lead_scores l
+        WHERE l.campaign = u.campaign AND l.cohort_on = u.cohort_on AND l.business_id = u.business_id
+        ORDER BY l.version DESC LIMIT 1) j ON true
     WHERE s.campaign = :campaign AND s.cohort_on < :day
-      AND s.cohort_on IN (SELECT cohort_on FROM judged)
+      AND s.cohort_on IN (SELECT cohort_on FROM lead_scores WHERE campaign = :campaign)
     GROUP BY s.target_id""")
 # Rows of own lists: those that no campaign-day of the campaign has taken, and those that this one has.
 _IMPORTS = sa.text("""

@@ -26,18 +26,25 @@ SETTLED = dt.timedelta(minutes=5)  # a report may take so long
 _GIVEN_BACK = ("pending", "requires_action", "succeeded")
 
 
-async def poll(*, db: Database, clock: Clock, settings: Settings, stripe: StripeClient) -> tuple[int, int]:
-    """Stores every event of the last days that no webhook brought: (events at Stripe, new ones). The drain folds them."""
-    async with stripe.gateway.running(asset="purchases"):
+async def poll(
+    *, db: Database, clock: Clock, settings: Settings, stripe: StripeClient, asset: str = "purchases"
+) -> tuple[int, int]:
+    """Stores every event of the last days that no webhook brought: (events at Stripe, new ones). The drain folds them.
+
+    ``asset``: for whom Stripe is asked; ``pauses.REPAIR`` asks while all is paused.
+    """
+    async with stripe.gateway.running(asset=asset):
         events = await stripe.events(since=clock.now() - POLLED, kinds=sorted(stripe_facts.READ))
     taken = Receiver(db, settings, clock).polled(events)
     return taken.events, taken.stored
 
 
-async def differences(*, db: Database, clock: Clock, settings: Settings, stripe: StripeClient) -> list[Difference]:
+async def differences(
+    *, db: Database, clock: Clock, settings: Settings, stripe: StripeClient, asset: str = "purchases"
+) -> list[Difference]:
     """What does not agree over the last days; nothing is changed."""
     since = clock.now() - MATCHED
-    async with stripe.gateway.running(asset="purchases"):
+    async with stripe.gateway.running(asset=asset):
         sessions = await stripe.checkouts(since=since)
         refunds = await stripe.refunds(since=since)
     with db.begin() as tx:

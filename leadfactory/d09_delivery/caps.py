@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -17,25 +18,29 @@ from leadfactory.d09_delivery.policy import DeliveryPolicy, policy
 # A recipient's domain in SQL over the alias s, told by its keyed hash where it is a business's own.
 RECIPIENT_DOMAIN = "coalesce(s.mail_provider, encode(s.domain_hmac, 'hex'), '')"
 _MAY_HAVE_LEFT = "s.state IN ('claimed', 'accepted', 'unknown')"
-_SENDERS = sa.text(
-    f"""SELECT s.sender_email, count(*) AS n FROM email_sends s
-        WHERE s.claimed_at >= :midnight AND {_MAY_HAVE_LEFT} GROUP BY 1"""  # noqa: S608 - constants only
-)
+_OF_SENDERS = f"""SELECT s.sender_email, count(*) AS n FROM email_sends s
+    WHERE s.claimed_at >= :midnight AND {_MAY_HAVE_LEFT}"""  # noqa: S608 - constants only
+_SENDERS = sa.text(f"{_OF_SENDERS} GROUP BY 1")
+_SENDERS_NAMED = sa.text(f"{_OF_SENDERS} AND s.sender_email = ANY(:senders) GROUP BY 1")
+_SENDERS_AMONG = sa.text("SELECT DISTINCT sender_email FROM email_sends WHERE send_id = ANY(:among)")
 _OF_DOMAINS = f"""SELECT {RECIPIENT_DOMAIN} AS domain, count(*) AS n FROM email_sends s
     WHERE s.claimed_at >= :midnight AND {_MAY_HAVE_LEFT}"""  # noqa: S608 - constants only
 _BY_DOMAIN = "GROUP BY s.mail_provider, s.domain_hmac"  # of which a send has one
 _BUSY_DOMAINS = sa.text(f"{_OF_DOMAINS} {_BY_DOMAIN} HAVING count(*) >= :fewest")
-_DOMAINS = sa.text(
-    f"{_OF_DOMAINS} AND (s.mail_provider = ANY(:providers) OR s.domain_hmac = ANY(:own) "
-    f"OR s.mail_provider IS NULL AND s.domain_hmac IS NULL) {_BY_DOMAIN}"
+_PROVIDERS = sa.text(
+    f"{_OF_DOMAINS} AND s.domain_hmac IS NULL AND coalesce(s.mail_provider, '') = ANY(:providers) {_BY_DOMAIN}"
+)
+_OWN_DOMAINS = sa.text(  # from the few that are asked about to their mails, of which a domain has few
+    f"""SELECT {RECIPIENT_DOMAIN} AS domain, count(*) AS n FROM unnest(CAST(:own AS bytea[])) AS x (domain_hmac)
+        JOIN email_sends s ON s.domain_hmac = x.domain_hmac WHERE s.claimed_at >= :midnight AND {_MAY_HAVE_LEFT} {_BY_DOMAIN}"""  # noqa: S608
 )
 _DAYS = sa.text(
     f"""SELECT x.sender_email, count(*) AS days
         FROM unnest(CAST(:senders AS text[])) AS x (sender_email) CROSS JOIN generate_series(1, :days) AS n
-        WHERE EXISTS (SELECT 1 FROM email_sends s WHERE s.sender_email = x.sender_email AND {_MAY_HAVE_LEFT}
+        WHERE (SELECT TRUE FROM email_sends s WHERE s.sender_email = x.sender_email AND {_MAY_HAVE_LEFT}
           AND s.claimed_at >= CAST(:midnight AS timestamptz) - n * interval '1 day'
-          AND s.claimed_at < CAST(:midnight AS timestamptz) - (n - 1) * interval '1 day')
-        GROUP BY 1"""  # noqa: S608 - constants only
+          AND s.claimed_at < CAST(:midnight AS timestamptz) - (n - 1) * interval '1 day' LIMIT 1)
+        GROUP BY 1"""  # noqa: S608 - constants only; LIMIT: a look into the index for each day, never a join of all with all
 )
 
 
@@ -108,22 +113,27 @@ def of_today(
     now: dt.datetime,
     known: dict[tuple[dt.datetime, str], int] | None = None,
     *,
-    domains: bool = True,
+    among: Sequence[uuid.UUID] | None = None,
 ) -> Caps:
     """The caps of the UTC day of ``now``, counted from the sends that were claimed and may have left.
 
-    Of recipient domains it knows those that got so much that a cap may be reached; of others, and without ``domains`` of all,
-    ``count_domains`` asks.
+    With ``among`` only the senders of these sends are counted, which are all that is judged then, and no recipient domain. Else of
+    domains it knows those that got so much that a cap may be reached. Of others ``count_domains`` asks.
     ``known`` keeps what was counted of the days before, which changes no more, between the claims of a process.
     """
     midnight, allowed = _midnight(now), policy().recipient_domain_cap_per_day
-    senders = {row.sender_email: row.n for row in tx.execute(_SENDERS, {"midnight": midnight})}
-    fewest = min(allowed.mail_provider, allowed.own_domain)
-    asked = tx.execute(_BUSY_DOMAINS, {"midnight": midnight, "fewest": fewest}) if domains else ()
-    busy = {row.domain: row.n for row in asked}
-    waiting = set(tx.scalars(sa.select(campaigns.c.sender_email).where(campaigns.c.sender_email.is_not(None))))
+    busy: dict[str, int] = {}
+    if among is not None:
+        asked = list(tx.scalars(_SENDERS_AMONG, {"among": list(among)}))
+        counted = tx.execute(_SENDERS_NAMED, {"midnight": midnight, "senders": asked})
+    else:
+        asked = list(tx.scalars(sa.select(campaigns.c.sender_email).where(campaigns.c.sender_email.is_not(None))))
+        counted = tx.execute(_SENDERS, {"midnight": midnight})
+        fewest = min(allowed.mail_provider, allowed.own_domain)
+        busy = {row.domain: row.n for row in tx.execute(_BUSY_DOMAINS, {"midnight": midnight, "fewest": fewest})}
+    senders = {row.sender_email: row.n for row in counted}
     known = {} if known is None else known
-    new = sorted({*senders, *waiting} - {sender for at, sender in known if at == midnight})
+    new = sorted({*senders, *asked} - {sender for at, sender in known if at == midnight})
     if new:
         days = policy().warm_up.of_last_days
         found = {
@@ -138,9 +148,12 @@ def count_domains(
     tx: sa.Connection, day: Caps, now: dt.datetime, providers: Iterable[str], own: Iterable[bytes]
 ) -> None:
     """Lets ``day`` know how much went to mail providers and to own domains; asked in the transaction that counted the rest."""
-    asked = {"providers": sorted(set(providers)), "own": sorted(set(own))}
-    if any(asked.values()):
-        day.know({row.domain: row.n for row in tx.execute(_DOMAINS, asked | {"midnight": _midnight(now)})})
+    for statement, name, asked in (
+        (_PROVIDERS, "providers", sorted(set(providers))),
+        (_OWN_DOMAINS, "own", sorted(set(own))),
+    ):
+        if asked:
+            day.know({row.domain: row.n for row in tx.execute(statement, {name: asked, "midnight": _midnight(now)})})
 
 
 def _midnight(now: dt.datetime) -> dt.datetime:

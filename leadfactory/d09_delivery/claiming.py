@@ -23,8 +23,9 @@ from leadfactory.settings import Settings
 from leadfactory.tokens import Tokens
 
 READ_AHEAD = 5_000
+_LOCK = sa.text("SELECT pg_advisory_xact_lock(:lock)")
 # Claims are one statement many times over: planned once, for its plan takes as long as the claim of a hundred.
-_LOCK = sa.text("SELECT pg_advisory_xact_lock(:lock), set_config('plan_cache_mode', 'force_generic_plan', true)")
+_PLAN_ONCE = sa.text("SET LOCAL plan_cache_mode = force_generic_plan")
 _EXPOSE = sa.text(
     """UPDATE experiment_assignments a SET exposed_at = :now
        FROM unnest(CAST(:campaigns AS text[]), CAST(:days AS date[]), CAST(:businesses AS uuid[]))
@@ -109,9 +110,9 @@ def claim(
     """
     tx.execute(_LOCK, {"lock": CLAIM_LOCK})
     suppression.check_key(tx, desk.hashes)
-    day = caps.of_today(
-        tx, now, desk.days_known, domains=False
-    )  # those of the candidates are counted, and judged below
+    # of the candidates' domains and, with ``among``, of no other sender: a claim costs what it takes and not what left today
+    day = caps.of_today(tx, now, desk.days_known, among=among)
+    tx.execute(_PLAN_ONCE)
     candidates = _candidates(tx, desk, unit, now, most, leave, among, day)
     providers = (letter.recipient_domain for letter in candidates if letter.domain_hmac is None)
     own = (letter.domain_hmac for letter in candidates if letter.domain_hmac is not None)
@@ -166,7 +167,7 @@ def _candidates(
                 WHERE s.state = 'planned' AND s.send_id <> ALL(:leave) AND {where} AND {gates.ALL_PASS}
                 ORDER BY s.due_at, s.campaign, s.cohort_on, s.send_id LIMIT :most FOR UPDATE OF s SKIP LOCKED"""  # noqa: S608 - constants of gates.py only
         ),
-        parameters(tx, desk, now, day) | given | {"leave": list(leave), "most": most},
+        parameters(tx, desk, now, day, among) | given | {"leave": list(leave), "most": most},
     ).all()
     return [
         Letter(
@@ -217,8 +218,10 @@ def _take(tx: sa.Connection, letters: list[Letter], now: dt.datetime) -> None:
         campaign_days.mark_dirty(tx, unit, "email_sends", "experiment_assignments")
 
 
-def parameters(tx: sa.Connection, desk: Desk, now: dt.datetime, day: Caps) -> dict[str, Any]:
-    return gates.parameters(tx, env=desk.env, now=now, policies=desk.policies, day=day)
+def parameters(
+    tx: sa.Connection, desk: Desk, now: dt.datetime, day: Caps, among: Sequence[uuid.UUID] | None = None
+) -> dict[str, Any]:
+    return gates.parameters(tx, env=desk.env, now=now, policies=desk.policies, day=day, among=among)
 
 
 def waiting(

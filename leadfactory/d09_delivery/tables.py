@@ -49,6 +49,7 @@ email_sends = sa.Table(
         postgresql_where=sa.text("state = 'planned'"),
     ),
     sa.Index("ix_email_sends_claimed", "claimed_at", "sender_email"),
+    sa.Index(None, "domain_hmac", postgresql_where=sa.text("domain_hmac IS NOT NULL")),
     one_of("state", *SEND_STATES),
     comment="One row per business, campaign and step. claimed is written before the vendor is called; unknown is settled by evidence only.",
 )

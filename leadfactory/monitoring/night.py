@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from leadfactory import pauses
 from leadfactory.d00_gateway.redaction import redact
 from leadfactory.d01_targeting import campaigns
 from leadfactory.monitoring.figures import rows
@@ -51,6 +52,7 @@ RUNS = """
 SELECT run_id, split_part(partition_key, '|', 1) AS campaign, status, failed_steps, failed_checks,
        extract(epoch FROM ended_at - started_at) AS seconds
 FROM run_outcomes WHERE job = 'campaign_day' AND partition_key LIKE '%|' || :day ORDER BY ended_at"""
+HALTS = "SELECT scope, subject, rule, detail FROM halts WHERE resumed_at IS NULL ORDER BY halt_id"
 ALERTS = """
 SELECT name, severity, summary, started_at, ended_at, levels_told FROM alerts
 WHERE started_at >= :since AND started_at < :until ORDER BY started_at, name"""
@@ -77,6 +79,7 @@ class Review:
     night_on: dt.date
     units: list[Unit]
     alerts: list[dict[str, Any]]
+    held: list[str] = dataclasses.field(default_factory=list)  # what a person paused or a rule stopped, now
 
     @property
     def finished(self) -> bool:
@@ -117,7 +120,17 @@ def review(tx: sa.Connection, day: dt.date, settings: Settings) -> Review:
         )
         for name in names
     ]
-    return Review(day, units, [dict(row._mapping) for row in fired])
+    return Review(day, units, [dict(row._mapping) for row in fired], _held(tx))
+
+
+def _held(tx: sa.Connection) -> list[str]:
+    """A letter that did not leave and a night that did not begin are often no failure: somebody or some rule wanted it so."""
+    paused = [f"{one} (leadfactory resume {one.what})" for one in pauses.current(tx)]
+    halted = [
+        f"{row.scope} {row.subject} is stopped by {row.rule}: {row.detail} (leadfactory halts)"
+        for row in rows(tx, HALTS)
+    ]
+    return [redact(each) for each in (*paused, *halted)]
 
 
 def is_over(found: Review, now: dt.datetime) -> bool:
@@ -136,7 +149,8 @@ def subject(found: Review) -> str:
 def text(found: Review) -> str:
     """The review for people: the same in the terminal, in Slack and in mail."""
     if not found.units:
-        return f"Night of {found.night_on}: no campaign was active and no campaign-day was opened."
+        told = f"Night of {found.night_on}: no campaign was active and no campaign-day was opened."
+        return "\n".join([told, *(["", "Held back now:", *(f"  {each}" for each in found.held)] if found.held else [])])
     spend = sum(unit.spend_microusd for unit in found.units)
     lines = [f"Night of {found.night_on}: {sum(u.finished for u in found.units)} of {len(found.units)} campaign-days finished, ${spend / 1e6:,.2f} spent"]  # fmt: skip
     for unit in found.units:
@@ -153,6 +167,8 @@ def text(found: Review) -> str:
             lines.append(f"  run {run['status']}{took}{at}{checks}: {run['link']}")
         if not unit.runs:
             lines.append("  no run has ended")
+    if found.held:
+        lines += ["\nHeld back now:", *(f"  {each}" for each in found.held)]
     lines.append("\nAlerts since the night began:" if found.alerts else "\nNo alert fired.")
     for alert in found.alerts:
         until = f"until {alert['ended_at']:%H:%M}" if alert["ended_at"] else "still firing"

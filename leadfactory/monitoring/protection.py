@@ -9,7 +9,9 @@ import sqlalchemy as sa
 
 from leadfactory.monitoring.figures import WINDOWS, Figure, Scene, exists, one, rows, seconds_since, wall
 
-BACKUPS = "SELECT kind, max(finished_at) AS newest FROM backups WHERE ok AND removed_at IS NULL GROUP BY kind"
+# An emergency's backup has the damage in it: it is none to go back to.
+BACKUPS = """
+SELECT kind, max(finished_at) AS newest FROM backups WHERE ok AND removed_at IS NULL AND kind <> 'emergency' GROUP BY kind"""
 DRILL = "SELECT ok, finished_at, rpo_s, rto_s FROM restore_drills ORDER BY started_at DESC LIMIT 1"
 FAILED_SIGN_INS = """
 SELECT coalesce(sum(attempts), 0) AS n FROM auth_failures WHERE minute > :since - interval '1 minute' AND minute <= :now"""

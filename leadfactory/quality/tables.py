@@ -45,5 +45,6 @@ quality_verdicts = sa.Table(
         postgresql_nulls_not_distinct=True,
     ),
     sa.Index(None, "campaign", "cohort_on", "asset"),
+    sa.Index(None, "subject_id", postgresql_where=sa.text("subject_id IS NOT NULL")),
     comment="Every verdict of a gate, as a row: the claim of a send asks for the passing one of that very draft.",
 )

@@ -236,6 +236,28 @@ def test_any_fsspec_store_will_do(filled: Settings) -> None:
     assert catalogue.every(store) == []
 
 
+def listed(days_ago: int, kind: str = "full") -> catalogue.Backup:
+    moment = dt.datetime(2026, 10, 31, 4, tzinfo=dt.UTC) - dt.timedelta(days=days_ago)
+    name = f"{moment:%Y%m%dT%H%M%SZ}-{kind}"
+    return catalogue.Backup(name, kind, moment, moment, 18, "1", 1, "0/0", "0/0", "key", {}, 0)
+
+
+def test_what_was_saved_in_an_emergency_is_restored_by_its_name_alone(tmp_path: Path) -> None:
+    store, sound, damaged = Store(str(tmp_path)), listed(1), listed(0, "emergency")
+    catalogue.publish(store, damaged)
+    with pytest.raises(catalogue.NoBackup, match=f"emergency backups only.*{damaged.id}"):
+        catalogue.find(store, "latest")
+    catalogue.publish(store, sound)
+    assert catalogue.find(store, "latest") == sound
+    assert catalogue.before(store, damaged.finished_at + dt.timedelta(hours=1)) == sound
+    assert catalogue.find(store, damaged.id) == damaged
+
+
+def test_the_last_sound_backup_before_the_retention_is_kept_beside_an_emergencys_that_is_younger() -> None:
+    old, damaged, fresh = listed(50), listed(40, "emergency"), listed(1)
+    assert catalogue.over([listed(60), old, damaged, fresh], fresh.finished_at, days=30) == [listed(60), damaged]
+
+
 def test_a_bucket_will_do(filled: Settings, s3: Any) -> None:
     bucket = new_bucket(s3)
     remote = filled.model_copy(update={"backup_url": f"s3://{bucket}/backups"})

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from leadfactory import blobs, embedded
-from leadfactory.backup import damage, drills, making, restoring
+from leadfactory.backup import damage, drills, making, restoring, verifying
 from leadfactory.backup.side import Target
 from leadfactory.backup.store import Store
 from leadfactory.backup.tables import restore_drills
@@ -112,8 +112,8 @@ def test_a_damaged_page_is_found_and_a_restore_brings_its_rows_back(whole: Setti
         making.make(whole, db=None)  # a nightly backup does not save it as if it were whole
     assert making.make_emergency(whole, db=None).backup.kind == "emergency"
     store = Store(whole.backups)
-    full = next(one for one in making.catalogue.every(store) if one.kind == "full")
-    restoring.restore(whole, store, full, Target())
+    assert making.catalogue.every(store)[-1].kind == "emergency"
+    restoring.restore(whole, store, verifying.newest_good(whole, store).backup, Target())
     assert sales(whole) == 1
     assert damage.pages(whole) == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,12 @@ from tests.postgres import settings_for_tests
 
 HEALTHY = [{"daemonType": "SCHEDULER", "required": True, "healthy": True, "lastHeartbeatTime": 1.0}]
 SILENT = [{"daemonType": "SENSOR", "required": True, "healthy": False, "lastHeartbeatTime": None}]
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """A machine that runs other tests beside this one may be slow to answer; the limit has a test of its own."""
+    monkeypatch.setattr(health, "WITHIN_S", 60.0)
 
 
 @pytest.fixture
@@ -89,6 +96,43 @@ def test_a_database_that_does_not_answer_is_broken_within_the_time(here, monkeyp
     told = {one["name"]: one for one in here("health-check", "--json", exit_code=1)}
     assert told["Postgres"]["state"] == "broken"
     assert "127.0.0.1:9" in told["Postgres"]["told"]
+
+
+def test_who_hangs_is_not_waited_for_and_who_breaks_hides_nobody(cli_home, monkeypatch):
+    over = threading.Event()
+
+    def hangs(config):
+        over.wait(60)
+        return "ok", "at last", ""
+
+    def breaks(config):
+        raise RuntimeError("page 7 is damaged\nand more")
+
+    monkeypatch.setattr(health, "WITHIN_S", 0.3)
+    monkeypatch.setattr(health, "CHECKS", {"a": hangs, "b": breaks, "c": lambda config: ("ok", "well", ""), "d": hangs})
+    begun = time.monotonic()
+    told = {one.name: one for one in health.findings(settings_for_tests(cli_home))}
+    took = time.monotonic() - begun
+    left = [each for each in threading.enumerate() if each.name.startswith("health of ")]
+    over.set()
+    assert took < 10  # not a minute for each
+    assert (told["a"].state, told["c"].state, told["d"].state) == ("broken", "ok", "broken")
+    assert told["b"].told == "RuntimeError: page 7 is damaged"
+    assert len(left) == 2
+    assert all(each.daemon for each in left), "the process would wait for them at its end"
+
+
+def test_a_damaged_warehouse_is_a_finding_and_no_end_of_the_check(here, cli_home):
+    cli_home.mkdir(parents=True)
+    (cli_home / "warehouse.duckdb").write_bytes(b"no database of anybody" * 400)
+    told = {one["name"]: one for one in here("health-check", "--json", exit_code=1)}
+    assert (told["warehouse"]["state"], told["Postgres"]["state"]) == ("broken", "ok")
+    assert "recover-files" in told["warehouse"]["remedy"]
+
+
+def test_the_edge_is_asked_where_the_variable_says(webserver):
+    at = f"http://127.0.0.1:{webserver['port']}"
+    assert health.CHECKS["edge"](settings_for_tests(Path("home"), LEADFACTORY_EDGE_URL=at))[0] == "ok"
 
 
 def edge_is_up() -> bool:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import uuid
 
 import pytest
 import sqlalchemy as sa
 
+from cli import system_check
 from leadfactory import pauses, reloading
 from leadfactory.audit_log import audit_log
 from leadfactory.d00_gateway import policies
 from leadfactory.d00_gateway.tables import vendor_calls
-from leadfactory.settings import ROOT
+from leadfactory.settings import ROOT, settings
 
 NOW = dt.datetime(2026, 10, 6, 15, tzinfo=dt.UTC)
 GOOD = {
@@ -22,7 +24,6 @@ GOOD = {
     "LEADFACTORY_PUBLIC_URL": "https://audits.acme.test",
     "LEADFACTORY_SUPPRESSION_KEY": "k" * 40,
     "LEADFACTORY_SIGNING_KEYS": "s" * 40,
-    "LEADFACTORY_SELLER": "/etc/leadfactory/seller.yaml",
     "YELP_API_KEY": "y" * 40,
     "GOOGLE_API_KEY": "g" * 40,
     "OPENAI_API_KEY": "sk-" + "o" * 40,
@@ -34,8 +35,16 @@ GOOD = {
 }
 
 
+SELLER = (ROOT / "config" / "seller.yaml").read_text().replace("invented: true", "invented: false")
+CONTACTS = re.sub(r'(phone|slack): "\[Contact\]"', r"\1: null", (ROOT / "config" / "contacts.yaml").read_text())
+CONTACTS = CONTACTS.replace("[Contact]", "people@acme.test")
+
+
 def judged(here, tmp_path, exit_code=1, **changes: str | None) -> dict[str, str]:
     file = tmp_path / "env"
+    for name, text in (("seller.yaml", SELLER), ("contacts.yaml", CONTACTS)):  # where the compose file mounts them from
+        if not (tmp_path / name).exists():
+            (tmp_path / name).write_text(text)
     values = {name: value for name, value in (GOOD | changes).items() if value is not None}
     file.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
     found = here("doctor", f"--env-file={file}", "--json", exit_code=exit_code)
@@ -64,9 +73,39 @@ def test_each_fault_of_a_file_of_variables_is_named(here, tmp_path, name, value,
     assert judged(here, tmp_path, **{name: value}) == {name: told}
 
 
+@pytest.mark.parametrize(
+    ("file", "variable", "told"),
+    [
+        ("seller.yaml", "LEADFACTORY_SELLER", "says invented: true"),
+        ("contacts.yaml", "LEADFACTORY_CONTACTS", "leaves on_call.mail"),
+    ],
+)
+def test_the_company_and_the_people_beside_the_file_are_judged_too(here, tmp_path, file, variable, told):
+    (tmp_path / file).write_text((ROOT / "config" / file).read_text())
+    (found,) = judged(here, tmp_path).items()
+    assert found[0] == variable
+    assert told in found[1]
+
+
+def test_a_company_that_nobody_named_is_missed_with_the_place_where_it_belongs(here, tmp_path):
+    (tmp_path / "env").write_text("YELP_API_KEY=abc\n")
+    told = {one["name"]: one for one in here("doctor", f"--env-file={tmp_path / 'env'}", "--json", exit_code=1)}
+    assert f"cp config/seller.yaml {tmp_path / 'seller.yaml'}" in told["LEADFACTORY_SELLER"]["remedy"]
+
+
+def test_a_company_in_another_place_counts_and_one_that_is_not_here_is_pointed_out(here, tmp_path):
+    elsewhere = tmp_path / "us.yaml"
+    elsewhere.write_text(SELLER)
+    assert judged(here, tmp_path, 0, LEADFACTORY_SELLER=str(elsewhere)) == {}
+    told = judged(here, tmp_path, 0, LEADFACTORY_SELLER="/nowhere/seller.yaml")
+    assert told == {"LEADFACTORY_SELLER": "names /nowhere/seller.yaml, which is not on this machine"}
+
+
 def test_an_unknown_name_is_named_with_the_nearest_that_is_known(here, tmp_path):
     file = tmp_path / "env"
     file.write_text("".join(f"{name}={value}\n" for name, value in (GOOD | {"YELP_APIKEY": "x"}).items()))
+    (tmp_path / "seller.yaml").write_text(SELLER)
+    (tmp_path / "contacts.yaml").write_text(CONTACTS)
     (found,) = here("doctor", f"--env-file={file}", "--json")
     assert (found["name"], found["state"]) == ("YELP_APIKEY", "warning")
     assert "did you mean YELP_API_KEY?" in found["remedy"]
@@ -93,6 +132,12 @@ def test_system_check_looks_at_everything_and_tells_of_a_pause(here, database):
     }  # fmt: skip
     assert found["pauses"]["state"] == "warning"
     assert "vendor yelp is paused by ana" in found["pauses"]["told"]
+
+
+@pytest.mark.parametrize(("env", "state"), [("test", "ok"), ("production", "broken")])
+def test_what_nobody_could_look_at_is_well_on_a_desk_and_broken_in_production(monkeypatch, env, state):
+    monkeypatch.setattr(system_check, "settings", lambda: settings().model_copy(update={"env": env}))
+    assert [check(None)[0] for check in system_check.DAGSTER.values()] == [state, state]
 
 
 def test_a_wrong_file_changes_nothing_and_is_named(here, database, tmp_path, monkeypatch):

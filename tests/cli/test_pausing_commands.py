@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import sqlalchemy as sa
 
 from leadfactory import pauses
@@ -41,6 +42,31 @@ def test_every_command_says_on_standard_error_what_is_paused(here, capsys, datab
     said = here("pause", "all", "--reason=again", fails=True)
     assert "PAUSED all is paused by ana" in said
     assert "leadfactory resume all" in said
+
+
+@pytest.mark.parametrize("what", [("all",), ("campaign", "dental-10001")])
+@pytest.mark.parametrize("words", [("launch-campaign", "dental-10001", "--yes"), ("test-pipeline", "--limit=5")])
+def test_what_is_paused_is_not_begun_by_hand_either(here, database, what, words):
+    here("seed-campaigns", "--vertical=dental", "--zip=10001", "--quota=5")
+    here("pause", *what, "--reason=the disk", "--by=ana")
+    said = here(*words, fails=True)
+    assert f"(`leadfactory resume {' '.join(what)}` lets it go on)" in said
+    with database.begin() as tx:
+        assert tx.scalar(sa.text("SELECT state FROM campaigns")) == "draft_only"
+
+
+def test_a_vendor_that_is_not_asked_is_told_in_one_line(here):
+    here("pause", "vendor", "stripe", "--reason=the bill", "--by=ana")
+    said = here("purchases", "match", fails=True)
+    assert "paused: vendor stripe is paused by ana" in said
+
+
+def test_brackets_of_a_reason_are_told_as_they_were_written(here):
+    reason = "[disk] is [bold]moved[/bold], see [/wiki]"
+    here("pause", "all", f"--reason={reason}", "--by=ana")
+    assert reason in here("pauses")
+    assert reason in here("pause", "all", "--reason=again", fails=True)
+    assert reason in here("audit-log")
 
 
 def test_an_unknown_vendor_campaign_or_sender_is_refused_with_those_that_are_known(here):

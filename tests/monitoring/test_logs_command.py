@@ -72,6 +72,12 @@ def test_a_log_of_another_program_is_filtered_by_the_level_in_its_words(folder, 
     assert here("logs", "dagster", "--level", "ERROR").splitlines() == ["2026 - dagster - ERROR - broke"]
 
 
+def test_a_log_of_ours_to_which_nothing_was_written_is_empty_and_no_error(folder, command):  # noqa: F811
+    done = command("logs", "security")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "nothing was written to" in done.stderr
+
+
 def test_an_unknown_service_names_those_there_are(folder, here):  # noqa: F811
     (folder / "app.log").write_text("")
     assert "service='nothing' has no log" in (said := here("logs", "nothing", fails=True))

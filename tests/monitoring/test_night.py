@@ -8,6 +8,7 @@ import uuid
 import pytest
 import sqlalchemy as sa
 
+from leadfactory import pauses
 from leadfactory.monitoring import night, reviewing
 from leadfactory.monitoring.notifying import NobodyTold
 from leadfactory.monitoring.tables import night_reviews
@@ -62,6 +63,25 @@ def test_a_campaign_day_is_told_with_counts_spend_open_work_and_failed_leads(a_n
     assert (done.spend_microusd, done.deferred) == (1_230_000, {"audits to repeat": 1})
     assert done.failed == ["1 × audit: timeout"]
     assert (missing.campaign, missing.state, missing.finished) == ("dental-60601", "missing", False)
+
+
+def test_what_a_person_paused_and_a_rule_stopped_is_told_without_an_address(a_night):
+    put(
+        a_night.db,
+        "halts",
+        scope="sender",
+        subject="ana@mail.example",
+        rule="bounces",
+        detail="9 of 80 bounced",
+        halted_at=TUESDAY,
+    )
+    with a_night.db.begin() as tx:
+        pauses.pause(tx, "all", "", reason="the disk is moved", by="ben", now=TUESDAY)
+    found = reviewed(a_night)
+    assert any("all is paused by ben" in one and "leadfactory resume all" in one for one in found.held)
+    assert any("is stopped by bounces: 9 of 80 bounced (leadfactory halts)" in one for one in found.held)
+    assert "Held back now:" in night.text(found)
+    assert "ana@mail.example" not in night.text(found)
 
 
 def test_a_run_is_linked_with_the_step_at_which_it_failed(a_night):

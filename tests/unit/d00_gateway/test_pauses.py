@@ -58,6 +58,18 @@ async def test_a_pause_of_something_else_holds_no_call_back(gateway_of, vendor, 
     assert await call(gateway_of(), vendor, unit=UNIT, asset=asset) == 200
 
 
+@pytest.mark.parametrize(("kind", "key", "said"), [("all", "", 200), ("vendor", "yelp", "paused")])
+async def test_a_repair_asks_while_all_is_paused_but_not_a_vendor_that_is(
+    gateway_of, vendor, database, kind, key, said
+):
+    paused(database, kind, key)
+    try:
+        answer = await call(gateway_of(), vendor, unit=None, asset=pauses.REPAIR)
+    except VendorUnavailable as error:
+        answer = error.reason
+    assert answer == said
+
+
 async def test_a_process_that_is_calling_hears_it_and_its_end_within_two_seconds(gateway_of, vendor, database):
     gateway, said = gateway_of(), []
     async with gateway.running():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import uuid
 
 import pytest
@@ -115,6 +116,26 @@ def test_a_vendors_month_bounds_the_plan(seeded):
             )
         )
     assert preview(seeded, NYC).businesses == 25  # ten calls at 0.4 a business
+
+
+def test_what_targets_gave_is_counted_without_going_through_every_pair_where_statistics_are_old(seeded, owner_database):
+    tables = (sourced_businesses, unique_businesses, lead_scores)
+    scored(seeded, "10001", judged=200, qualified=0)
+    with owner_database.begin() as tx:
+        for table in tables:
+            tx.execute(sa.delete(table))
+            tx.execute(sa.text(f"ANALYZE {table.name}"))  # from now on the planner expects one row, wherever it looks
+    scored(seeded, "10001", judged=200, qualified=3)
+    scored(seeded, "10002", judged=200, qualified=0)
+    with owner_database.begin() as tx:
+        asked = sa.text(f"EXPLAIN (ANALYZE, TIMING OFF) {history._YIELDS.text}")
+        plan = list(tx.scalars(asked, {"campaign": "nyc", "day": NOW.date()}))
+        gave = tx.execute(history._YIELDS, {"campaign": "nyc", "day": NOW.date()}).all()
+        for table in tables:
+            tx.execute(sa.text(f"ANALYZE {table.name}"))
+    assert sorted((row.sourced, row.qualified) for row in gave) == [(200, 0), (200, 3)]
+    loops = [int(found[1]) for line in plan if (found := re.search(r"loops=(\d+)", line))]
+    assert max(loops) < 10_000, "\n".join(plan)
 
 
 def test_a_campaign_that_gave_nothing_is_expected_to_lose_money_and_is_not_launched(seeded):

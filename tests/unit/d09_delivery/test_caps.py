@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
 from leadfactory.d09_delivery import spending
-from leadfactory.d09_delivery.caps import Caps
+from leadfactory.d09_delivery.caps import Caps, count_domains, of_today
 from leadfactory.d09_delivery.policy import DeliveryPolicy, policy
 from leadfactory.d09_delivery.tables import email_sends, suppression_polls
 from tests.leads import TUESDAY, clock_at
@@ -144,6 +144,19 @@ def test_one_mail_provider_takes_no_more_than_its_cap(small):
     assert len(sendgrid.asked) == 3
     assert report.counts["stopped by recipient_domain_cap"] == small.states["planned"] > 0
     assert {row.mail_provider for row in small.rows(sa.select(email_sends))} == {"gmail.com"}
+
+
+def test_a_claim_knows_what_went_to_a_domain_and_by_its_sender_today(small):
+    small.drafted(1)
+    small.send()
+    (sent,) = small.rows(sa.select(email_sends))
+    domain = bytes(sent.domain_hmac)
+    with small.db.begin() as tx:
+        day = of_today(tx, sent.claimed_at, among=[sent.send_id])
+        before = day.stops(sent.sender_email, domain.hex(), own_domain=True, simulated=False)
+        count_domains(tx, day, sent.claimed_at, [], [domain, b"another"])
+    after = day.stops(sent.sender_email, domain.hex(), own_domain=True, simulated=False)
+    assert (before, after) == (None, "recipient_domain_cap")
 
 
 def test_senders_at_once_never_pass_a_warm_up(small, monkeypatch):

@@ -1,7 +1,7 @@
 """Campaign-days whose audits and mail left Postgres as a whole, and what read-outs go on counting of them.
 
-Revision ID: 0039_archives
-Revises: 0038_file_looks
+Revision ID: 0040_archives
+Revises: 0039_keys_of_a_claim
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0039_archives"
-down_revision = "0038_file_looks"
+revision = "0040_archives"
+down_revision = "0039_keys_of_a_claim"
 branch_labels = None
 depends_on = None
 
