@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
@@ -30,6 +31,7 @@ from leadfactory.database import Database
 from leadfactory.inbox.tables import webhook_inbox
 from leadfactory.quality import invariants
 from leadfactory.settings import Settings
+from leadfactory_assets.policies import NIGHT, cohort_asset, run_stage
 from tests.dbt.cohorts import LA, NOON, NYC, Cohorts
 from tests.postgres import settings_for_tests
 
@@ -153,6 +155,20 @@ def test_no_stage_makes_anything_of_an_archived_day(archived: Cohorts, database:
         assert (told.calls, told.rows_out) == (0, told.rows_reused)
     export_lake(db=database, clock=Clock(NOON), settings=config)
     assert (rows(database, *world), content(config)) == before
+
+
+def test_a_click_on_an_archived_day_runs_nothing_and_says_why(archived: Cohorts, database: Database) -> None:
+    ran = []
+
+    @cohort_asset("d03_assessment", "fill", kinds=set(), owner="audits")
+    def site_audits(context) -> dg.MaterializeResult:  # type: ignore[no-untyped-def]  # Dagster reads no annotation as text
+        return run_stage(context, database, NIGHT, lambda unit: ran.append(unit))  # type: ignore[func-returns-value,arg-type]
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("campaign", [NYC.campaign])
+        done = dg.materialize([site_audits], instance=instance, partition_key=NYC.key)
+    (made,) = done.asset_materializations_for_node(site_audits.op.name)
+    assert (ran, "kept in the lake" in str(made.metadata["notes"].value)) == ([], True)
 
 
 @pytest.mark.parametrize(
