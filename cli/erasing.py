@@ -50,7 +50,9 @@ def erase_person(email: Address = None, dry_run: DryRun = False, json: Json = Fa
             if dry_run:
                 console.print(f"{len(pairs)} requests wait")
                 return
-            proofs = [erasing.complete(*pair, **common) for pair in pairs]
+            proofs, left = erasing.complete_all(**common)
+            if left:
+                raise erasing.NotErased("; ".join(left))
     except erasing.NotErased as error:
         raise CommandError(str(error)) from None
     finally:

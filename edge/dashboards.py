@@ -23,6 +23,7 @@ from starlette.routing import Route
 from edge import auth
 from edge.headers import policy
 from edge.pages import FOLDER, STYLE_HASH, page
+from leadfactory import pauses
 from leadfactory.dashboards import asking, words
 from leadfactory.dashboards.asking import Filter, NoMarts, Rows, Version
 from leadfactory.dashboards.panels import NAMES, Panel, dashboard
@@ -74,17 +75,19 @@ def _show(request: Request, name: str) -> Response:
     found = dashboard(name)
     links = [(each, dashboard(each).title) for each in NAMES]
     fault = None
+    with desk.db.begin() as tx:
+        paused = pauses.banner(tx)
     try:
         version = desk.near.ask(asking.version)
     except NoMarts as error:
-        return _page("dashboard", who=who, found=found, links=links, nothing=str(error), style=CSS)
+        return _page("dashboard", who=who, found=found, links=links, paused=paused, nothing=str(error), style=CSS)
     try:
         chosen = _chosen(request, version)
     except Wrong as error:
         chosen, fault = Filter.usual(version), str(error)
     version, panels = _panels(desk, name, chosen)
     return _page(
-        "dashboard", status=400 if fault else 200, who=who, found=found, links=links, nothing=None, fault=fault, version=version,
+        "dashboard", status=400 if fault else 200, who=who, found=found, links=links, paused=paused, nothing=None, fault=fault, version=version,
         chosen=chosen, panels=panels, query=_query(chosen), style=CSS,
     )  # fmt: skip
 

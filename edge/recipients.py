@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edge.app import Desk
 
 PURPOSES = ("recipient", "landing", "unsubscribe")  # a letter's links name the same person
-REASONS = {"not_mine": "not_my_website", "wrong_person": "not_the_right_person"}
+REASONS = {"not_mine": refunds.NOT_THEIRS, "wrong_person": "not_the_right_person"}
 
 
 async def why(request: Request) -> Response:

@@ -53,5 +53,7 @@ def _sealed(desk: Desk, bought: Bought) -> list[Link]:
         sealing.seal(bought.purchase_id, db=desk.db, clock=desk.clock, settings=desk.settings)
     except (NothingToReport, OSError) as error:
         log.error("purchase %s is paid and has no report yet: %s", bought.purchase_id, type(error).__name__)
+    except Exception:  # whoever has just paid is told so, whatever the report breaks by
+        log.exception("purchase %s is paid and its report cannot be made", bought.purchase_id)
     with desk.db.begin() as tx:
         return links.of_purchase(tx, bought.purchase_id, desk.tokens, desk.public_url)

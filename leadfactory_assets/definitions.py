@@ -23,7 +23,7 @@ from leadfactory_assets.d09_delivery import due_sends
 from leadfactory_assets.housekeeping import database_care, housekeeping, monthly_review
 from leadfactory_assets.jobs import JOBS
 from leadfactory_assets.security import security_review
-from leadfactory_assets.upkeep import vendor_terms
+from leadfactory_assets.upkeep import erasures, vendor_terms
 from resources.clock import ClockResource
 from resources.database import DatabaseResource
 from resources.mailer import MailerResource
@@ -39,7 +39,14 @@ from schedules.daily_campaigns import daily_campaigns
 from schedules.due_sends import due_sends_every_quarter
 from schedules.housekeeping import database_care_weekly, housekeeping_nightly, review_monthly
 from schedules.security import security_weekly
-from schedules.upkeep import lake_nightly, payments_nightly, standing_hourly, suppressions_polled, vendor_terms_hourly
+from schedules.upkeep import (
+    erasures_nightly,
+    lake_nightly,
+    payments_nightly,
+    standing_hourly,
+    suppressions_polled,
+    vendor_terms_hourly,
+)
 from sensors.campaign_registry import campaign_registry
 from sensors.held_nights import held_nights
 from sensors.resumed_work import resumed_work
@@ -84,6 +91,7 @@ def build_defs(overrides: Mapping[str, object] | None = None) -> dg.Definitions:
             files_whole,
             due_sends,
             vendor_terms,
+            erasures,
             backup.backup_job,
             backup.drill_job,
             housekeeping,
@@ -102,6 +110,7 @@ def build_defs(overrides: Mapping[str, object] | None = None) -> dg.Definitions:
             payments_nightly,
             suppressions_polled,
             vendor_terms_hourly,
+            erasures_nightly,
             backup_nightly,
             drill_weekly,
             housekeeping_nightly,

@@ -30,3 +30,34 @@ def purge_expired(
 def vendor_terms() -> None:
     """Deletes vendor content whose storage term is over, every hour."""
     purge_expired()
+
+
+@dg.op
+def forget_people(
+    context: dg.OpExecutionContext, db: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
+) -> None:
+    """Works off what recipients asked for by pressing "delete". Who asked is told nowhere; the proof is stored with the request.
+
+    Raises:
+        NotErased: something of somebody is left; the request stays open, and the others are done.
+    """
+    from leadfactory.d10_analytics import postgres_marts
+    from leadfactory.d10_analytics.warehouse import rebuild_and_forget
+    from leadfactory.erasure import erasing  # only the run that needs it pays for its imports
+    from leadfactory.settings import settings
+
+    proofs, left = erasing.complete_all(
+        db=db,
+        clock=clock,
+        settings=settings(),
+        marts=lambda given: rebuild_and_forget(given, into=postgres_marts.owner_url(given)),
+    )
+    context.log.info(f"{len(proofs)} people were forgotten")
+    if left:
+        raise erasing.NotErased("; ".join(left))
+
+
+@dg.job(executor_def=dg.in_process_executor, tags={pauses.GOES_ON_TAG: pauses.GOES_ON, "leadfactory/makes": "nothing"})
+def erasures() -> None:
+    """Forgets whoever asked for it, every night, while all is paused too: it was promised."""
+    forget_people()

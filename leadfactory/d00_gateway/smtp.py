@@ -7,6 +7,7 @@ refusal 422, a passing one 425: it is about one recipient and says nothing of th
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import email.message
 import email.policy
 import email.utils
@@ -23,6 +24,7 @@ from leadfactory.d00_gateway.mail import SMTP, Mail
 from leadfactory.d00_gateway.redaction import redact
 from leadfactory.d00_gateway.scope import CallSpec
 from leadfactory.d00_gateway.smtp_sessions import Relay, Session, Sessions
+from leadfactory.keyed_hashes import ascii_domain
 from leadfactory.settings import Settings
 
 _CLOSING, _DONE = 421, 250
@@ -55,6 +57,7 @@ class SmtpClient:
             VendorUnavailable: ``left_the_house`` False: it provably was not sent; True: nobody knows.
         """
         spec = CallSpec("message", worst_case_microusd=self._price, safe_to_retry=False, fault_of=_fault)
+        mail = dataclasses.replace(mail, to_email=_sayable(mail.to_email))
         built = mime(mail)
         with self.gateway.calling(spec):
             await self.gateway.http(SMTP, wire=self._wire).post(
@@ -90,6 +93,19 @@ def mime(mail: Mail) -> email.message.EmailMessage:
     built.set_content(mail.text, cte="quoted-printable")
     built.add_alternative(mail.html, subtype="html", cte="quoted-printable")
     return built
+
+
+def _sayable(address: str) -> str:
+    """The address in ASCII, as every relay takes it.
+
+    Raises:
+        VendorRejected: its local part has none, or it has no place in a header.
+    """
+    local, _, domain = address.rpartition("@")
+    said = f"{local}@{ascii_domain(domain)}"
+    if not said.isascii() or not said.isprintable():
+        raise VendorRejected(SMTP, "message", "address_not_ascii", detail="a relay without SMTPUTF8 cannot be told it")
+    return said
 
 
 class _Wire(httpx.AsyncBaseTransport):

@@ -167,8 +167,8 @@ class _Sender:
             why = f"the purchase is {mine.purchase}"
         elif not address:
             why = "Stripe knows no address of the payer"
-        elif self._barred(tx, address):
-            why = "the address is suppressed"
+        else:
+            why = self._barred(tx, address)
         if why is not None or address is None:
             _move(tx, row.delivery_id, ("planned",), "refused", now, reason=why)
             campaign_days.mark_dirty(tx, unit, ASSET)
@@ -192,14 +192,18 @@ class _Sender:
         bounce_to = mail_tokens.address(self._tokens, "bounce", mail.send_id, domain) if domain else None
         return dataclasses.replace(mail, mailer=mailer, bounce_to=bounce_to)
 
-    def _barred(self, tx: sa.Connection, address: str) -> bool:
+    def _barred(self, tx: sa.Connection, address: str) -> str | None:
+        """Why nothing may be sent to the address."""
         suppression.check_key(tx, self._hashes)
-        own = (self._hashes.address(address), self._hashes.address_plus_stripped(address))
+        try:
+            own = (self._hashes.address(address), self._hashes.address_plus_stripped(address))
+        except ValueError:
+            return "what Stripe has for an address is none"
         s = suppressions
         found = sa.select(s.c.kind).where(
             s.c.kind.in_(("address", "address_plus_stripped")), s.c.subject_hmac.in_(own), s.c.reason.not_in(DESPITE)
         )
-        return tx.scalar(found.limit(1)) is not None
+        return None if tx.scalar(found.limit(1)) is None else "the address is suppressed"
 
     async def _hand_over(self, mail: Mail, row: Any, unit: CampaignDay) -> tuple[str, str | None, str | None]:
         try:

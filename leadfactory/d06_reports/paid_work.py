@@ -6,6 +6,7 @@ Each purchase fails alone: what could not be done stays due, is told with its re
 from __future__ import annotations
 
 import dataclasses
+import logging
 import time
 import uuid
 from collections import Counter, defaultdict
@@ -29,6 +30,8 @@ from leadfactory.d09_delivery.mailer import Mailer
 from leadfactory.database import Database
 from leadfactory.settings import Settings
 from leadfactory.stage_report import StageReport
+
+log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass
@@ -59,6 +62,9 @@ def seal_all(
             done.sealed[_unit(db, purchase_id)] += 1
         except (NothingToReport, OSError) as error:
             done.open[f"not sealed: {type(error).__name__}"] += 1
+        except Exception as error:  # whatever a report breaks by, those who paid after it get theirs
+            done.open[f"not sealed: {type(error).__name__}"] += 1
+            log.exception("the report of purchase %s cannot be made", purchase_id)
     return done
 
 
@@ -73,6 +79,10 @@ async def remeasure_all(
             made = await remeasuring.remeasure(purchase_id, db=db, clock=clock, settings=settings, pagespeed=pagespeed, website=website)  # fmt: skip
         except (NothingToReport, VendorError, OSError) as error:
             done.open[f"not measured again: {type(error).__name__}"] += 1
+            continue
+        except Exception as error:
+            done.open[f"not measured again: {type(error).__name__}"] += 1
+            log.exception("the report of purchase %s cannot be made anew", purchase_id)
             continue
         if made is None:
             done.open["not measured again: the website or the lab does not answer"] += 1

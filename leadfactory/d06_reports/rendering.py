@@ -25,7 +25,7 @@ from leadfactory.d06_reports.records import Report, ReportInput
 if TYPE_CHECKING:
     import jinja2
 
-VERSION = "2"  # of templates and code; a change of what a report looks like is a new one
+VERSION = "3"  # of templates and code; a change of what a report looks like is a new one
 TEMPLATES = Path(__file__).parent / "templates"
 VARIANT = "pdf/ua-1"
 PANGO = "apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"

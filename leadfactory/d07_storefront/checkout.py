@@ -24,7 +24,7 @@ from leadfactory.d04_enrichment.tables import enriched_businesses
 from leadfactory.d07_storefront.price_book import price_for
 from leadfactory.d07_storefront.storefront import storefront
 from leadfactory.d07_storefront.tables import checkout_sessions, purchases
-from leadfactory.d09_delivery.tables import email_sends
+from leadfactory.d09_delivery.tables import email_sends, suppressions
 from leadfactory.database import Database
 from leadfactory.settings import Settings
 from leadfactory.tokens import Tokens
@@ -36,7 +36,7 @@ SOLD = ("pending", "paid", "partially_refunded", "disputed", "dispute_won", "dis
 
 
 class NotForSale(LookupError):
-    """There is no report behind the link: no such letter, or no good measurement of the website."""
+    """There is no report behind the link: no such letter, no good measurement of the website, or a business that wants no offer."""
 
 
 class AlreadySold(Exception):
@@ -151,6 +151,13 @@ def is_sold(tx: sa.Connection, business_id: uuid.UUID) -> bool:
     return tx.scalar(sa.select(sa.literal(1)).where(p.c.business_id == business_id, p.c.state.in_(SOLD)).limit(1)) == 1
 
 
+def is_stopped(tx: sa.Connection, business_id: uuid.UUID) -> bool:
+    """Whether the business asked to be left alone: nothing is offered to it any more, whatever page is still open somewhere."""
+    s = suppressions
+    found = sa.select(sa.literal(1)).where(s.c.kind == "business", s.c.subject_hmac == business_id.bytes)
+    return tx.scalar(found) is not None
+
+
 def _sellable(tx: sa.Connection, send_id: uuid.UUID) -> Any:
     s, a, e = email_sends, site_audits, enriched_businesses
     row = tx.execute(
@@ -159,7 +166,7 @@ def _sellable(tx: sa.Connection, send_id: uuid.UUID) -> Any:
         .join(e, sa.and_(*(e.c[key] == s.c[key] for key in ("campaign", "cohort_on", "business_id"))))
         .where(s.c.send_id == send_id, a.c.status == "ok")
     ).one_or_none()
-    if row is None:
+    if row is None or is_stopped(tx, row.business_id):
         raise NotForSale(f"send {send_id} has no report to sell")
     return row
 

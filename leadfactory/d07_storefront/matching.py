@@ -47,6 +47,15 @@ class Delivered:
 
 
 @dataclasses.dataclass(frozen=True)
+class Owed:
+    """A purchase of which more was asked back than went back."""
+
+    purchase_id: uuid.UUID
+    asked_cents: int
+    refunded_cents: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Difference:
     """What does not agree: its name, the thing, and what each side says."""
 
@@ -55,14 +64,19 @@ class Difference:
     told: str
 
 
-def match(taken: Iterable[Taken], sold: Iterable[Sold], delivered: Iterable[Delivered]) -> list[Difference]:
-    """All differences between the three, in a fixed order; an empty list means that they agree."""
+def match(
+    taken: Iterable[Taken], sold: Iterable[Sold], delivered: Iterable[Delivered], owed: Iterable[Owed] = ()
+) -> list[Difference]:
+    """All differences between the three, and refunds that were not given, in a fixed order; an empty list means that all agree."""
     at_stripe = {each.session_id: each for each in taken}
     purchases = {each.session_id: each for each in sold}
     reports: dict[uuid.UUID, list[Delivered]] = {}
     for report in delivered:
         reports.setdefault(report.purchase_id, []).append(report)
     found = [*_money(at_stripe, purchases), *_reports({each.purchase_id: each for each in purchases.values()}, reports)]
+    for each in owed:
+        told = f"{each.asked_cents} cents were asked back, {each.refunded_cents} went back"
+        found.append(Difference("refund_not_given", str(each.purchase_id), told))
     return sorted(found, key=lambda each: (each.name, each.what))
 
 

@@ -11,11 +11,11 @@ import sqlalchemy as sa
 
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.d06_reports import store
-from leadfactory.d07_storefront.checkout import is_sold
+from leadfactory.d07_storefront.checkout import is_sold, is_stopped
 from leadfactory.d07_storefront.pages_config import config
 from leadfactory.d07_storefront.price_book import Price, price_for
 from leadfactory.d07_storefront.teasers import Teaser, teaser
-from leadfactory.d09_delivery.tables import email_sends, suppressions
+from leadfactory.d09_delivery.tables import email_sends
 from leadfactory.erasure import requests
 
 Closed = Literal["unknown", "stopped", "erased", "expired"]
@@ -46,7 +46,7 @@ def offer(tx: sa.Connection, send_id: uuid.UUID, now: dt.datetime) -> Offer | Cl
         return "unknown"
     if requests.is_erased(tx, row.address_hmac):
         return "erased"
-    if _stopped(tx, row.business_id):
+    if is_stopped(tx, row.business_id):
         return "stopped"
     unit = CampaignDay(row.campaign, row.cohort_on)
     try:
@@ -57,9 +57,3 @@ def offer(tx: sa.Connection, send_id: uuid.UUID, now: dt.datetime) -> Offer | Cl
         return "expired"
     price = price_for(tx, row.business_id, unit.campaign, now)
     return Offer(send_id, unit, row.business_id, teaser(given), price, is_sold(tx, row.business_id))
-
-
-def _stopped(tx: sa.Connection, business_id: uuid.UUID) -> bool:
-    s = suppressions
-    found = sa.select(sa.literal(1)).where(s.c.kind == "business", s.c.subject_hmac == business_id.bytes)
-    return tx.scalar(found) is not None

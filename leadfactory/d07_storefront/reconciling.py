@@ -12,8 +12,9 @@ from leadfactory import blobs
 from leadfactory.clock import Clock
 from leadfactory.d00_gateway.stripe import StripeClient
 from leadfactory.d06_reports.tables import audit_reports, report_deliveries
+from leadfactory.d07_storefront import refunds as giving
 from leadfactory.d07_storefront import stripe_facts
-from leadfactory.d07_storefront.matching import Delivered, Difference, Sold, Taken, match
+from leadfactory.d07_storefront.matching import Delivered, Difference, Owed, Sold, Taken, match
 from leadfactory.d07_storefront.purchase_states import ENTITLED
 from leadfactory.d07_storefront.tables import checkout_sessions, purchases
 from leadfactory.database import Database
@@ -23,6 +24,7 @@ from leadfactory.settings import Settings
 POLLED = dt.timedelta(days=3)  # Stripe tries a webhook for three days; what it lost by then is asked for
 MATCHED = dt.timedelta(days=30)
 SETTLED = dt.timedelta(minutes=5)  # a report may take so long
+GIVEN = dt.timedelta(hours=1)  # and a refund, until Stripe's event of it came
 _GIVEN_BACK = ("pending", "requires_action", "succeeded")
 
 
@@ -49,12 +51,12 @@ async def differences(
         refunds = await stripe.refunds(since=since)
     with db.begin() as tx:
         sold, delivered = _sold(tx, since, clock.now()), _delivered(tx, since, settings)
-
+        owed = _owed(tx, clock.now() - GIVEN)
     back: Counter[str] = Counter()
     for each in refunds:
         if each.get("status") in _GIVEN_BACK:
             back[str(each.get("payment_intent"))] += int(each["amount"])
-    return match(_taken(sessions, back), sold, delivered)
+    return match(_taken(sessions, back), sold, delivered, owed)
 
 
 def _taken(sessions: list[dict[str, Any]], back: Counter[str]) -> list[Taken]:
@@ -84,7 +86,9 @@ def _sold(tx: sa.Connection, since: dt.datetime, now: dt.datetime) -> list[Sold]
 def _delivered(tx: sa.Connection, since: dt.datetime, settings: Settings) -> list[Delivered]:
     r, d, p, c = audit_reports, report_deliveries, purchases, checkout_sessions
     rows = tx.execute(
-        sa.select(r.c.report_id, r.c.purchase_id, r.c.version, r.c.html_sha256, r.c.pdf_sha256, d.c.state)
+        sa.select(
+            r.c.report_id, r.c.purchase_id, r.c.version, r.c.html_sha256, r.c.pdf_sha256, d.c.state, d.c.bounced_at
+        )
         .outerjoin(d, sa.and_(d.c.report_id == r.c.report_id, d.c.kind == "sold"))
         .outerjoin(p, p.c.purchase_id == r.c.purchase_id)
         .outerjoin(c, c.c.checkout_id == p.c.checkout_id)
@@ -92,10 +96,19 @@ def _delivered(tx: sa.Connection, since: dt.datetime, settings: Settings) -> lis
     )
     return [
         Delivered(
-            row.report_id, row.purchase_id, row.version, _intact(settings, row.html_sha256, row.pdf_sha256), row.state
+            row.report_id,
+            row.purchase_id,
+            row.version,
+            _intact(settings, row.html_sha256, row.pdf_sha256),
+            row.state if row.bounced_at is None else "bounced",
         )
         for row in rows
     ]
+
+
+def _owed(tx: sa.Connection, before: dt.datetime) -> list[Owed]:
+    rows = tx.execute(sa.text(f"{giving.NOT_GIVEN} AND max(r.requested_at) <= :before"), {"before": before})
+    return [Owed(row.purchase_id, row.asked_cents, row.refunded_cents) for row in rows]
 
 
 def _intact(settings: Settings, *hashes: str | None) -> bool:

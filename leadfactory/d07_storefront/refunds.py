@@ -1,7 +1,8 @@
 """Refunds: asked for in a transaction of whoever may ask, given by one function that claims, calls Stripe and settles.
 
 Stripe keeps a key for a day; a claim whose answer was lost is repeated under its key within that day. After it, only what Stripe's
-own list of refunds says settles it: a refund is never asked for a second time under another key by itself.
+own list of refunds says settles it: a refund is never asked for a second time under another key by itself. What the list does not
+have was never given: it is rejected, so that a person can ask again, and told until the money is back (``NOT_GIVEN``).
 """
 
 from __future__ import annotations
@@ -20,12 +21,22 @@ from leadfactory.d00_gateway.errors import VendorRejected, VendorUnavailable
 from leadfactory.d00_gateway.stripe import StripeClient
 from leadfactory.d07_storefront.tables import purchases, refund_requests
 from leadfactory.d09_delivery import opt_outs, sequences
+from leadfactory.d09_delivery.tables import suppressions
 from leadfactory.database import Database
 from leadfactory.inbox import audit
 
 KEY_LIVES = dt.timedelta(hours=23)
+NOT_THEIRS = "not_my_website"
+NEVER_MADE = "Stripe made no such refund while its key lived: ask for it again"
 REFUNDABLE = ("paid", "partially_refunded", "dispute_won", "quarantined")
 OPEN = ("planned", "claimed")
+# Purchases of which less went back than was asked for; a refund that was rejected counts until somebody asks again.
+NOT_GIVEN = """
+SELECT p.purchase_id, p.refunded_cents, sum(r.amount_cents)::bigint AS asked_cents, max(r.requested_at) AS asked_at
+FROM purchases p JOIN refund_requests r ON r.purchase_id = p.purchase_id
+WHERE p.state IN ('paid', 'partially_refunded', 'dispute_won', 'quarantined') AND (r.state <> 'rejected' OR NOT EXISTS (
+  SELECT FROM refund_requests later WHERE later.purchase_id = r.purchase_id AND later.requested_at > r.requested_at))
+GROUP BY p.purchase_id, p.refunded_cents HAVING sum(r.amount_cents) > p.refunded_cents"""
 
 
 class NotRefundable(ValueError):
@@ -125,6 +136,13 @@ def refund_and_stop(tx: sa.Connection, send_id: uuid.UUID, *, reason: str, now: 
     return [plan(tx, each, reason=reason, requested_by="recipient", now=now) for each in bought]
 
 
+def is_not_theirs(tx: sa.Connection, business_id: uuid.UUID) -> bool:
+    """Whether the reader of a letter to this business said that the website is somebody else's."""
+    s = suppressions
+    found = sa.select(sa.literal(1)).where(s.c.kind == "business", s.c.subject_hmac == business_id.bytes)
+    return tx.scalar(found.where(s.c.reason == NOT_THEIRS)) is not None
+
+
 async def give_all(*, db: Database, stripe: StripeClient, clock: Clock) -> Settled:
     """Gives every refund that was asked for and not settled; what Stripe says to each is stored at once."""
     done = Settled()
@@ -138,7 +156,8 @@ async def give_all(*, db: Database, stripe: StripeClient, clock: Clock) -> Settl
 async def _give(refund_id: uuid.UUID, db: Database, stripe: StripeClient, clock: Clock, done: Settled) -> None:
     r, p = refund_requests, purchases
     with db.begin() as tx:  # claimed before the call: whoever comes later repeats the same key
-        tx.execute(sa.update(r).where(r.c.refund_id == refund_id, r.c.state == "planned").values(state="claimed"))
+        claim = {"state": "claimed", "claimed_at": clock.now()}
+        tx.execute(sa.update(r).where(r.c.refund_id == refund_id, r.c.state == "planned").values(claim))
         row = tx.execute(
             sa.select(r, p.c.payment_intent_id, p.c.campaign, p.c.cohort_on, p.c.business_id)
             .join(p, p.c.purchase_id == r.c.purchase_id)
@@ -155,18 +174,20 @@ async def _give(refund_id: uuid.UUID, db: Database, stripe: StripeClient, clock:
         _settle(db, refund_id, "rejected", str(error.detail or error.reason), None, clock.now())
         return
     except VendorUnavailable as error:
-        answer = None
-        _note(db, refund_id, error.reason)
-    if answer is None:
         done.waiting += 1
+        _note(db, refund_id, error.reason)
+        return
+    if answer is None:
+        done.rejected += 1
+        _settle(db, refund_id, "rejected", NEVER_MADE, None, clock.now())
         return
     done.accepted += 1
     _settle(db, refund_id, "accepted", None, str(answer["id"]), clock.now())
 
 
 async def _ask(stripe: StripeClient, row: Any, now: dt.datetime) -> dict[str, Any] | None:
-    """Stripe's refund: made under the key while it lives, afterwards only found; None when it is not there."""
-    if now - row.requested_at < KEY_LIVES:
+    """Stripe's refund: made under the key while it lives, afterwards only found; None when it was never made."""
+    if now - (row.claimed_at or row.requested_at) < KEY_LIVES:
         return await stripe.refund(
             payment_intent=row.payment_intent_id, amount_cents=row.amount_cents, idempotency_key=row.idempotency_key,
             metadata={"refund_id": str(row.refund_id), "purchase_id": str(row.purchase_id)},

@@ -140,6 +140,7 @@ refund_requests = sa.Table(
     sa.Column("why", sa.Text, comment="of what was rejected or is open: Stripe's reason"),
     sa.Column("stripe_id", sa.Text, unique=True),
     sa.Column("requested_at", Moment, nullable=False),
+    sa.Column("claimed_at", Moment, comment="before the first call, from which on its key lives"),
     sa.Column("settled_at", Moment),
     one_of("state", "planned", "claimed", "accepted", "rejected"),
     sa.CheckConstraint("amount_cents > 0", name="amount_positive"),

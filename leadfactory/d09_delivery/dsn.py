@@ -24,6 +24,9 @@ _STATUS = re.compile(r"\b([245])\.(\d{1,3})\.(\d{1,3})\b")
 _NOT_THE_ADDRESS = re.compile(r"4\.|5\.7\.|5\.3\.|5\.2\.[23]$")
 MOST_ADDRESSES = 4_000  # characters of one header
 _RECIPIENT_HEADERS = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "to")
+# Old mail servers tell the reply of the other one only (RFC 5321), without an enhanced status.
+_REPLY = re.compile(r"(?<![\d.])([45]\d\d)(?=[ \-](?![\d.]))")
+_STATUS_OF = {"550": "5.1.1", "551": "5.1.6", "552": "5.2.2", "553": "5.1.3", "554": "5.7.0"}
 _DAEMONS = re.compile(r"\b(mailer-daemon|postmaster|mail delivery (sub)?system)\b", re.IGNORECASE)
 
 
@@ -90,18 +93,19 @@ def _reported(mail: email.message.Message) -> tuple[str, str, str] | None:
 
 
 def _guessed(mail: email.message.Message) -> tuple[str, str, str] | None:
-    """The same of a mail server's own prose: only from one that calls itself so, and only with a status in it."""
+    """The same of a mail server's own prose: only from one that calls itself so, and only with a status or a reply code in it."""
     automatic = str(mail.get("Auto-Submitted", "")).lower().startswith("auto-replied")
     if automatic or not _DAEMONS.search(str(mail.get("From", ""))):
         return None
     part = next((part for part in mail.walk() if part.get_content_maintype() == "text"), None)
     payload = part.get_payload(decode=True) if part is not None else None
     text = payload.decode("latin-1") if isinstance(payload, bytes) else ""
-    status = _STATUS.search(text)
-    if status is None or status[1] == "2":
+    status = _STATUS.search(text) or _REPLY.search(text)
+    if status is None or status[0][0] == "2":
         return None
     line = next((line for line in text.splitlines() if status[0] in line), status[0])
-    return ("bounce" if status[1] == "5" else "deferred"), status[0], " ".join(line.split())
+    code = status[0] if "." in status[0] else _STATUS_OF.get(status[0], f"{status[0][0]}.0.0")
+    return ("bounce" if code[0] == "5" else "deferred"), code, " ".join(line.split())
 
 
 def _dated(mail: email.message.Message, received_at: dt.datetime) -> dt.datetime:

@@ -44,7 +44,7 @@ def broken(newest_first: Sequence[Mailed], arrived_ever: int, now: dt.datetime, 
     """The rules that a subject's mails break.
 
     Args:
-        newest_first: its mails that arrived or bounced since a person last let it go on.
+        newest_first: its mails that arrived or bounced since a person last let it go on, and those complained of since.
         arrived_ever: how many of its mails ever arrived, which says whether it is in its first hundred.
     """
     found: list[Broken] = []
@@ -140,10 +140,10 @@ def _history(tx: sa.Connection, scope: str, subject: str) -> tuple[list[Mailed],
         .select_from(joined)
         .where(mine, decided)
         .order_by(s.c.claimed_at.desc(), s.c.send_id)
-        .limit(max(rules.complaints_of_last, rules.bounces_of_last))
+        .limit(rules.complaints_of_last + rules.bounces_of_last)  # so many delivered, whatever bounced among them
     )  # fmt: skip
-    if resumed is not None:
-        query = query.where(s.c.claimed_at > resumed)
+    if resumed is not None:  # what was complained of since then is nothing that anybody has looked at
+        query = query.where(sa.or_(s.c.claimed_at > resumed, o.c.complained_at > resumed))
     rows = tx.execute(query)
     return [
         Mailed((row.arrived and row.delivery != "bounced") or row.complained_at is not None,

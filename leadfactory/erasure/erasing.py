@@ -107,6 +107,32 @@ def complete(
     Raises:
         NotErased: a look after the work still finds the address; the request stays open.
     """
+    pair = email_hmac, email_plus_hmac
+    places, files = _remove(*pair, db=db, clock=clock, settings=settings)
+    return _prove(*pair, Proof(places, files, _built(settings, marts), {}, []), db=db, clock=clock, settings=settings)
+
+
+def complete_all(
+    *, db: Database, clock: Clock, settings: Settings, marts: Marts | None
+) -> tuple[list[Proof], list[str]]:
+    """Works all waiting requests off, the marts built once for all: the proofs, and of those that stay open why."""
+    with db.begin() as tx:
+        pairs = waiting(tx)
+    removed = [(pair, _remove(*pair, db=db, clock=clock, settings=settings)) for pair in pairs]
+    built = _built(settings, marts) if removed else ""
+    proofs, why = [], []
+    for pair, (places, files) in removed:
+        try:
+            proofs.append(_prove(*pair, Proof(places, files, built, {}, []), db=db, clock=clock, settings=settings))
+        except NotErased as error:
+            why.append(str(error))
+    return proofs, why
+
+
+def _remove(
+    email_hmac: bytes, email_plus_hmac: bytes, *, db: Database, clock: Clock, settings: Settings
+) -> tuple[dict[str, int], int]:
+    """Empties the rows and writes the lake anew: rows by place, files."""
     hashes = KeyedHashes(settings.suppression_key.get_secret_value())
     now = clock.now()
     with db.begin() as tx:
@@ -117,19 +143,30 @@ def complete(
         if any(places.values()):  # of a call that is killed before its proof this is what tells
             audit.note(tx, "operator", "erasing", now, rows=places)
     written = export.export_lake(db=db, clock=clock, settings=settings, units=person.units) if person.units else None
-    built = "none published"
-    if marts is not None and settings.warehouse.is_file():
-        marts(settings)
-        built = "built anew"
+    return places, written.files if written else 0
+
+
+def _built(settings: Settings, marts: Marts | None) -> str:
+    if marts is None or not settings.warehouse.is_file():
+        return "none published"
+    marts(settings)
+    return "built anew"
+
+
+def _prove(
+    email_hmac: bytes, email_plus_hmac: bytes, done: Proof, *, db: Database, clock: Clock, settings: Settings
+) -> Proof:
+    """Looks whether anything is left, and stores the proof that nothing is."""
+    hashes = KeyedHashes(settings.suppression_key.get_secret_value())
     with db.begin() as tx:
         looked_at, left = remains.look(tx, hashes, {email_hmac, email_plus_hmac}, settings)
         removed, kept = _unused_blobs(tx, settings)
-        proof = Proof(places, written.files if written else 0, built, looked_at, left, removed, kept)
+        proof = dataclasses.replace(done, looked_at=looked_at, left=left, blobs_removed=removed, blobs_kept=kept)
         if left:
             raise NotErased(
                 f"the address is still in {', '.join(left)}: nothing is marked as done; mend that and run again"
             )
-        _settle(tx, email_hmac, proof, now)
+        _settle(tx, email_hmac, proof, clock.now())
     return proof
 
 

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import re
+import unicodedata
 
 import pydantic
 
 from leadfactory import yaml_config
 
 
+def plain(text: str) -> str:
+    """Lower case, without accents and apostrophes ("Don't" is "dont"), "e-mail" as "email", "opt-out" as "opt out"."""
+    folded = "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
+    joined = re.sub(r"['’‘`´]", "", folded).replace("e-mail", "email")
+    return re.sub(r"(?<=\w)-(?=\w)", " ", joined)
+
+
 class ReplyRules(pydantic.BaseModel):
-    """config/replies.yaml. All words are in lower case."""
+    """config/replies.yaml. All words are in lower case there, and plain here, as what they are looked for in."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
@@ -27,13 +36,13 @@ class ReplyRules(pydantic.BaseModel):
     stop_phrases: tuple[str, ...]
     quote_lines: tuple[str, ...]
 
-    @pydantic.field_validator("automatic_subjects", "bounce_senders", "stop_alone", "stop_phrases", "quote_lines")
+    @pydantic.field_validator("automatic_subjects", "stop_alone", "stop_phrases", "quote_lines")
     @classmethod
     def _lower(cls, words: tuple[str, ...] | frozenset[str]) -> tuple[str, ...] | frozenset[str]:
         wrong = sorted(word for word in words if word != word.lower() or not word.strip())
         if wrong:
             raise ValueError(f"{wrong[0]!r} is empty or not in lower case: write it in lower case")
-        return words
+        return type(words)(plain(word) for word in words)
 
 
 @functools.lru_cache(maxsize=1)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
+from leadfactory.d07_storefront import refunds
 from leadfactory.monitoring.figures import WINDOWS, Figure, Scene, one, rows, seconds_since
 from leadfactory.monitoring.pipeline import rates
 
@@ -17,10 +18,14 @@ MOVED = """
 SELECT currency, account, abs(sum(amount_cents)) AS cents FROM money_entries
 WHERE occurred_at > :since AND occurred_at <= :now AND account IN ('sales', 'refunds', 'disputes')
 GROUP BY currency, account"""
+# Whose mail came back may have the report from the success page: it is delivered once a person has opened it.
 UNDELIVERED = """
 SELECT count(*) AS n, min(p.paid_at) AS oldest FROM purchases p
 WHERE p.state IN ('paid', 'partially_refunded') AND NOT EXISTS (
-  SELECT FROM report_deliveries d WHERE d.purchase_id = p.purchase_id AND d.kind = 'sold' AND d.state = 'accepted')"""
+  SELECT FROM report_deliveries d WHERE d.purchase_id = p.purchase_id AND d.kind = 'sold' AND d.state = 'accepted'
+  AND (d.bounced_at IS NULL OR EXISTS (
+    SELECT FROM report_accesses a WHERE a.report_id = d.report_id AND a.given AND NOT a.machine)))"""
+NOT_GIVEN = f"SELECT count(*) AS n, min(asked_at) AS oldest FROM ({refunds.NOT_GIVEN}) each"  # noqa: S608 - a constant
 DELIVERED = "SELECT count(*) FROM send_outcomes WHERE delivered_at > :since AND delivered_at <= :now"
 SPENT = """
 SELECT coalesce(sum(cost_microusd), 0) FROM vendor_calls
@@ -48,8 +53,17 @@ def figures(tx: sa.Connection, scene: Scene) -> Iterator[Figure]:
         {row.currency: float(row.cents) for row in rows(tx, BALANCE)},
     )  # fmt: skip
     late = one(tx, UNDELIVERED)
-    yield Figure.one("paid_undelivered", "Purchases paid whose report no mailer has accepted.", late.n)
+    yield Figure.one(
+        "paid_undelivered",
+        "Purchases paid whose report no mailer has accepted, or whose mail came back and nobody opened it.",
+        late.n,
+    )
     yield Figure.one("paid_undelivered_oldest_seconds", "Age of the oldest of them.", seconds_since(late.oldest, now))
+    owed = one(tx, NOT_GIVEN)
+    yield Figure.one("refunds_not_given", "Purchases of which more was asked back than went back.", owed.n)
+    yield Figure.one(
+        "refunds_not_given_oldest_seconds", "Age of the oldest of these wishes.", seconds_since(owed.oldest, now)
+    )
     delivered = one(tx, DELIVERED, since=now - month, now=now)[0]
     yield from rates(
         "conversion", "mails delivered in the window that led to a purchase in it", {"30d": (sold["30d"], delivered)}

@@ -1,4 +1,4 @@
-"""Figures of what protects the factory: backups, restore drills, pauses, credentials, the audit chain, refused sign-ins."""
+"""Figures of what protects the factory: backups, restore drills, pauses, wishes to be forgotten, credentials, the audit chain, refused sign-ins."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ SELECT count(*) FROM (
   WHERE c.link > (SELECT coalesce(max(link), 0) FROM audit_chain) - 1000) AS links
 WHERE (a).audit_id IS NULL OR link_before IS NOT NULL AND (link <> link_before + 1 OR audit_hash(before, a) <> hash)"""
 UNCHAINED = "SELECT (SELECT count(*) FROM audit_log) <> (SELECT count(*) FROM audit_chain)"
+ERASURES = "SELECT min(requested_at) AS oldest FROM erasure_requests WHERE completed_at IS NULL"
 LOOKS = "SELECT area, broken FROM file_looks"
 PAUSES = "SELECT kind, count(*) AS n, min(paused_at) AS oldest FROM pauses WHERE resumed_at IS NULL GROUP BY kind"
 
@@ -42,6 +43,11 @@ def figures(tx: sa.Connection, scene: Scene) -> Iterator[Figure]:
     )  # fmt: skip
     faults = one(tx, BROKEN)[0] + int(one(tx, UNCHAINED)[0])
     yield Figure.one("audit_chain_faults", "Of the newest 1000 rows of the audit log, those that were changed or removed.", faults)  # fmt: skip
+    asked = one(tx, ERASURES)
+    yield Figure.one(
+        "erasure_waiting_oldest_seconds", "For how long the oldest wish to be forgotten has waited.",
+        seconds_since(asked.oldest, scene.now),
+    )  # fmt: skip
     if exists(tx, "leadfactory.backups"):
         ages = {row.kind: seconds_since(row.newest, now) for row in rows(tx, BACKUPS)}
         yield Figure.one(

@@ -84,6 +84,8 @@ class Faults:
             "BounceAboveTarget": lambda: None, "SpamAboveTarget": lambda: None,
             "PaymentFailure": self.forged_payments, "WebhooksRefused": self.forged_events,
             "PaidUndelivered": lambda: put(self.db, "purchases", state="paid", paid_at=ago(minutes=6), amount_cents=19_900),
+            "RefundNotGiven": self.refund,
+            "ErasureOverdue": lambda: put(self.db, "erasure_requests", source="recipient", requested_at=ago(days=3)),
             "UnknownSends": lambda: put(self.db, "email_sends", state="unknown", settled_at=ago(minutes=20)),
             "InboxLag": lambda: put(self.db, "webhook_inbox", source="sendgrid", received_at=ago(minutes=20)),
             "SenderHalted": lambda: put(self.db, "halts", scope="sender"),
@@ -106,6 +108,19 @@ class Faults:
             "CredentialOld": lambda: put(self.db, "api_keys", name="old", scopes=["metrics"], created_at=ago(days=91), expires_at=ago(days=-9)),
             "AssessmentRateBelowTarget": self.audits, "DraftRateBelowTarget": self.drafts, "ApiSlow": self.slow_pages,
         }  # fmt: skip
+
+    def refund(self) -> None:
+        """One that Stripe refused."""
+        sold = put(self.db, "purchases", state="paid", paid_at=ago(days=1), amount_cents=19_900)
+        put(self.db, "report_deliveries", kind="sold", state="accepted", purchase_id=sold["purchase_id"])
+        put(
+            self.db,
+            "refund_requests",
+            purchase_id=sold["purchase_id"],
+            amount_cents=19_900,
+            state="rejected",
+            requested_at=ago(hours=2),
+        )
 
     def pipeline(self) -> None:
         """Two active campaigns, one of them without a campaign-day, and nothing processed."""

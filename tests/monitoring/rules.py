@@ -45,6 +45,8 @@ CASES: dict[str, tuple[Series, ...]] = {
     "CodeLocationDown": ({'dagster_location_loaded{location="marts"}': 0}, {'dagster_location_loaded{location="marts"}': 1}),
     "DamagedFiles": ({'damaged_files{area="lake"}': 1}, {'damaged_files{area="lake"}': 0}),
     "PaidUndelivered": ({"paid_undelivered_oldest_seconds": 301}, {"paid_undelivered_oldest_seconds": 300}),
+    "RefundNotGiven": ({"refunds_not_given_oldest_seconds": 3601}, {"refunds_not_given_oldest_seconds": 3600}),
+    "ErasureOverdue": ({"erasure_waiting_oldest_seconds": 172801}, {"erasure_waiting_oldest_seconds": 172800}),
     "UnknownSends": ({"unknown_sends_oldest_seconds": 901}, {"unknown_sends_oldest_seconds": 900}),
     "LedgerOff": ({'ledger_imbalance_cents{currency="usd"}': 1}, {'ledger_imbalance_cents{currency="usd"}': 0}),
     "AuditChainBroken": ({"audit_chain_faults": 1}, {"audit_chain_faults": 0}),

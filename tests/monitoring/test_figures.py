@@ -186,6 +186,50 @@ def test_a_purchase_without_a_delivered_report_has_an_age_until_a_mailer_takes_i
     assert value(after, "purchases_paid", window="24h") == 1
 
 
+def test_a_report_whose_mail_came_back_is_undelivered_until_somebody_opens_it(world, scrape):
+    sold = put(world.db, "purchases", state="paid", paid_at=ago(minutes=6), amount_cents=19_900)
+    mail = put(
+        world.db,
+        "report_deliveries",
+        kind="sold",
+        state="accepted",
+        purchase_id=sold["purchase_id"],
+        bounced_at=ago(minutes=1),
+    )
+    put(world.db, "report_accesses", report_id=mail["report_id"], kind="html", given=True, machine=True)
+    before = scrape()
+    put(world.db, "report_accesses", report_id=mail["report_id"], kind="html", given=True, machine=False)
+    assert (value(before, "paid_undelivered"), value(scrape(), "paid_undelivered")) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "back", "owed"),
+    [
+        ([("accepted", 5_000)], 5_000, 0),
+        ([("accepted", 5_000)], 0, 1),  # the bank sent it back
+        ([("rejected", 5_000)], 0, 1),
+        ([("rejected", 5_000), ("accepted", 5_000)], 5_000, 0),  # it was asked for again
+        ([("accepted", 5_000), ("claimed", 2_000)], 5_000, 1),
+        ([], 5_000, 0),  # given at Stripe's own page
+    ],
+)
+def test_a_refund_is_owed_until_as_much_went_back_as_was_asked_for(world, scrape, asked, back, owed):
+    sold = put(
+        world.db, "purchases", state="partially_refunded" if back else "paid", amount_cents=19_900, refunded_cents=back
+    )
+    for number, (state, cents) in enumerate(asked):
+        moment = ago(minutes=50 - number)
+        put(
+            world.db,
+            "refund_requests",
+            purchase_id=sold["purchase_id"],
+            state=state,
+            amount_cents=cents,
+            requested_at=moment,
+        )
+    assert value(scrape(), "refunds_not_given") == owed
+
+
 def test_cost_per_sale_and_conversion_are_of_thirty_days(world, scrape):
     put(world.db, "purchases", state="paid", paid_at=ago(days=3), amount_cents=19_900)
     put(world.db, "vendor_calls", vendor="yelp", status="ok", cost_microusd=5_000_000, occurred_on=UNIT.day)

@@ -14,6 +14,7 @@ from leadfactory.database import Database
 from leadfactory_assets.definitions import defs
 from resources import run_launcher
 from schedules.daily_campaigns import daily_campaigns
+from schedules.marts import marts_nightly
 from sensors.resumed_work import resumed_work
 from sensors.webhook_inbox import webhook_inbox
 
@@ -22,6 +23,7 @@ LATER = Clock(TICK + dt.timedelta(hours=7))
 GOES_ON = {
     "audit_digest_schedule",
     "vendor_terms_schedule",
+    "erasures_schedule",
     "backup_nightly",
     "drill_weekly",
     "files_daily",
@@ -69,6 +71,13 @@ def test_every_schedule_stands_still_or_is_named_here(database: Database, name: 
         assert defs.resolve_job_def(schedule.job_name).tags[pauses.GOES_ON_TAG] == pauses.GOES_ON
     else:
         assert "all is paused by ana" in (told.skip_message or ""), "use schedules.pausing, or GOES_ON with its tag"
+
+
+def test_the_marts_of_the_other_code_location_stand_still_too(database: Database) -> None:
+    paused(database)
+    with dg.DagsterInstance.ephemeral() as instance:
+        told = marts_nightly.evaluate_tick(dg.build_schedule_context(instance=instance, resources={"db": database}))
+    assert "all is paused by ana" in (told.skip_message or "")
 
 
 def test_a_paused_campaign_is_left_out_and_the_tick_says_why(database: Database) -> None:

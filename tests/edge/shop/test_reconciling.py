@@ -118,9 +118,12 @@ def test_what_differs_is_named(shop, spoil, named):
         ("UPDATE leadfactory.purchases SET amount_cents = 1", ["amount_differs"]),
         ("UPDATE leadfactory.purchases SET session_id = 'cs_other'", ["paid_without_purchase", "purchase_without_payment"]),
         ("DELETE FROM leadfactory.report_deliveries", ["report_not_mailed"]),
+        ("UPDATE leadfactory.report_deliveries SET bounced_at = now()", ["report_not_mailed"]),
+        ("INSERT INTO leadfactory.refund_requests (refund_id, purchase_id, amount_cents, reason, requested_by, idempotency_key, state, requested_at)"
+         " SELECT gen_random_uuid(), purchase_id, 5000, 'late', 'operator', 'k', 'rejected', paid_at - interval '2 hours' FROM leadfactory.purchases", ["refund_not_given"]),
         ("ALTER TABLE leadfactory.audit_reports DISABLE TRIGGER USER; DELETE FROM leadfactory.audit_reports; ALTER TABLE leadfactory.audit_reports ENABLE TRIGGER USER", ["paid_without_report"]),
     ],
-    ids=["a purchase lost", "a purchase changed", "a purchase of nothing", "a mail lost", "a report lost"],
+    ids=["a purchase lost", "a purchase changed", "a purchase of nothing", "a mail lost", "a mail that came back", "a refund that was refused", "a report lost"],
 )  # fmt: skip
 def test_what_somebody_did_to_our_tables_is_named(shop, owner_database, statement, named):
     shop.buy(shop.letter())

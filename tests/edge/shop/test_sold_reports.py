@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 import re
@@ -16,6 +17,9 @@ from cli.purchases import app
 from cli.stores import actor
 from leadfactory import blobs
 from leadfactory.audit_log import audit_log
+from leadfactory.clock import Clock
+from leadfactory.d00_gateway.gateway import Gateway
+from leadfactory.d00_gateway.stripe import StripeClient
 from leadfactory.d03_assessment.tables import site_audits, site_insights
 from leadfactory.d06_reports import delivering, links, remeasuring, rendering, sealing
 from leadfactory.d06_reports.settings import config
@@ -79,6 +83,31 @@ def test_what_cannot_be_printed_yet_is_no_error_at_the_till(shop):
         tx.execute(sa.delete(site_audits))
     sealing.prepare(send_id, db=shop.world.db, clock=clock)
     assert shop.world.all(audit_reports) == []
+
+
+def test_a_report_that_breaks_is_told_to_its_buyer_keeps_nobody_else_waiting_and_is_mailed_once_it_can_be_made(
+    shop, caplog
+):
+    broken, good = shop.letter(), shop.letter(2)
+    session_id = shop.buy(broken)
+    shop.buy(good, email="jane@other.example")
+    shop.tell()
+    of_broken = shop.purchases[0] if shop.purchases[0].session_id == session_id else shop.purchases[1]
+    spoil = sa.update(site_audits).where(site_audits.c.business_id == of_broken.business_id)
+    with shop.world.db.begin() as tx:
+        tx.execute(spoil.values(field_data={"percentiles": 7}))
+    with pytest.raises(TypeError):  # as it does while its buyer is at the till, where it is logged and nothing more
+        sealing.prepare(broken, db=shop.world.db, clock=shop.world.settings.clock)
+    page = success(shop, session_id)
+    assert (page.status_code, "Thank you" in page.text, urls(page.text)) == (200, True, [])
+    assert shop.work()["not sealed: TypeError"] == 1
+    assert f"the report of purchase {of_broken.purchase_id} cannot be made" in caplog.text
+    assert [mail["to"] for mail in shop.mails()] == [["jane@other.example"]]
+    with shop.world.db.begin() as tx:
+        tx.execute(spoil.values(field_data=None))
+    shop.work()
+    assert [mail["to"] for mail in shop.mails()][1:] == [[PAYER]]
+    assert {row.state for row in shop.world.all(report_deliveries)} == {"accepted"}
 
 
 def test_loading_it_again_and_the_webhook_later_change_nothing(shop):
@@ -351,6 +380,64 @@ def test_a_refund_whose_answer_is_lost_is_repeated_under_its_key(shop):
     shop.tell()
     assert [(row.state, row.refunded_cents) for row in shop.purchases] == [("partially_refunded", 5_000)]
     assert len(shop.vendor.get("/_truth/stripe", params={"kind": "refund"}).json()) == 1
+
+
+def planned(shop, cents=5_000):
+    """A refund that somebody asked for, and nothing has been asked of Stripe yet."""
+    with shop.world.db.begin() as tx:
+        bought = shop.purchases[0].purchase_id
+        refunds.plan(tx, bought, reason="goodwill", requested_by="operator", now=TUESDAY, amount_cents=cents)
+
+
+def given_later(shop, **later):
+    """The refunds of a run that comes ``later``."""
+    config = shop.world.settings
+    clock = Clock(start=TUESDAY + dt.timedelta(**later))
+    stripe = StripeClient(Gateway(shop.world.db, clock=clock, settings=config), config)
+    return asyncio.run(refunds.give_all(db=shop.world.db, stripe=stripe, clock=clock))
+
+
+def test_a_refund_that_nothing_asked_of_stripe_for_days_is_given_all_the_same(shop):
+    shop.buy(shop.letter())
+    shop.tell()
+    planned(shop)
+    assert given_later(shop, days=3).accepted == 1
+    assert [row.state for row in shop.world.all(refund_requests)] == ["accepted"]
+
+
+def test_a_refund_that_never_reached_stripe_while_its_key_lived_is_told_and_can_be_asked_for_again(shop):
+    shop.buy(shop.letter())
+    shop.tell()
+    planned(shop)
+    fault = {"vendor": "stripe", "kind": "5xx", "rate": 1.0, "count": 3}
+    shop.vendor.post("/_admin/faults", json=fault).raise_for_status()
+    assert given_later(shop, hours=1).waiting == 1
+    assert given_later(shop, hours=26).rejected == 1
+    assert [(row.state, row.why) for row in shop.world.all(refund_requests)] == [("rejected", refunds.NEVER_MADE)]
+    planned(shop)
+    assert given_later(shop, hours=27).accepted == 1
+    assert len(shop.vendor.get("/_truth/stripe", params={"kind": "refund"}).json()) == 1
+
+
+def test_a_bank_payment_that_arrives_after_not_my_website_goes_back(shop):
+    send_id = shop.letter()
+    shop.buy(send_id, card="bank")
+    arrived = "checkout.session.async_payment_succeeded"
+    shop.tell([event for event in shop.events() if event["type"] != arrived])
+    assert [row.state for row in shop.purchases] == ["pending"]
+    with shop.world.db.begin() as tx:
+        refunds.refund_and_stop(tx, send_id, reason=refunds.NOT_THEIRS, now=TUESDAY)
+    shop.tell()
+    shop.work()
+    shop.tell()
+    assert [(row.state, row.refunded_cents) for row in shop.purchases] == [("refunded", 19_900)]
+
+
+def test_nothing_is_sold_from_an_open_page_to_a_business_that_wants_no_offer(shop):
+    send_id = shop.letter()
+    with shop.world.db.begin() as tx:
+        refunds.refund_and_stop(tx, send_id, reason=refunds.NOT_THEIRS, now=TUESDAY)
+    assert (shop.ask(send_id).status_code, shop.checkouts) == (404, [])
 
 
 @pytest.mark.parametrize(("given", "named"), [(["--by=Ana"], "operator Ana"), ([], actor())])

@@ -137,6 +137,16 @@ def test_an_accepted_mail_has_its_envelope_its_headers_on_one_line_and_its_ledge
     assert calls(database) == [(SMTP, "ok", None, 0)]
 
 
+def test_an_address_that_no_relay_can_be_told_is_refused_and_the_next_mail_leaves(database, tmp_path, server):
+    handler, port = server
+    addresses = ("jürgen@shop.example", "jo\n@shop.example", "jo@schön.example")
+    mails = [dataclasses.replace(MAIL, send_id=uuid.UUID(int=n), to_email=each) for n, each in enumerate(addresses)]
+    *refused, left = deliver_all(database, tmp_path, port, mails)
+    assert [each.reason for each in refused if isinstance(each, VendorRejected)] == ["address_not_ascii"] * 2
+    assert left == f"<{mails[2].send_id}@mail.leadfactory.example>"
+    assert [to for _, to, _ in handler.accepted] == ["jo@xn--schn-7qa.example"]
+
+
 @pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
 def test_a_permanent_refusal_is_for_ever(database, tmp_path, server, command):
     handler, port = server

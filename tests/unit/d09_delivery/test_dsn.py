@@ -111,6 +111,22 @@ def test_a_date_that_cannot_be_is_replaced_by_when_it_came(date):
     assert read(report(date=date))["timestamp"] == int(NOW.timestamp())  # type: ignore[index]
 
 
+@pytest.mark.parametrize(
+    ("line", "kind", "status", "type_"),
+    [
+        ("Remote host said: 550 sorry, no mailbox here by that name", "bounce", "5.1.1", "bounce"),
+        ("<<< 552 mailbox is full", "bounce", "5.2.2", "blocked"),
+        ("554-your address 192.0.2.1 is listed", "bounce", "5.7.0", "blocked"),
+        ("421 try again", "deferred", "4.0.0", None),
+    ],
+)
+def test_an_old_servers_prose_counts_by_the_reply_that_it_repeats(line, kind, status, type_):
+    raw = f"From: MAILER-DAEMON@old.example\nTo: {OURS}\nSubject: failure notice\n\nHi. This is the qmail-send program.\n{line}\n"
+    event = read(raw.encode())
+    assert event is not None
+    assert (event["event"], event["status"], event.get("type")) == (kind, status, type_)
+
+
 def test_a_servers_own_prose_counts_when_it_has_a_status():
     raw = f"From: Mail Delivery System <mailer-daemon@old.example>\nTo: {OURS}\nSubject: failure\n\n550 5.1.1 unknown user\n"
     event = read(raw.encode())

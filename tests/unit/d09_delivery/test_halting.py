@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from leadfactory.d09_delivery import folding, halting
 from leadfactory.d09_delivery.halting import Mailed
 from leadfactory.d09_delivery.policy import policy
-from leadfactory.d09_delivery.tables import email_events, email_sends, halts, suppression_polls
+from leadfactory.d09_delivery.tables import email_events, email_sends, halts, send_outcomes, suppression_polls
 from tests.leads import TUESDAY, UNIT, clock_at
 
 LONG_AGO = TUESDAY - dt.timedelta(days=9)
@@ -121,6 +121,16 @@ def test_what_was_lifted_does_not_stop_again_for_the_same_mails(complained):
     with complained.db.begin() as tx:
         assert halting.listed(tx) == []
         assert len(halting.listed(tx, all_of_them=True)) == 2
+
+
+def test_a_complaint_that_comes_after_somebody_looked_stops_again_though_its_mail_left_before(complained):
+    later = TUESDAY + dt.timedelta(hours=1)
+    for row in complained.rows(sa.select(halts)):
+        with complained.db.begin() as tx:
+            halting.resume(tx, row.halt_id, by="Ana Ruiz", why="spoke to the recipient", now=TUESDAY)
+    with complained.db.begin() as tx:
+        tx.execute(sa.update(send_outcomes).values(complained_at=later))
+        assert halting.judge(tx, ["ana@mail.leadfactory.example"], [UNIT.campaign], later) == 2
 
 
 @pytest.mark.parametrize(("by", "why"), [("", "because I looked at it"), ("Ana Ruiz", "ok"), ("Ana Ruiz", " " * 20)])

@@ -23,10 +23,13 @@ from leadfactory.d08_personalization.tables import email_drafts
 from leadfactory.d09_delivery import suppression
 from leadfactory.d09_delivery.tables import suppressions
 from leadfactory.d10_analytics.export import export_lake
+from leadfactory.d11_experiments.tables import experiments
 from leadfactory.database import Database
 from leadfactory.erasure import erasing, remains, requests
 from leadfactory.erasure.tables import erasure_requests
 from leadfactory.inbox.tables import webhook_inbox
+from leadfactory.settings import Settings
+from leadfactory_assets.upkeep import erasures
 from tests.leads import CLOCK, TUESDAY, Leads
 from tests.postgres import settings_for_tests
 
@@ -261,6 +264,38 @@ def test_a_request_of_a_recipient_needs_no_address(leads: Leads) -> None:
     assert proof.places["enriched_businesses"] == 1
     with leads.db.begin() as tx:
         assert erasing.waiting(tx) == []
+
+
+def test_all_who_asked_are_forgotten_with_one_build_of_the_marts_and_one_who_is_not_keeps_nobody_waiting(
+    leads: Leads,
+) -> None:
+    leads.settings.warehouse.touch()
+    builds = []
+
+    def build(settings: Settings) -> None:
+        builds.append(1)
+        settings.warehouse.unlink()
+
+    with leads.db.begin() as tx:
+        for email in (EMAIL, OTHER):
+            requests.store(
+                tx, leads.hashes.address(email), leads.hashes.address_plus_stripped(email), "recipient", TUESDAY
+            )
+        row = {"experiment": "x", "version": 1, "state": "draft", "salt": OTHER, "arms": {}, "loaded_at": TUESDAY}
+        tx.execute(sa.insert(experiments).values(row))  # a place that nothing empties
+    proofs, left = erasing.complete_all(db=leads.db, clock=CLOCK, settings=leads.settings, marts=build)
+    assert ([proof.places["enriched_businesses"] for proof in proofs], len(builds)) == ([1], 1)
+    assert ["experiments" in each for each in left] == [True]
+    with leads.db.begin() as tx:
+        assert erasing.waiting(tx) == [(leads.hashes.address(OTHER), leads.hashes.address_plus_stripped(OTHER))]
+
+
+def test_the_nightly_job_forgets_who_pressed_delete(leads: Leads, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leadfactory.settings.settings", lambda: leads.settings)
+    with leads.db.begin() as tx:
+        requests.store(tx, leads.hashes.address(EMAIL), leads.hashes.address_plus_stripped(EMAIL), "recipient", TUESDAY)
+    erasures.execute_in_process(resources={"db": leads.db, "clock": CLOCK})
+    assert [row.completed_at for row in leads.rows(sa.select(erasure_requests))] == [TUESDAY]
 
 
 def test_a_campaign_day_is_dirty_until_the_lake_is_written(leads: Leads) -> None:

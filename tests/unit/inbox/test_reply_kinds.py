@@ -54,10 +54,22 @@ def test_a_persons_word_is_a_reply(text: str) -> None:
 @pytest.mark.parametrize("text", [
     "STOP", "stop.", "Unsubscribe", "unsubscribe!!", "Please remove me from your list.", "Don't email us again.", "Don’t contact me",
     "Hi,\n\nplease take me off this list.\nBo", "Stop emailing us.", "REMOVE ME", "Opt-out\n\nSent from my phone", "No me escriban más, gracias.",
-    "Me désinscrire svp", "leave us alone", "Stop\n\n--\nBo's Pizza\n12 W 30th St",
+    "Me désinscrire svp", "leave us alone", "Stop\n\n--\nBo's Pizza\n12 W 30th St", "We no longer wish to receive these.", "Please remove!",
+    "This is SPAM and I am reporting you to the FTC", "Delete my e-mail address now", "Bitte nehmen Sie uns aus Ihrem Verteiler.", "Abmelden",
+    "Keine weiteren E-Mails bitte", "Quítenme de su lista", "Não quero mais receber isso", "Cancellatemi dalla lista", "Graag uitschrijven",
+    "Ne m’écrivez plus", "请不要再发了", "退订", "수신거부 부탁드립니다", "メールの配信停止をお願いします", "Hủy đăng ký giúp tôi", "Отпишите меня",
 ])  # fmt: skip
 def test_a_wish_to_hear_no_more_is_understood_in_words(text: str) -> None:
     assert kind(text + QUOTED) == "stop"
+
+
+@pytest.mark.parametrize("under", ["Please unsubscribe us.\nBo", "STOP"])
+def test_a_wish_that_is_written_under_the_quoted_letter_is_read(under: str) -> None:
+    assert kind(QUOTED + "\n" + under) == "stop"
+
+
+def test_the_broken_end_of_a_quoted_line_and_a_signature_are_no_wish() -> None:
+    assert kind(QUOTED + "unsubscribe here\n\nSounds good.\n--\nTo unsubscribe from this group write to us") == "reply"
 
 
 def test_a_subject_alone_can_say_it() -> None:
@@ -71,7 +83,9 @@ def test_the_quoted_letter_says_nothing_for_its_reader() -> None:
 @pytest.mark.parametrize("quote", [
     QUOTED, "\n> unsubscribe", "\n-----Original Message-----\nunsubscribe", "\n________________________________\nFrom: Ana\nunsubscribe",
     "\nAm Di., 6. Okt. 2026 um 11:00 Uhr schrieb Ana Ruiz\n<r-abc@reply.us.example>:\nunsubscribe", "\nEl mar, 6 oct 2026, Ana escribió:\nunsubscribe",
-    "\nFrom: Ana Ruiz\nSent: Tuesday\nTo: Bo\nSubject: Your page\nunsubscribe",
+    "\nFrom: Ana Ruiz\nSent: Tuesday\nTo: Bo\nSubject: Your page\nunsubscribe", "\nEm ter., 6 de out. de 2026, Ana escreveu:\nunsubscribe",
+    "\nAna Ruiz <r-abc@reply.us.example> 于2026年10月6日周二 11:00写道：\nunsubscribe", "\nVào Th 3, 6 thg 10, 2026 Ana đã viết:\nunsubscribe",
+    "\n-----Ursprüngliche Nachricht-----\nunsubscribe",
 ])  # fmt: skip
 def test_what_is_quoted_is_left_out(quote: str) -> None:
     assert own_words("Sounds good." + quote, reply_rules()) == "Sounds good."
@@ -97,10 +111,25 @@ def test_a_machine_says_so_in_its_headers(header: str) -> None:
         "Out of Office: Re: Your page",
         "Réponse automatique : Your page",
         "Abwesenheitsnotiz",
+        "[Auto-Reply] Your page",
+        "I'm out of the office until Monday",
+        "Respuesta automática: Your page",
+        "Risposta automatica: Your page",
+        "Resposta automática: Your page",
+        "Automatisch antwoord: Your page",
+        "自动回复: Your page",
+        "자동 회신: Your page",
+        "Trả lời tự động: Your page",
+        "Автоматический ответ: Your page",
     ],
 )
 def test_a_machine_says_so_in_its_subject(subject: str) -> None:
     assert kind("Back on Monday.", subject=subject) == "out_of_office"
+
+
+def test_what_comes_from_nowhere_was_written_by_a_machine() -> None:
+    nowhere = json.dumps({"to": ["r-abc@reply.us.example"], "from": ""})
+    assert kind("I am travelling.", envelope=nowhere) == "out_of_office"
 
 
 @pytest.mark.parametrize("header", ["Auto-Submitted: no", "X-Auto-Response-Suppress: All", "Precedence: list"])
