@@ -1,7 +1,7 @@
 """Campaign-days whose audits and mail left Postgres as a whole, and what read-outs go on counting of them.
 
-Revision ID: 0040_archives
-Revises: 0039_keys_of_a_claim
+Revision ID: 0041_archives
+Revises: 0040_refund_claims
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0040_archives"
-down_revision = "0039_keys_of_a_claim"
+revision = "0041_archives"
+down_revision = "0040_refund_claims"
 branch_labels = None
 depends_on = None
 
