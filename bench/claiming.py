@@ -4,7 +4,9 @@ Run: ``python -m bench.claiming [--sends 4000] [--posts 1500]``. The ledger hold
 senders as their caps ask for. The first figure is the whole run of the sender over a mailer that answers at once. The second runs
 over the real SendGrid client and gateway against a server process that answers 202; the bare loop posts the same bodies to the same
 server, as many at once, in the same minute. Postgres and the journal are on disk with their default durability. Beside each figure
-stands the processor time of a send, of this process and of Postgres, which a machine with other work on it distorts less.
+stands the processor time of a send, of this process and of Postgres, which a machine with other work on it distorts less; the same goes for
+the share of the bare loop, told by the clock on the wall and in processor time. The tables grow from round to round, so the slowest
+round and the middle share count, not the best.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import contextlib
 import dataclasses
 import datetime as dt
 import multiprocessing
+import statistics
 import tempfile
 import time
 import uuid
@@ -235,6 +238,11 @@ class Found:
         """Of the bare loop's pace."""
         return self.http.per_s / self.bare.per_s
 
+    @property
+    def cpu_share(self) -> float:
+        """What a bare post costs of what a send costs, Postgres' part of it included."""
+        return self.bare.own_ms / (self.http.own_ms + self.http.postgres_ms)
+
 
 def measure(sends: int, posts: int) -> list[Found]:
     """Each side once a round, interleaved."""
@@ -274,16 +282,19 @@ def main() -> None:
     parser.add_argument("--posts", type=int, default=1_500)
     asked = parser.parse_args()
     rounds = measure(asked.sends, asked.posts)
-    nothing = max(each.nothing.per_s for each in rounds)
-    share = max(each.share for each in rounds)
+    nothing = min(each.nothing.per_s for each in rounds)
+    share = statistics.median(each.share for each in rounds)
+    cpu_share = statistics.median(each.cpu_share for each in rounds)
     for each in rounds:
         print(
-            f"claim + gates + settle {each.nothing} · over HTTP {each.http}, bare loop {each.bare}, share {each.share:.2f}",
+            f"claim + gates + settle {each.nothing} · over HTTP {each.http}, bare loop {each.bare}, "
+            f"share {each.share:.2f}, in processor time {each.cpu_share:.2f}",
             flush=True,
         )
     ratios = [
         {"name": f"claim + gates + settle, of {GOAL_PER_S} a second", "ratio": round(nothing / GOAL_PER_S, 3), "goal": 1.0},
         {"name": "sends over HTTP / bare httpx loop", "ratio": round(share, 3), "goal": GOAL_SHARE},
+        {"name": "the same in processor time, with Postgres'", "ratio": round(cpu_share, 3), "goal": GOAL_SHARE},
     ]  # fmt: skip
     results.write("claiming", ratios, rounds=[dataclasses.asdict(each) for each in rounds])
 

@@ -86,6 +86,7 @@ def dbt_marts() -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
         yield from _results(error.tested)
         raise
     about: dict[str, Any] = {"build": published.build_id, "lake manifest": published.lake_manifest_sha256}
+    about["dbt"] = "repeated as it built before" if published.repeated else "built"
     for key in IN_ORDER:
         rows = published.rows.get(key.path[-1])  # of an intermediate model, which is not published, None
         yield dg.MaterializeResult(

@@ -81,10 +81,14 @@ def _published(settings: Settings) -> tuple[str, dict[tuple[str, dt.date, str], 
     return row[0], {(campaign, day, table): sha for campaign, day, table, sha in listed}
 
 
-def begin_on(base: Path, side: Path) -> None:
-    """A copy of the published file to go on from, without what says which build it is."""
+def begin_on(base: Path | None, side: Path) -> None:
+    """A copy of the published file to go on from, without what says which build it is; nothing without one."""
     import duckdb
 
+    for left in (side, side.with_name(side.name + ".wal")):
+        left.unlink(missing_ok=True)
+    if base is None:
+        return
     shutil.copyfile(base, side)
     with duckdb.connect(str(side)) as warehouse:
         for name in OF_THE_BUILD:

@@ -11,63 +11,46 @@ import datetime as dt
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leadfactory.d10_analytics import (
-    dbt_nodes,
     dbt_process,
+    dbt_runs,
     increments,
     judging,
     lake_files,
     lake_lock,
     postgres_marts,
+    repeating,
+    schema_changes,
     versions,
 )
+from leadfactory.d10_analytics.dbt_runs import ANEW, FRESH, RESULTS, MartsError, Tested, run_dbt, tests
 from leadfactory.settings import Settings
 
 if TYPE_CHECKING:
     import duckdb
 
+log = logging.getLogger(__name__)
 PROJECT = increments.PROJECT
-DBT = (sys.executable, "-m", dbt_process.__name__)
 BUILDING = "warehouse.building-aside.duckdb"  # one name: another one makes dbt parse its whole project anew
 MARTS = "marts"  # the one schema of the published file
-FRESH = "source.leadfactory.export.lake_manifest"  # the verdict whether the lake is fresh
+__all__ = ["FRESH", "RESULTS", "MartsError", "Tested", "run_dbt"]  # of dbt_runs, for those who build
 EXPECTATIONS = "expectations."  # how ids of Great Expectations' verdicts begin, beside those of dbt's tests
-RESULTS = "results.json"
 Run = Callable[[list[str], dict[str, str]], None]
 Judge = Callable[[Path], dict[str, list[str]]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Tested:
-    """One test of a build: dbt's id of it, or ``expectations.`` and the mart; whether it held, how much broke it, and the words."""
-
-    test_id: str
-    passed: bool
-    failures: int
-    message: str
-
-
-class MartsError(RuntimeError):
-    """The marts were not built or not published, and the old file still stands; ``tested`` are the tests that ran."""
-
-    def __init__(self, message: str, tested: tuple[Tested, ...] = ()) -> None:
-        super().__init__(message)
-        self.tested = tested
-
-
-@dataclasses.dataclass(frozen=True)
 class Published:
     """A published build: its id, the lake manifest it was built from, when, rows by mart, its tests, and how many campaign-days it
-    read (None: all of them, from nothing)."""
+    read (None: all of them, from nothing); ``repeated``: whether it sent what dbt had sent before."""
 
     build_id: str
     lake_manifest_sha256: str
@@ -75,6 +58,7 @@ class Published:
     rows: dict[str, int]
     tested: tuple[Tested, ...] = ()
     changed: int | None = None
+    repeated: bool = False
 
 
 def environment(
@@ -119,22 +103,6 @@ def manifest(settings: Settings) -> Path:
     return found
 
 
-def run_dbt(arguments: list[str], extra: dict[str, str]) -> None:
-    """Runs dbt on the project: what builds marts by a process that tells what each node said, other commands by dbt's own.
-
-    Raises:
-        MartsError: when it fails, with the end of what it said.
-    """
-    nodes = (sys.executable, "-m", dbt_nodes.__name__, f"{extra['DBT_TARGET_PATH']}/{RESULTS}")
-    command = [*(nodes if arguments[0] in {"build", "run"} else DBT), *arguments, "--project-dir", str(PROJECT)]
-    done = subprocess.run(
-        command, env=dict(os.environ) | extra, capture_output=True, text=True, cwd=PROJECT, check=False
-    )
-    if done.returncode != 0:
-        said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-25:])
-        raise MartsError(f"dbt {arguments[0]} failed; the published marts are unchanged:\n{said}")
-
-
 def build_marts(
     settings: Settings,
     *,
@@ -164,15 +132,14 @@ def build_marts(
             )
         results.unlink(missing_ok=True)
         scope = increments.scope(settings, full=full)
-        if scope.base is not None:
-            increments.begin_on(scope.base, side)
         try:
             with increments.view(settings, scope) as lake:
                 still()
-                run(["build"], environment(settings, side, lake, increment=scope.base is not None))
+                _built(run, scope, side, environment(settings, side, lake, increment=scope.base is not None))
         except MartsError as error:
-            raise MartsError(str(error), _tests(results)) from None
-        done = _finished(settings, side, sha, _tests(results), scope)
+            raise MartsError(f"{error}{_columns_behind(settings.lake)}", tests(results)) from None
+        done = _finished(settings, side, sha, tests(results), scope)
+        done = dataclasses.replace(done, repeated=dbt_runs.repeated(results))
         done = dataclasses.replace(done, tested=(*done.tested, *_judged(side, judge, done.tested)))
         try:
             if into is not None:
@@ -223,17 +190,27 @@ def building(settings: Settings) -> Iterator[Path]:
         try:
             yield side
         finally:
-            for left in (side, side.with_name(side.name + ".wal")):
-                left.unlink(missing_ok=True)
+            increments.begin_on(None, side)
 
 
-def _tests(results: Path) -> tuple[Tested, ...]:
-    """The tests of the last dbt command, whether the lake is fresh among them; not those that it skipped."""
-    if not results.is_file():
-        return ()
-    told = [each for each in json.loads(results.read_text())["results"] if each["status"] != "skipped"]
-    tests = [each for each in told if each["unique_id"].startswith(("test.", "unit_test.", FRESH))]
-    return tuple(Tested(t["unique_id"], t["held"], t["failures"] or 0, t["message"] or "") for t in tests)
+def _columns_behind(lake: str) -> str:
+    """Columns in which the lake is not what the project reads; nothing where it is. Files without a column may stand beside others."""
+    told = schema_changes.found(lake)
+    if not told:
+        return ""
+    named = "; ".join(f"{table}: {', '.join(changes)}" for table, changes in sorted(told.items()))
+    return f"\nthe lake was written before its columns changed ({named}): materialize leadfactory/lake_export, then build again"
+
+
+def _built(run: Run, scope: increments.Scope, side: Path, told: dict[str, str]) -> None:
+    """Builds and tests in ``side``: as before where that can be repeated, else by dbt, from the beginning."""
+    increments.begin_on(scope.base, side)
+    try:
+        run(["build"], told)
+    except repeating.NotAsBefore as why:
+        log.info("dbt builds, for something is not as it was in the build that was recorded: %s", why)
+        increments.begin_on(scope.base, side)
+        run(["build"], told | {ANEW: "yes"})
 
 
 def _finished(

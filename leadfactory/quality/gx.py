@@ -85,6 +85,35 @@ def _broken(
 
 def broken(name: str, columns: list[str], values: list[tuple[Any, ...]], expectations: tuple[Expect, ...]) -> list[str]:
     """The expectations that these rows do not meet, in words; rows that are not there break none."""
+    found = []
+    for expectation in _validated(name, columns, values, expectations):
+        if not expectation.success:
+            count = (expectation.result or {}).get("unexpected_count")
+            told = f" ({count} rows)" if count is not None else ""
+            found.append(f"{_in_words(expectation)}{told}")
+    return found
+
+
+def broken_lines(
+    name: str, columns: list[str], values: list[tuple[Any, ...]], expectations: tuple[Expect, ...]
+) -> list[tuple[tuple[Any, ...], str]]:
+    """Each of these rows that does not meet an expectation, with the expectation and what the row says, in words."""
+    found = []
+    for expectation in _validated(name, columns, values, expectations, {"result_format": "COMPLETE"}):
+        if not expectation.success:
+            for number in expectation.result["unexpected_index_list"]:
+                said = {c: v for c, v in zip(columns, values[number], strict=True) if v is not None}
+                found.append((values[number], f"{_in_words(expectation)}: {said}"))
+    return found
+
+
+def _validated(
+    name: str,
+    columns: list[str],
+    values: list[tuple[Any, ...]],
+    expectations: tuple[Expect, ...],
+    how: dict[str, Any] | None = None,
+) -> list[Any]:
     if not values:
         return []
     import pandas as pd
@@ -99,16 +128,13 @@ def broken(name: str, columns: list[str], values: list[tuple[Any, ...]], expecta
         .get_batch({"dataframe": frame})
     )
     rules = [getattr(gx.expectations, expect.kind)(**expect.arguments) for expect in expectations]
-    result = batch.validate(gx.ExpectationSuite(name=name, expectations=rules))
-    found = []
-    for expectation in result.results:
-        if not expectation.success:
-            config = expectation.expectation_config
-            arguments = {k: v for k, v in config.kwargs.items() if k != "batch_id"}
-            count = (expectation.result or {}).get("unexpected_count")
-            told = f" ({count} rows)" if count is not None else ""
-            found.append(f"{config.type} {arguments}{told}")
-    return found
+    suite = gx.ExpectationSuite(name=name, expectations=rules)
+    return list((batch.validate(suite, result_format=how) if how else batch.validate(suite)).results)
+
+
+def _in_words(expectation: Any) -> str:
+    config = expectation.expectation_config
+    return f"{config.type} { {k: v for k, v in config.kwargs.items() if k != 'batch_id'} }"
 
 
 @functools.cache

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from leadfactory.d10_analytics import columns, export, increments, lake_files, warehouse
+from leadfactory.d10_analytics import columns, dbt_runs, export, increments, lake_files, warehouse
 from leadfactory.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -21,7 +21,7 @@ def told(config: Settings, lake: Path, now: str) -> warehouse.Tested:
     lake_files.put(str(lake), lake_files.MANIFEST, export.parquet(increments.FILES, [row]))
     environment = warehouse.environment(config, lake / "side.duckdb", lake) | {"LEADFACTORY_NOW": now}
     warehouse.run_dbt(["run", "--select", "fct_listings"], environment)
-    tested = warehouse._tests(config.home / "dbt" / "target" / warehouse.RESULTS)
+    tested = dbt_runs.tests(config.home / "dbt" / "target" / warehouse.RESULTS)
     return next(each for each in tested if each.test_id == warehouse.FRESH)
 
 

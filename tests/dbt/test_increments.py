@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from leadfactory import embedded
-from leadfactory.d10_analytics import warehouse
+from leadfactory.d10_analytics import dbt_runs, warehouse
 from leadfactory.d10_analytics.export import export_lake
 from leadfactory.database import Database
 from leadfactory.settings import Settings
@@ -39,6 +39,7 @@ class Grown:
 
     before: dict[str, list[Any]]
     increments: list[int | None]
+    repeated: list[bool]
     after: dict[str, list[Any]]
     refreshed: dict[str, list[Any]]
 
@@ -68,20 +69,23 @@ def _grown(db: Database, config: Settings) -> Grown:
         cohorts.calls(unit)
     cohorts.call(None)
     _built(db, config)
-    before, increments = tables_of(config.warehouse), []
+    before, increments, repeated = tables_of(config.warehouse), [], []
     for number in range(ROUNDS):
         late.change(db, cohorts.draw, number)
-        increments.append(_built(db, config).changed)
+        done = _built(db, config)
+        increments.append(done.changed)
+        repeated.append(done.repeated)
     after = tables_of(config.warehouse)
-    _built(db, config, full=True)
-    return Grown(before, increments, after, tables_of(config.warehouse))
+    repeated.append(_built(db, config, full=True).repeated)
+    return Grown(before, increments, repeated, after, tables_of(config.warehouse))
 
 
 def _built(db: Database, config: Settings, *, full: bool = False) -> warehouse.Published:
     """Models only: what is compared are the rows, and the tests of a build are many."""
 
     def models(arguments: list[str], environment: dict[str, str]) -> None:
-        warehouse.run_dbt(["run", *arguments[1:]], environment)
+        anew = {dbt_runs.ANEW: "yes"} if full else {}  # the second increment is repeated, the refresh is dbt's own
+        warehouse.run_dbt(["run", *arguments[1:]], environment | anew)
 
     def nothing(built: Path) -> dict[str, list[str]]:
         return {}
@@ -102,3 +106,7 @@ def test_the_late_changes_changed_what_they_should(grown: Grown) -> None:
 def test_an_increment_takes_only_campaign_days_that_changed(grown: Grown) -> None:
     assert len(grown.increments) == ROUNDS
     assert all(changed is not None and 1 <= changed <= len(UNITS) for changed in grown.increments)
+
+
+def test_the_second_increment_sent_what_dbt_had_sent_in_the_first_and_the_refresh_was_dbts_own(grown: Grown) -> None:
+    assert grown.repeated == [False, True, False]

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
-from leadfactory.d10_analytics import export, increments, judging, lake_files, versions, warehouse
+from leadfactory.d10_analytics import (
+    columns,
+    dbt_runs,
+    export,
+    increments,
+    judging,
+    lake_files,
+    repeating,
+    schema_changes,
+    versions,
+    warehouse,
+)
 from leadfactory.d10_analytics.warehouse import MartsError, Published
 from leadfactory.settings import Settings
 from tests.postgres import settings_for_tests
@@ -167,3 +180,74 @@ def test_what_must_be_forgotten_leaves_no_version_behind(config: Settings) -> No
     newest = build_marts(config, run=builds())
     assert versions.keep_only_published(config) == 1
     assert [each.build_id for each in versions.listed(config)] == [newest.build_id]
+
+
+def test_a_build_that_cannot_be_repeated_begins_anew_with_dbt(config: Settings) -> None:
+    asked = []
+
+    def run(arguments: list[str], environment: dict[str, str]) -> None:
+        asked.append(environment.get(dbt_runs.ANEW))
+        builds("CREATE TABLE marts.half AS SELECT 1" if len(asked) == 1 else "SELECT 1")(arguments, environment)
+        if len(asked) == 1:
+            raise repeating.NotAsBefore("a test finds a row")
+
+    build_marts(config, run=run)
+    assert (asked, "marts.half" in tables(config)) == ([None, "yes"], False)
+
+
+def reads(table: str) -> Callable[[list[str], dict[str, str]], None]:
+    """A build whose staging of ``table`` is the project's own SQL."""
+
+    def run(arguments: list[str], environment: dict[str, str]) -> None:
+        source = f"read_parquet('{environment['LEADFACTORY_LAKE']}/{table}/*/*.parquet', hive_partitioning = false)"
+        staging = (warehouse.PROJECT / "models" / "staging" / f"stg_{table}.sql").read_text()
+        select = staging.replace(f"{{{{ source('lake', '{table}') }}}}", source)
+        try:
+            duckdb.sql(select).fetchall()
+        except duckdb.Error as error:
+            raise MartsError(f"dbt build failed: {error}") from error
+        builds()(arguments, environment)
+
+    return run
+
+
+def with_a_column_more(config: Settings, *paths: str) -> None:
+    """Files of letters as they were before a column of theirs was left out, and one as they are now."""
+    now = columns.schema("email_sends")
+    before = now.append(pa.field("left_out_column", pa.string()))
+    for path, schema in ((f"{schema_changes.path_of('email_sends')}", before), *((path, before) for path in paths)):
+        lake_files.put(config.lake, path, export.parquet(schema, ()))
+
+
+def listing(config: Settings, *paths: str) -> None:
+    at = dt.datetime(2026, 10, 6, tzinfo=dt.UTC)
+    rows = [("email_sends", path[-9:-8], at.date(), path, 0, path, at) for path in paths]
+    lake_files.put(config.lake, lake_files.MANIFEST, export.parquet(increments.FILES, rows))
+
+
+OLD, NEW = "email_sends/date=2026-10-06/a.parquet", "email_sends/date=2026-10-06/b.parquet"
+
+
+def test_a_column_that_was_left_out_since_the_export_stops_no_build(config: Settings) -> None:
+    with_a_column_more(config, OLD)
+    listing(config, OLD)
+    assert build_marts(config, run=reads("email_sends")).rows == dict.fromkeys(MODELS, 1)
+
+
+def test_files_with_and_without_a_column_that_was_left_out_stop_no_build(config: Settings) -> None:
+    with_a_column_more(config, OLD)
+    lake_files.put(config.lake, NEW, export.parquet(columns.schema("email_sends"), ()))
+    listing(config, OLD, NEW)
+    assert build_marts(config, run=reads("email_sends")).rows == dict.fromkeys(MODELS, 1)
+
+
+def test_a_column_that_the_lake_has_not_yet_stops_a_build_with_its_name_and_what_to_do(config: Settings) -> None:
+    was = columns.schema("email_sends")
+    less = was.remove(was.get_field_index("sender_domain"))
+    for path in (schema_changes.path_of("email_sends"), OLD):
+        lake_files.put(config.lake, path, export.parquet(less, ()))
+    listing(config, OLD)
+    with pytest.raises(
+        MartsError, match=r"email_sends: sender_domain \(string\) is new\): materialize leadfactory/lake_export"
+    ):
+        build_marts(config, run=reads("email_sends"))
