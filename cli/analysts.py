@@ -54,12 +54,17 @@ def sql(
     with _marts() as marts:
         if command is not None:
             _give(_ask(marts, command), "json" if json else form, output)
+            _from(marts)
         else:
             _shell(marts)
 
 
 def _shell(marts: Marts) -> None:
     people = sys.stdin.isatty()
+    if people:
+        with contextlib.suppress(ImportError):
+            import readline  # noqa: F401 - `input` then has a history
+        _from(marts)
     statement = ""
     while True:
         try:
@@ -94,7 +99,9 @@ def daily(date: Day = "today", json: Json = False) -> None:
 
     day = _day(date)
     with _marts() as marts:
-        _one(marts, figures.daily(marts, day), json)
+        _one(marts, {**figures.daily(marts, day), "whole_day": marts.build.whole(day)}, json)
+        if not marts.build.whole(day):
+            errors.print(paint("yellow", f"{day} was not over when these marts were built: its figures may still grow"))
 
 
 @metrics.command(epilog="Example: leadfactory metrics campaign restaurant-new-york --json")
@@ -208,7 +215,7 @@ def _ask(marts: Marts, query: str, parameters: list[Any] | None = None) -> pa.Ta
 def _give(rows: pa.Table, kind: str | None, output: Path | None) -> None:
     from leadfactory.d10_analytics.reading import FORMATS, save, written
 
-    kind = kind or (output.suffix.removeprefix(".") if output else None)
+    kind = kind or (output.suffix.removeprefix(".") or "none" if output else None)
     if kind is not None and kind not in FORMATS:
         raise CommandError(
             f"format {kind!r} is unknown: choose one of {', '.join(FORMATS)} by --format, or by the ending of --output"
@@ -252,8 +259,15 @@ def _table(columns: list[str], rows: list[list[Any]]) -> None:
     for name in columns:
         table.add_column(name)
     for row in rows:
-        table.add_row(*("–" if value is None else str(value) for value in row))
+        table.add_row(*(_shown(value) for value in row))
     console.print(table)
+
+
+def _shown(value: Any) -> str:
+    """A value for people: a dash for what is unknown, no more digits than anybody reads."""
+    if isinstance(value, float):
+        return f"{value:.6g}" if abs(value) < 100_000 else f"{value:,.2f}"
+    return "–" if value is None else str(value)
 
 
 def _day(word: str) -> dt.date:

@@ -79,7 +79,7 @@ def show(
     if plot is not None:
         if not history:
             raise CommandError(f"--plot={plot}: nobody was exposed to {name} yet, there is nothing to draw")
-        drawing.draw(name, plan, history, plot)
+        draw(name, plan, history, plot)
     if json:
         return as_json(
             summary
@@ -93,6 +93,24 @@ def show(
     if plot is not None:
         console.print(f"plot: {plot}")
     return None
+
+
+def draw(name: str, plan: Any, history: Any, plot: Path) -> None:
+    """Writes the picture.
+
+    Raises:
+        CommandError: with the way out, when the file cannot be written or names no picture format.
+    """
+    from leadfactory.d11_experiments import drawing
+
+    try:
+        drawing.draw(name, plan, history, plot)
+    except ValueError as error:
+        raise CommandError(f"--plot={plot}: {error}") from None
+    except OSError as error:
+        raise CommandError(
+            f"--plot={plot} cannot be written ({error.strerror}): name a file in a folder that exists"
+        ) from None
 
 
 def register(main: typer.Typer) -> None:

@@ -112,7 +112,7 @@ def sends(*, state: str | None, why: str | None, limit: int, json: bool) -> None
     for row in rows:
         console.print(
             paint("bold", f"step {row['step']} of {row['campaign']}"),
-            f"{row['state']}, {row['outcome'] or 'no event'}",
+            f"{row['state']}, {row['outcome'] or row['archived'] or 'no event'}",
             sep="  ",
         )
         if row["gate"] is not None:

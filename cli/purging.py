@@ -40,7 +40,10 @@ def purge(
         return
     for each in found:
         size = f", {each.bytes / 2**20:,.1f} MiB" if each.bytes else ""
-        console.print(f"{each.what}: {each.count:,} {each.kind} from before {each.before:%Y-%m-%d}{size}")
+        days = f" of {each.campaign_days:,} campaign-days" if each.campaign_days else ""
+        console.print(f"{each.what}: {each.count:,} {each.kind}{days} from before {each.before:%Y-%m-%d}{size}")
+        for reason in each.left:
+            console.print(f"  stays: {reason}", markup=False)
     console.print("nothing was removed" if dry_run else "removed")
 
 

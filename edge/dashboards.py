@@ -175,7 +175,9 @@ def _shown(desk: Desk, panel: Panel, rows: Rows) -> dict[str, Any]:
     from leadfactory.dashboards import drawing  # the first chart pays for matplotlib, not the start of the edge
 
     empty = not rows.rows or (panel.kind == "tiles" and all(value is None for value in rows.rows[0]))
-    chart = None if empty or panel.kind in ("tiles", "table") else Markup(drawing.svg(panel, rows))
+    chart = None
+    if not empty and panel.kind not in ("tiles", "table"):  # the page's style shows the one that fits
+        chart = Markup("").join(Markup(drawing.svg(panel, rows, narrow=narrow)) for narrow in (False, True))
     units = [_unit(panel, number, column) for number, column in enumerate(rows.columns)]
     links = _runs(desk, [str(row[units.index("campaign_day")]) for row in rows.rows]) if "campaign_day" in units else {}
     cells = [

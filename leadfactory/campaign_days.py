@@ -30,6 +30,8 @@ campaign_days = sa.Table(
     sa.Column("last_event_at", Moment),
     sa.Column("opened_at", Moment, nullable=False),
     sa.Column("closed_at", Moment),
+    sa.Column("audits_archived_at", Moment, comment="when its audits left Postgres; the lake keeps them"),
+    sa.Column("mail_archived_at", Moment, comment="when its mail left Postgres; the lake keeps it"),
     one_of("state", *STATES),
     comment="One row per campaign-day: lifecycle state, plan, counts and which lake tables are behind.",
 )
@@ -45,6 +47,14 @@ _DIRTY = (
     .values(
         dirty=sa.func.array(sa.select(sa.distinct(sa.func.unnest(_DIRTIER))).correlate(campaign_days).scalar_subquery())
     )
+)
+
+# What finished means, of campaign_days d; a send that stays unknown past its quarantine waits for nothing any more.
+FINISHED = """d.cohort_on < :day AND NOT EXISTS (
+  SELECT FROM email_sends s WHERE (s.campaign, s.cohort_on) = (d.campaign, d.cohort_on) AND (s.state IN ('planned', 'claimed')
+    OR (s.state = 'unknown' AND s.quarantined_at IS NULL) OR s.claimed_at >= :before))"""
+_CLOSE = sa.text(
+    f"UPDATE campaign_days d SET state = 'closed', closed_at = :now WHERE d.state <> 'closed' AND {FINISHED}"  # noqa: S608 - constants
 )
 
 
@@ -77,6 +87,12 @@ def mark_dirty(tx: sa.Connection, unit: CampaignDay, *tables: str) -> None:
 def set_state(tx: sa.Connection, unit: CampaignDay, state: str, *, closed_at: dt.datetime | None = None) -> None:
     """Moves ``unit`` to ``state``."""
     tx.execute(sa.update(campaign_days).where(_is(unit)).values(state=state, closed_at=closed_at))
+
+
+def close_finished(tx: sa.Connection, now: dt.datetime) -> int:
+    """Closes campaign-days of which nothing waits and nothing left for so long; how many."""
+    before = now - dt.timedelta(days=LISTENING_DAYS)
+    return tx.execute(_CLOSE, {"before": before, "day": before.date(), "now": now}).rowcount
 
 
 def begin_mailing(tx: sa.Connection, unit: CampaignDay) -> None:

@@ -97,9 +97,14 @@ def measure(tx: sa.Connection, today: dt.date, days: int) -> Performance:
 
 
 def delivered(tx: sa.Connection, campaign: str | None) -> tuple[int, int]:
-    """Mails that left, and those of them that arrived: by the events of the mailer, or the lack of a bounce for a relay."""
+    """Mails that left, and those of them that arrived: by the events of the mailer, or the lack of a bounce for a relay.
+
+    Without archived campaign-days: what became of their mails the lake tells.
+    """
     query = """SELECT count(*), count(o.delivered_at) FROM email_sends s LEFT JOIN send_outcomes o USING (send_id)
-               WHERE s.state = 'accepted' AND (CAST(:campaign AS text) IS NULL OR s.campaign = :campaign)"""
+               WHERE s.state = 'accepted' AND NOT EXISTS (SELECT FROM campaign_days d
+                 WHERE (d.campaign, d.cohort_on) = (s.campaign, s.cohort_on) AND d.mail_archived_at IS NOT NULL)
+                 AND (CAST(:campaign AS text) IS NULL OR s.campaign = :campaign)"""
     row = tx.execute(sa.text(query), {"campaign": campaign}).one()
     return int(row[0]), int(row[1])
 

@@ -41,6 +41,7 @@ WITHHELD = {
     "payment_events": "UPDATE, DELETE",  # append-only
     "money_entries": "UPDATE, DELETE",  # append-only
     "price_book": "UPDATE, DELETE",  # what a business was told holds for life
+    "archived_responses": "UPDATE, DELETE",  # append-only
     "alembic_version": "INSERT, UPDATE, DELETE",
 }
 

@@ -20,7 +20,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from leadfactory import crash_points, flow, logs
+from leadfactory import archives, crash_points, flow, logs
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.database import Database
@@ -214,6 +214,13 @@ STAGES: dict[str, tuple[str, Stage]] = {
 }
 NIGHT = tuple(name for name, (group, _) in STAGES.items() if group == "night")
 
+# Stages that an archived campaign-day does not get again, by the asset that each makes.
+MAKES = {
+    "targeting": "campaign_targets", "sourcing": "sourced_businesses", "uniqueness": "unique_businesses",
+    "enriching": "enriched_businesses", "auditing": "site_audits", "insights": "site_insights", "scoring": "lead_scores",
+    "experiments": "experiment_assignments", "drafting": "email_drafts", "sending": "email_sends",
+}  # fmt: skip
+
 
 def run(name: str, unit: CampaignDay, db: Database, config: Settings, progress: Progress = quiet) -> StageReport:
     """Runs one stage under the campaign-day's lock.
@@ -225,6 +232,11 @@ def run(name: str, unit: CampaignDay, db: Database, config: Settings, progress: 
     """
     group, stage = STAGES[name]
     with watching(db, campaign=unit.campaign if group == "night" else None), campaign_day_lock(db, unit, group):
+        if (asset := MAKES.get(name)) is not None:
+            with db.engine.connect() as tx:
+                done = archives.instead_of(tx, asset, unit)
+            if done is not None:
+                return done
         report: Any = stage(unit, db, config.clock, config, progress)
         return asyncio.run(_awaited(report)) if inspect.isawaitable(report) else report
 

@@ -57,4 +57,4 @@ def _problem(error: Mapping[str, Any]) -> str:
     """Key, value and what is expected; what is missing has no value, and a whole section is not repeated."""
     key = ".".join(map(str, error["loc"])) or "the file"
     value = "" if error["type"] == "missing" else f" = {textwrap.shorten(repr(error['input']), LONGEST_VALUE)}"
-    return f"{key}{value}: {error['msg']}"
+    return f"{key}{value}: {error['msg'].removeprefix('Value error, ')}"

@@ -19,6 +19,8 @@ def purge_rows_and_files(context: dg.OpExecutionContext, db: dg.ResourceParam[Da
 
     for each in purging.purge(db, settings()):
         context.log.info(f"{each.what}: {each.count} {each.kind} from before {each.before:%Y-%m-%d}")
+        for reason in each.left:
+            context.log.warning(f"{each.what}: stays: {reason}")
 
 
 @dg.op

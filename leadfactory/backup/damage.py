@@ -1,6 +1,6 @@
 """Damage outside of Postgres, and the cluster's pages: which files are not what was written, and how they come back.
 
-A lake file is held against the manifest of its export, a blob against its own name, the warehouse is opened and read, and pages are read by
+A lake file is held against the manifest of its export (the file of an old month campaign-day by campaign-day), a blob against its own name, the warehouse is opened and read, and pages are read by
 Postgres' own checksums. What is damaged or gone comes back from the newest backup that has it as it must be.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, cast
@@ -18,7 +19,8 @@ from leadfactory.backup import catalogue, files
 from leadfactory.backup.keys import Keys
 from leadfactory.backup.store import Damaged, Store
 from leadfactory.d06_reports.tables import audit_reports
-from leadfactory.d10_analytics import lake_files
+from leadfactory.d10_analytics import compacting, lake_files
+from leadfactory.d10_analytics.compacting import Cohort
 from leadfactory.d10_analytics.tables import lake_manifest
 from leadfactory.settings import Settings
 
@@ -34,6 +36,7 @@ class Broken:
     path: str
     sha256: str | None
     what: str
+    listed: tuple[tuple[Cohort, str], ...] = ()  # of the file of a month: whose rows lie in it, and their hashes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +74,8 @@ def recover(settings: Settings, broken: list[Broken]) -> tuple[list[Broken], lis
                 content = files.content_of(store, keys, backup.key, kept)
             except Damaged:
                 continue  # an older backup may have it
+            if each.listed and not compacting.holds(content, each.listed):
+                continue  # a month that was written anew since: another backup may have it as it is listed now
             files.write_back(_root(settings, each.area), each.path, content)
             back.append(each)
             left.remove(each)
@@ -95,11 +100,24 @@ def _root(settings: Settings, area: str) -> str | Path:
 
 
 def _lake(tx: sa.Connection, settings: Settings) -> Looked:
-    m = lake_manifest
-    rows = tx.execute(sa.select(m.c.path, m.c.sha256).order_by(m.c.path)).all()
-    return Looked(
-        "lake", len(rows), [each for row in rows if (each := _judged(settings.lake, "lake", row.path, row.sha256))]
-    )
+    m = lake_manifest.c
+    of_path: dict[str, list[tuple[Cohort, str]]] = defaultdict(list)
+    for row in tx.execute(sa.select(m.path, m.campaign, m.cohort_on, m.sha256).order_by(m.path)):
+        of_path[row.path].append(((row.campaign, row.cohort_on), row.sha256))
+    found = [
+        _month(settings.lake, path, tuple(listed))
+        if compacting.is_month(path)
+        else _judged(settings.lake, "lake", path, listed[0][1])
+        for path, listed in of_path.items()
+    ]
+    return Looked("lake", len(of_path), [each for each in found if each])
+
+
+def _month(root: str, path: str, listed: tuple[tuple[Cohort, str], ...]) -> Broken | None:
+    content = lake_files.get(root, path)
+    if content is None:
+        return Broken("lake", path, None, "is gone", listed)
+    return None if compacting.holds(content, listed) else Broken("lake", path, None, "is not what was written", listed)
 
 
 def _blobs(tx: sa.Connection, settings: Settings) -> Looked:

@@ -1,6 +1,7 @@
 """Purges what config/retention.yaml says: rows, texts of rows, files. A rehearsal counts the same and removes nothing.
 
 Which rows of a table may go at all is decided here: what still waits, or what something still refers to, stays whatever its age.
+Audits and mail go by whole campaign-days (archiving.py).
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from leadfactory.backup import wall
+from leadfactory import campaign_days
+from leadfactory.backup import archiving, wall
 from leadfactory.backup.retention import Files, Rows, rules
 from leadfactory.database import Database
 from leadfactory.settings import Settings
@@ -36,25 +38,36 @@ MAY_GO = {
 
 @dataclasses.dataclass(frozen=True)
 class Purged:
-    """What went, or in a rehearsal would go: ``rows``, ``texts`` or ``files`` of something older than ``before``."""
+    """What went, or in a rehearsal would go: ``rows``, ``texts`` or ``files`` of something older than ``before``.
+
+    Of what goes by whole campaign-days also how many of these, and which stay although they are old enough, with the reason.
+    """
 
     what: str
     kind: str
     before: dt.datetime
     count: int
     bytes: int = 0
+    campaign_days: int = 0
+    left: tuple[str, ...] = ()
 
 
 def purge(db: Database, settings: Settings, *, dry_run: bool = False) -> list[Purged]:
     """Purges rows by the factory's clock and files by the wall's; each thing with its count, also where there was nothing."""
     now, found = settings.clock.now(), []
+    if not dry_run:
+        with db.begin() as tx:
+            campaign_days.close_finished(tx, now)
+    for each in archiving.archive(db, settings, dry_run=dry_run):
+        what = f"{each.kind} of whole campaign-days"
+        found.append(Purged(what, "rows", each.before, each.rows, campaign_days=each.days, left=tuple(each.left)))
     for table, rule in rules().purge.items():
         before = now - dt.timedelta(days=rule.days)
         found.append(
             Purged(table, "texts" if rule.empty else "rows", before, _rows(db, table, rule, before, dry_run=dry_run))
         )
-    for each in rules().files:
-        found.append(_files(settings.home, each, wall.now() - dt.timedelta(days=each.days), dry_run=dry_run))
+    for files in rules().files:
+        found.append(_files(settings.home, files, wall.now() - dt.timedelta(days=files.days), dry_run=dry_run))
     return found
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pydantic
 
 from leadfactory import yaml_config
+from leadfactory.archives import Kind
 
 
 class _Strict(pydantic.BaseModel):
@@ -38,6 +39,7 @@ class Retention(_Strict):
     version: str
     as_of: dt.date
     backup_days: pydantic.PositiveInt
+    archive: dict[Kind, pydantic.PositiveInt]
     purge: dict[str, Rows]
     keep: dict[str, tuple[str, ...]]
     files: tuple[Files, ...]

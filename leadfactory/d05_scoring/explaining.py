@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from leadfactory import archives
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.d01_targeting.tables import campaigns
 from leadfactory.d02_sourcing.merging import Merges
@@ -84,7 +85,7 @@ def explain(tx: sa.Connection, business_id: uuid.UUID, now: dt.datetime) -> Expl
         site.get("own_name"),
         unit.key,
         tuple(f"{row['campaign']}|{row['cohort_on']}" for row in rows[1:]),
-        _reached([room(look, unique) for room in _ROOMS]),
+        _reached([room(look, unique) for room in _ROOMS], archives.archived(tx, unit)),
     )
 
 
@@ -109,10 +110,13 @@ class _Look:
         return rows[0] if rows else None
 
 
-def _reached(rooms: Sequence[Room]) -> tuple[Room, ...]:
-    """Rooms that wait behind a closed gate were not reached."""
+def _reached(rooms: Sequence[Room], archived: Mapping[archives.Kind, dt.datetime]) -> tuple[Room, ...]:
+    """Rooms that wait behind a closed gate were not reached; those whose rows were archived do not wait."""
     shut, told = False, []
     for room in rooms:
+        kind = _ARCHIVED_WITH.get(room.name)
+        if not shut and room.state == "waiting" and kind is not None and kind in archived:
+            room = Room(room.name, "passed", archives.told(kind, archived[kind]))
         told.append(Room(room.name, "not reached", "", {}) if shut and room.state == "waiting" else room)
         shut = shut or room.state in ("stopped", "waiting")
     return tuple(told)
@@ -263,4 +267,5 @@ def _why_no_send(look: _Look) -> tuple[State, str]:
     return "waiting", "no send is planned yet: due_sends plans it within 15 minutes"
 
 
+_ARCHIVED_WITH: Mapping[str, archives.Kind] = {"audited": "audits", "drafted": "mail"}
 _ROOMS: tuple[Callable[[_Look, Row], Room], ...] = (_sourced, _unique, _enriched, _audited, _scored, _drafted, _sent)

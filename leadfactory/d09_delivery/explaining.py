@@ -8,6 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from leadfactory import archives
+from leadfactory.campaign_day import CampaignDay
 from leadfactory.d09_delivery import claiming
 from leadfactory.d09_delivery.claiming import Desk
 from leadfactory.d09_delivery.tables import SEND_STATES, email_events, email_sends, send_outcomes, send_transitions
@@ -30,7 +32,7 @@ def listed(tx: sa.Connection, *, state: str | None = None, limit: int = 50) -> l
 def why(tx: sa.Connection, business_id: uuid.UUID, desk: Desk, now: dt.datetime) -> list[dict[str, Any]]:
     """Each send of a business with its moves and events in order of time; empty when nothing was ever planned for it.
 
-    ``gate`` is what stops a planned send now: the first gate that does, or ``ready``; None of a send that is not planned.
+    ``archived`` says that its letter and events left Postgres; None of most. ``gate`` is what stops a planned send now: the first gate that does, or ``ready``; None of a send that is not planned.
     """
     found = []
     waiting = claiming.waiting(tx, desk, None, now, business_id=business_id)
@@ -49,9 +51,15 @@ def why(tx: sa.Connection, business_id: uuid.UUID, desk: Desk, now: dt.datetime)
         found.append(
             dict(row._mapping)
             | {"gate": waiting[row.send_id][1] if row.send_id in waiting else None}
+            | {"archived": _archived(tx, row)}
             | {"moves": [dict(each._mapping) for each in moves], "events": [dict(each._mapping) for each in events]}
         )
     return found
+
+
+def _archived(tx: sa.Connection, send: Any) -> str | None:
+    at = archives.archived(tx, CampaignDay(send.campaign, send.cohort_on)).get("mail")
+    return None if at is None else archives.told("mail", at)
 
 
 def _sends() -> sa.Select[Any]:

@@ -11,12 +11,13 @@ import datetime as dt
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
+from types import SimpleNamespace
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from leadfactory import campaign_days
+from leadfactory import archives, campaign_days
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d09_delivery import halting, sequences, states
@@ -27,6 +28,7 @@ from leadfactory.inbox.rules import rules
 from leadfactory.inbox.tables import MAIL_SOURCES, webhook_inbox
 
 OF_A_REPORT = "of a mail with a report: purchases show tells what became of it"
+LATE = "came after its mail had left; a wish to hear no more holds all the same"
 EVIDENCE = "an event that carries its send id came"
 FOLD_LOCK = 0x1EADF01D
 _MACHINE = ("sg_machine_open", "machine_agent")
@@ -73,11 +75,15 @@ def _drain_batch(tx: sa.Connection, now: dt.datetime, done: Drained) -> int:
     named = {row.send_id for row in rows if row.send_id is not None}
     sends = _sends(tx, named)
     reports = _mails_of_reports(tx, named - sends.keys())
+    left = archives.left(tx, {_unit(send) for send in sends.values()}, "mail")
     outcomes: dict[tuple[str, str | None], list[int]] = defaultdict(list)
-    events = []
+    events, late = [], []
     for row in rows:
         if row.kind not in KINDS:
             told: tuple[str, str | None] = "kept", "a kind that nothing reads"
+        elif row.send_id in sends and (archived_at := left.get(_unit(sends[row.send_id]))) is not None:
+            told = "kept", f"{LATE}: {archives.told('mail', archived_at)}"
+            late.append(_event(row, sends[row.send_id]))
         elif row.send_id in sends:
             told = "folded", None
             events.append(_event(row, sends[row.send_id]))
@@ -88,7 +94,8 @@ def _drain_batch(tx: sa.Connection, now: dt.datetime, done: Drained) -> int:
         tx.execute(insert(email_events).on_conflict_do_nothing(), events)
     touched = {event["send_id"] for event in events}
     fold_sends(tx, touched, now)
-    done.settled += len(settle_by_evidence(tx, touched, now))
+    _honour(tx, late, now)
+    done.settled += len(settle_by_evidence(tx, touched | {event["send_id"] for event in late}, now))
     for (outcome, reason), ids in outcomes.items():
         tx.execute(sa.update(t).where(t.c.inbox_id.in_(ids)).values(processed_at=now, outcome=outcome, reason=reason))
         done.outcomes[outcome] += len(ids)
@@ -146,6 +153,15 @@ def fold_sends(tx: sa.Connection, send_ids: Collection[uuid.UUID], now: dt.datet
         campaign_days.mark_dirty(tx, unit, "email_events", "send_outcomes")
         _note_event(tx, unit, latest[unit])
     return len(results)
+
+
+def _honour(tx: sa.Connection, late: list[dict[str, Any]], now: dt.datetime) -> None:
+    """Ends the conversations that events of archived mail end. They are not folded: what they would be folded with is in the lake."""
+    by_send: dict[uuid.UUID, list[MailEvent]] = defaultdict(list)
+    for event in late:
+        by_send[event["send_id"]].append(_of_row(SimpleNamespace(**event)))
+    told = {send_id: _ends(fold(events, rules().bots)) for send_id, events in by_send.items()}
+    sequences.stop_each(tx, {send_id: reason for send_id, reason in told.items() if reason is not None}, now)
 
 
 def refold(tx: sa.Connection, unit: CampaignDay, now: dt.datetime) -> tuple[int, int]:
@@ -240,6 +256,10 @@ def _event(row: Any, send: Any) -> dict[str, Any]:
         "url_hash": _text(payload.get("url_hash")), "machine": any(payload.get(name) is True for name in _MACHINE),
         "message_id": (_text(payload.get("sg_message_id")) or "").split(".")[0] or None, "received_at": row.received_at,
     }  # fmt: skip
+
+
+def _unit(row: Any) -> CampaignDay:
+    return CampaignDay(row.campaign, row.cohort_on)
 
 
 def _text(value: Any) -> str | None:

@@ -1,7 +1,7 @@
 """The published marts against the ledgers, campaign-day by campaign-day: every count and every cent that both of them know.
 
 The ledgers are asked anew, by SQL that shares nothing with dbt's (funnel.py, responses.py, sales.py). A campaign-day that changed since
-the published build read it is not judged: the next build takes it.
+the published build read it is not judged: the next build takes it. Nor is an archived one: the ledgers do not have all of it any more.
 """
 
 from __future__ import annotations
@@ -89,6 +89,9 @@ def _judged(tx: sa.Connection, settings: Settings) -> list[CampaignDay]:
         if row.table_name != export.LEDGER and tuple(row) not in read
     }
     moved |= {(unit.campaign, unit.day) for unit in campaign_days.dirty_days(tx)}
+    day = campaign_days.campaign_days.c
+    left = sa.or_(day.audits_archived_at.is_not(None), day.mail_archived_at.is_not(None))
+    moved |= {(row.campaign, row.cohort_on) for row in tx.execute(sa.select(day.campaign, day.cohort_on).where(left))}
     for name, rules in columns.policy().tables.items():
         if rules.via:  # a ledger that sets no flags
             moved |= {(row.campaign, row.cohort_on) for row in tx.execute(export.more_than_listed(name))}

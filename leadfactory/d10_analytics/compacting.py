@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import hashlib
 import io
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
+from leadfactory import archives
+from leadfactory.campaign_days import campaign_days
 from leadfactory.d10_analytics import columns, lake_files
 from leadfactory.d10_analytics.tables import lake_manifest
 from leadfactory.database import Database
@@ -26,6 +29,9 @@ from leadfactory.database import Database
 OLD_AFTER_DAYS = 35
 NO_CAMPAIGN = "_none"  # rows of no campaign lie with the day on which they happened
 Cohort = tuple[str, dt.date]
+_HAS_LEFT: dict[archives.Kind, sa.ColumnElement[bool]] = {
+    "audits": campaign_days.c.audits_archived_at.is_not(None), "mail": campaign_days.c.mail_archived_at.is_not(None),
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,8 +79,18 @@ def compact(db: Database, lake: str, today: dt.date) -> int:
 
 
 def forget_months(tx: sa.Connection) -> None:
-    """Of a lake that was lost: the files of months are gone too, and every campaign-day gets one of its own again."""
-    of_months = lake_manifest.c.path.contains("/month=")
+    """Of a lake that was lost: the files of months are gone too, and every campaign-day gets one of its own again.
+
+    Not so what was archived: that only a backup has, and the manifest says where it has to come back.
+    """
+    gone = [
+        sa.and_(_HAS_LEFT[kind], lake_manifest.c.table_name.in_(tables)) for kind, tables in archives.TABLES.items()
+    ]
+    day = campaign_days.c
+    archived = sa.exists().where(
+        day.campaign == lake_manifest.c.campaign, day.cohort_on == lake_manifest.c.cohort_on, sa.or_(*gone)
+    )
+    of_months = sa.and_(lake_manifest.c.path.contains("/month="), ~archived)
     if tx.scalar(sa.select(sa.exists().where(of_months))):  # a writer of the manifest is not waited for without need
         tx.execute(sa.delete(lake_manifest).where(of_months))
 
@@ -86,6 +102,16 @@ def rows_of(lake: str, path: str, cohorts: Collection[Cohort]) -> pa.Table | Non
         return None
     found = pq.read_table(io.BytesIO(content))
     return _only(found, cohorts) if is_month(path) else found
+
+
+def holds(content: bytes, listed: Iterable[tuple[Cohort, str]]) -> bool:
+    """Whether the file of a month has the very rows of each campaign-day that the manifest lists for it, by their hash."""
+    try:
+        rows = pq.read_table(io.BytesIO(content))
+        mine = ((as_parquet(_only(rows, [cohort]).combine_chunks()), sha256) for cohort, sha256 in listed)
+        return all(hashlib.sha256(each).hexdigest() == sha256 for each, sha256 in mine)
+    except (pa.ArrowException, KeyError, OSError):
+        return False  # no Parquet any more
 
 
 def as_parquet(rows: pa.Table) -> bytes:

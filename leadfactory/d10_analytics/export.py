@@ -12,23 +12,22 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from leadfactory import campaign_days, crash_points
+from leadfactory import archives, campaign_days, crash_points
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.clock import Clock
 from leadfactory.d10_analytics import columns, compacting, configured, copying, lake_files, lake_lock, schema_changes
+from leadfactory.d10_analytics.keeping import LEDGER as LEDGER
+from leadfactory.d10_analytics.keeping import Lost, with_gone
 from leadfactory.d10_analytics.tables import lake_manifest
 from leadfactory.database import Database
 from leadfactory.settings import Settings
 
 ATTEMPTS = 3  # a writer that dirties a campaign-day while it is read makes us read it again
-LEDGER = "vendor_calls"
-NO_CAMPAIGN = (
-    compacting.NO_CAMPAIGN
-)  # calls of no campaign, by the day on which they were made; no slug starts with "_"
+# Calls of no campaign lie by the day on which they were made; no slug starts with "_".
+NO_CAMPAIGN = compacting.NO_CAMPAIGN
 EXPORT_LOCK = int.from_bytes(hashlib.sha256(b"lake_export").digest()[:8], "big", signed=True)
 
 # The ledger sets no flags: an attempt is settled after its stage has written its rows, some by the reaper much later. So its
@@ -49,13 +48,15 @@ _LEDGER_BEHIND = sa.text(
 @dataclasses.dataclass
 class ExportReport:
     """What one export did: campaign-days read; files, rows and bytes of those that changed; ``behind`` kept changing; files that were
-    merged into those of old months; what is different in the columns of a table that was therefore exported anew."""
+    merged into those of old months; what is different in the columns of a table that was therefore exported anew. ``lost`` are files of
+    archived campaign-days that are gone: a backup has them."""
 
     units: int = 0
     files: int = 0
     rows: int = 0
     size_bytes: int = 0
     behind: int = 0
+    lost: int = 0
     seconds: float = 0.0
     rows_by_table: dict[str, int] = dataclasses.field(default_factory=dict)
     compacted: int = 0
@@ -66,6 +67,7 @@ class ExportReport:
         return {
             "campaign-days exported": self.units, "files changed": self.files, "dagster/row_count": self.rows,
             "KiB": round(self.size_bytes / 1024, 1), "campaign-days behind again": self.behind,
+            "files of archived campaign-days that are gone (leadfactory recover-files)": self.lost,
             "rows by table": dict(self.rows_by_table), "files compacted": self.compacted,
             "columns changed": {name: "; ".join(told) for name, told in self.schema_changes.items()}, "seconds": round(self.seconds, 2),
         }  # fmt: skip
@@ -180,15 +182,19 @@ def _cohort(
         connection = db.engine.connect().execution_options(isolation_level="REPEATABLE READ")
         try:
             with connection, connection.begin():
-                files = [_of_cohort(connection, lake, name, cohort) for name in names]
-                if only is None:
-                    unit = CampaignDay(*cohort)
+                unit = None if cohort[0] == NO_CAMPAIGN else CampaignDay(*cohort)
+                gone = frozenset() if unit is None else archives.tables_gone(connection, unit)
+                made = [_of_cohort(connection, lake, name, cohort, gone) for name in names]
+                files = [each for each in made if each is not None]
+                if only is None and unit is not None:
                     flags = campaign_days.dirty_days(connection).get(unit, ())
                     campaign_days.clear_dirty(connection, unit, flags)
-                _note(connection, files, now)
+                if files:
+                    _note(connection, files, now)
                 _put(lake, _of_their_own(connection, cohort, files), report)
                 crash_points.reached(crash_points.BEFORE_COMMIT)
             crash_points.reached(crash_points.AFTER_COMMIT)
+            report.lost += len(made) - len(files)
         except sa.exc.OperationalError as error:
             if getattr(error.orig, "sqlstate", None) != "40001":  # serialization_failure
                 raise
@@ -215,25 +221,19 @@ def _registries(db: Database, lake: str, now: dt.datetime, report: ExportReport)
     crash_points.reached(crash_points.AFTER_COMMIT)
 
 
-def _of_cohort(tx: sa.Connection, lake: str, name: str, cohort: tuple[str, dt.date]) -> _File:
+def _of_cohort(
+    tx: sa.Connection, lake: str, name: str, cohort: tuple[str, dt.date], gone: Collection[str]
+) -> _File | None:
+    """The file of one table; None of an archived one whose old file is lost: it has to come back, and nothing takes its place."""
     campaign, day = cohort
     scope: copying.Scope = "no_campaign" if campaign == NO_CAMPAIGN else "cohort"
     rows = copying.copied(tx, name, scope, campaign, day)
-    path = f"{name}/date={day.isoformat()}/{campaign}.parquet"
-    return _file(name, cohort, path, _with_purged(tx, lake, cohort, rows) if name == LEDGER else rows)
-
-
-def _with_purged(tx: sa.Connection, lake: str, cohort: tuple[str, dt.date], now: pa.Table) -> pa.Table:
-    """With the calls that left Postgres after the lake had them (config/retention.yaml): what the old file has and Postgres has not."""
-    m = lake_manifest.c
-    mine = sa.select(m.path).where(m.table_name == LEDGER, m.campaign == cohort[0], m.cohort_on == cohort[1])
-    path = tx.scalar(mine.where(m.row_count > 0))
-    old = compacting.rows_of(lake, path, [cohort]) if path else None
-    if old is None:
-        return now
-    gone = old.filter(pc.invert(pc.is_in(old["call_id"], value_set=now["call_id"].combine_chunks())))
-    both = pa.concat_tables([compacting.shaped(gone, now.schema), now])
-    return both.sort_by("call_id").combine_chunks() if gone.num_rows else now
+    if name == LEDGER or name in gone:
+        try:
+            rows = with_gone(tx, lake, name, cohort, rows)
+        except Lost:
+            return None
+    return _file(name, cohort, f"{name}/date={day.isoformat()}/{campaign}.parquet", rows)
 
 
 def _file(name: str, cohort: tuple[str, dt.date], path: str, rows: pa.Table) -> _File:

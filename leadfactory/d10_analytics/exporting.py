@@ -32,10 +32,15 @@ def rows(tx: sa.Connection, name: str, day: dt.date, campaign: str | None = None
         raise NotExported(f"no such table; there are {', '.join([*found.tables, *found.registries])}")
     rules, owner = columns.rules_of(name), columns.cohort_owner(name).c
     query = columns.selected(name)
-    dated = next((column for column in DATED if column in rules.columns), None)
+    known = (
+        set(owner.keys()) if rules.via else set(rules.columns)
+    )  # rows of some tables are of their sale's or letter's campaign-day
+    dated = next((column for column in DATED if column in known), None)
     if dated is not None:
         query = query.where(owner[dated] == day)
-    if campaign is not None and "campaign" in rules.columns:
+    if campaign is not None:
+        if "campaign" not in known:
+            raise NotExported("its rows are of no campaign; leave --campaign out")
         query = query.where(owner.campaign == campaign)
     return _typed(name, tx.execute(query).all())
 

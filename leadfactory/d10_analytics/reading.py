@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import datetime as dt
+import decimal
 import io
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +37,10 @@ class Build:
     build_id: str
     built_at: dt.datetime
     lake_manifest_sha256: str
+
+    def whole(self, day: dt.date) -> bool:
+        """Whether ``day`` (UTC) was over when the marts were built."""
+        return self.built_at >= dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), tzinfo=dt.UTC)
 
     def sentence(self, now: dt.datetime) -> str:
         """Build and age in words."""
@@ -76,7 +83,12 @@ class Marts:
 
         try:
             found = self._open.sql(query, params=parameters)
-            return pa.table({}) if found is None else found.to_arrow_table()
+            return pa.table({}) if found is None else _plain_sums(found.to_arrow_table())
+        except duckdb.CatalogException as error:
+            if "Table with name" not in str(error):
+                raise RefusedQuery(str(error)) from None
+            said = str(error).splitlines()[0]  # what DuckDB proposes next is often a catalog of its own
+            raise RefusedQuery(f"{said} There are {', '.join(self.tables())}") from None
         except duckdb.Error as error:
             raise RefusedQuery(str(error)) from None
 
@@ -114,7 +126,8 @@ def written(rows: pa.Table, kind: str) -> bytes:
         pq.write_table(rows, sink, compression="zstd")
         return sink.getvalue()
     if kind == "json":
-        return (json.dumps(rows.to_pylist(), indent=2, default=_plain, ensure_ascii=False) + "\n").encode()
+        found = [{name: _number(value) for name, value in row.items()} for row in rows.to_pylist()]
+        return (json.dumps(found, indent=2, default=_plain, ensure_ascii=False) + "\n").encode()
     if kind != "csv":
         raise ValueError(f"format {kind!r} is unknown: choose one of {', '.join(FORMATS)}")
     text = io.StringIO()
@@ -135,6 +148,24 @@ def save(rows: pa.Table, kind: str, target: Path) -> None:
     beside.replace(target)
 
 
+def _plain_sums(rows: pa.Table) -> pa.Table:
+    """Sums of integers, which DuckDB makes 128 bits wide, as the integers of 64 bits that they fit in: numbers everywhere."""
+    import pyarrow as pa
+
+    for index, field in enumerate(rows.schema):
+        if pa.types.is_decimal(field.type) and (field.type.precision, field.type.scale) == (38, 0):
+            with contextlib.suppress(pa.ArrowInvalid):  # larger than that: it stays as it is
+                rows = rows.set_column(index, field.name, rows.column(index).cast(pa.int64()))
+    return rows
+
+
+def _number(value: Any) -> Any:
+    """A value as JSON has it: a decimal is a number, what is no number is null."""
+    if isinstance(value, decimal.Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, dt.date | dt.datetime) else str(value)
 
@@ -142,4 +173,6 @@ def _plain(value: Any) -> Any:
 def _cell(value: Any) -> Any:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, list | dict):
+        return json.dumps(value, default=_plain, ensure_ascii=False)
     return value.isoformat() if isinstance(value, dt.date | dt.datetime) else value

@@ -1,7 +1,7 @@
 """The lake against Postgres, row by row: what is missing in the files, what is in them and not there, and what says something else.
 
 The files are read back from where they lie, so that an export that lost, kept or garbled a row is found whatever its manifest says.
-A campaign-day that changed since its export is not judged: the next export takes it.
+A campaign-day that changed since its export is not judged: the next export takes it. Of an archived one the lake has more than Postgres.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from leadfactory import campaign_days
+from leadfactory import archives, campaign_days
 from leadfactory.campaign_day import CampaignDay
 from leadfactory.d10_analytics import columns, compacting, lake_lock
 from leadfactory.d10_analytics.export import LEDGER
@@ -59,15 +59,18 @@ def differences(db: Database, settings: Settings, *, most_days: int = MOST_DAYS)
     with lake_lock.held(settings.lake, db, alone=False), connection, connection.begin():
         units = _settled(connection, most_days)
         for unit in units:
+            gone = archives.tables_gone(connection, unit)
             for name in columns.policy().tables:
                 if (
                     name != LEDGER
                 ):  # its calls are settled at any time; without a flag nobody knows which files are behind
-                    found += _of(connection, settings.lake, name, unit)
+                    apart = of_table(connection, settings.lake, name, unit)
+                    found += [each for each in apart if each.kind != "extra" or name not in gone]
     return len(units), found
 
 
-def _of(tx: sa.Connection, lake: str, name: str, unit: CampaignDay) -> list[Difference]:
+def of_table(tx: sa.Connection, lake: str, name: str, unit: CampaignDay) -> list[Difference]:
+    """Every difference of one table and campaign-day, read in ``tx`` and from the file."""
     m = lake_manifest.c
     listed = sa.select(m.path).where(m.table_name == name, m.campaign == unit.campaign, m.cohort_on == unit.day)
     own = f"{name}/date={unit.day.isoformat()}/{unit.campaign}.parquet"

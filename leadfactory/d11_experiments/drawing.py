@@ -10,6 +10,7 @@ from typing import Any
 
 from leadfactory.d11_experiments.readout import ArmReadout, Plan, Readout
 
+FORMATS = (".png", ".svg", ".pdf")
 LOWEST, HIGHEST = 0.25, 4.0  # what the picture shows of an interval that the data do not bound
 COLOURS = ("#3b6ea8", "#c8553d", "#4d7c4a")
 
@@ -19,7 +20,10 @@ def draw(name: str, plan: Plan, history: Mapping[dt.date, Readout], file: Path) 
 
     Raises:
         ValueError: for an ending that names no picture format.
+        OSError: when it cannot be written.
     """
+    if file.suffix not in FORMATS:
+        raise ValueError(f"{file.suffix or 'no ending'} names no picture format: end it in {', '.join(FORMATS)}")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Whether an experiment would do anything: each arm must be known to the file that gives it its effect."""
+"""Whether an experiment would do anything: each arm must be known to the file that gives it its effect, each vertical to its own."""
 
 from __future__ import annotations
 
@@ -14,8 +14,15 @@ def check(name: str, experiment: Experiment) -> None:
     """Holds the arms against what knows them: config/prices.yaml, config/letters.yaml (subjects, templates), config/delivery.yaml.
 
     Raises:
-        ConfigError: an arm that would change nothing, with where to write it.
+        ConfigError: an arm that would change nothing, with where to write it; a vertical of which there is no business.
     """
+    from leadfactory.d01_targeting.verticals import verticals
+
+    nowhere = sorted(set(experiment.verticals or ()) - set(verticals()))
+    if nowhere:
+        raise ConfigError(
+            f"experiments: {name} is for vertical {nowhere[0]!r}, which nobody is in: config/verticals.yaml has {', '.join(sorted(verticals()))}"
+        )
     known, where = _known(name, experiment.design.changes)
     unknown = sorted(set(experiment.arms) - known)
     if unknown:

@@ -73,3 +73,17 @@ experiment_readouts = sa.Table(
     one_of("decision", "running", "winner", "no_difference", "stopped_by_guardrail", "invalid_srm"),
     comment="One row per experiment version, day and arm: what could be said on that day, by figures that hold at every look.",
 )
+archived_responses = sa.Table(
+    "archived_responses",
+    metadata,
+    *cohort(),
+    sa.Column("experiment", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("arm", sa.Text, nullable=False),
+    sa.Column("metric", sa.Text, nullable=False),
+    sa.Column("happened_on", sa.Date, nullable=False, comment="day of the first event of each, UTC"),
+    sa.Column("businesses", sa.Integer, nullable=False),
+    sa.PrimaryKeyConstraint("campaign", "cohort_on", "experiment", "version", "arm", "metric", "happened_on"),
+    sa.Index(None, "experiment", "version"),
+    comment="What read-outs go on counting of a campaign-day whose mail was archived: counts by arm, metric and day, of rows that left.",
+)

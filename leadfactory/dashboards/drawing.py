@@ -35,8 +35,9 @@ _DROPPED = re.compile(
 _TAG = re.compile(r"<(?:path|use|text|g|rect|line)\b[^>]*>")
 
 
-def svg(panel: Panel, rows: Rows) -> str:
-    """The chart of a panel. Its words are text; what it shows is also in the panel's table."""
+def svg(panel: Panel, rows: Rows, *, narrow: bool = False) -> str:
+    """The chart of a panel, as wide as half of a desktop's page or, ``narrow``, as a phone. Its words are text; what it shows is also in
+    the panel's table."""
     with _lock:
         import matplotlib as mpl
 
@@ -48,30 +49,30 @@ def svg(panel: Panel, rows: Rows) -> str:
             "axes.axisbelow": True, "figure.facecolor": "none", "axes.facecolor": "none", "legend.frameon": False, "lines.linewidth": 1.8,
         }  # fmt: skip
         with mpl.rc_context(settings):
-            figure = _figure(panel, rows)
+            figure = _figure(panel, rows, narrow)
             sink = io.StringIO()
             figure.savefig(sink, format="svg", bbox_inches="tight", pad_inches=0.05, metadata={"Date": None})
-    return _cleaned(sink.getvalue(), panel)
+    return _cleaned(sink.getvalue(), panel, "narrow" if narrow else "broad")
 
 
-def _figure(panel: Panel, rows: Rows) -> Figure:
+def _figure(panel: Panel, rows: Rows, narrow: bool) -> Figure:
     from matplotlib.figure import Figure
 
     flat = panel.kind in ("steps", "bars")
     height = max(1.6, 0.36 * len(rows.rows) + 0.5) if flat else 2.7
-    figure = Figure(figsize=(6.4, height))
+    figure = Figure(figsize=((3.5 if flat else 4.2) if narrow else 6.4, height))  # a flat chart's words stand beside it
     axes = figure.add_subplot()
     if panel.kind == "steps":
-        _steps(axes, rows)
+        _steps(axes, rows, narrow)
     elif panel.kind == "bars":
-        _bars(axes, panel, rows)
+        _bars(axes, panel, rows, narrow)
     else:
-        _curves(axes, panel, rows)
+        _curves(axes, panel, rows, narrow)
     axes.tick_params(length=0)
     return figure
 
 
-def _steps(axes: Axes, rows: Rows) -> None:
+def _steps(axes: Axes, rows: Rows, narrow: bool) -> None:
     """Bars of a funnel, each with its number and its share of the one before; short ones stay visible."""
     labels = [str(label) for label, _ in rows.rows]
     numbers = [float(value) for _, value in rows.rows]
@@ -80,17 +81,17 @@ def _steps(axes: Axes, rows: Rows) -> None:
     most = max(numbers, default=1.0) or 1.0
     for place, number in zip(places, numbers, strict=True):
         before = numbers[place - 1] if place else 0.0
-        share = f"   · {words.written(number / before, 'share')} of those before" if before else ""
+        share = f"  · {words.written(number / before, 'share')}{'' if narrow else ' of those before'}" if before else ""
         axes.text(number + most * 0.012, place, f"{number:,.0f}{share}", va="center", color=INK, fontsize=8.5)
     axes.set_yticks(list(places), labels)
     axes.invert_yaxis()
-    axes.set_xlim(0, most * 1.38)
+    axes.set_xlim(0, most * (1.7 if narrow else 1.5))  # room for what is written beside the longest
     axes.set_xticks([])
     axes.grid(visible=False)
     axes.spines["bottom"].set_visible(False)
 
 
-def _bars(axes: Axes, panel: Panel, rows: Rows) -> None:
+def _bars(axes: Axes, panel: Panel, rows: Rows, narrow: bool) -> None:
     labels = [str(label) for label, _ in rows.rows]
     numbers = [float(value or 0) for _, value in rows.rows]
     places = range(len(labels))
@@ -100,14 +101,15 @@ def _bars(axes: Axes, panel: Panel, rows: Rows) -> None:
         axes.text(number + most * 0.012, place, words.written(number, panel.unit), va="center", color=INK, fontsize=8.5)
     axes.set_yticks(list(places), labels)
     axes.invert_yaxis()
-    axes.set_xlim(0, most * 1.18)
+    axes.set_xlim(0, most * (1.3 if narrow else 1.18))
     axes.set_xticks([])
     axes.grid(visible=False)
     axes.spines["bottom"].set_visible(False)
 
 
-def _curves(axes: Axes, panel: Panel, rows: Rows) -> None:
+def _curves(axes: Axes, panel: Panel, rows: Rows, narrow: bool) -> None:
     found = _series(panel, rows)
+    axes.margins(x=0.02)
     stacked = panel.kind == "stacks"
     above: dict[Any, float] = {}
     below: dict[Any, float] = {}
@@ -131,15 +133,17 @@ def _curves(axes: Axes, panel: Panel, rows: Rows) -> None:
             )
     if panel.warn is not None:
         axes.axhline(panel.warn, color=WARN, linewidth=1.2, linestyle=(0, (4, 3)))
+    if stacked:  # the highest bar ends below the legend
+        axes.set_ylim(top=1.06 * max([0.0, *above.values()]) or 1.0)
     lowest = min([0.0, *below.values()])
     axes.set_ylim(bottom=lowest * 1.1)
     if panel.warn is not None:
         axes.set_ylim(top=max(axes.get_ylim()[1], panel.warn * 1.25))
-    _axes(axes, panel, xs)
+    _axes(axes, panel, xs, narrow)
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(0, 1.0),
-        ncols=4,
+        ncols=3 if narrow else 4,
         fontsize=8.5,
         handlelength=1.1,
         borderaxespad=0.2,
@@ -147,17 +151,18 @@ def _curves(axes: Axes, panel: Panel, rows: Rows) -> None:
     )
 
 
-def _axes(axes: Axes, panel: Panel, xs: list[Any]) -> None:
+def _axes(axes: Axes, panel: Panel, xs: list[Any], narrow: bool) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=panel.unit == "count"))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: words.written(value, panel.unit)))
     if panel.axis == "day" and xs:
-        locator = AutoDateLocator(minticks=3, maxticks=7)
+        locator = AutoDateLocator(minticks=3, maxticks=5 if narrow else 7)
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
     else:
+        axes.xaxis.set_major_locator(MaxNLocator(5 if narrow else 8, integer=True))
         axes.set_xlabel("days after the first letter")
 
 
@@ -176,15 +181,16 @@ def _series(panel: Panel, rows: Rows) -> dict[str, dict[Any, float]]:
     return found
 
 
-def _cleaned(text: str, panel: Panel) -> str:
+def _cleaned(text: str, panel: Panel, width: str) -> str:
     """Inline: no header, no styles, ids of its own, colours as classes."""
+    own = f"{panel.name}-{width}"
     text = _DROPPED.sub("", text)
-    text = re.sub(r'\b(id|clip-path|xlink:href)="(url\()?#?([^")]+)(\))?"', lambda found: _own(found, panel.name), text)
+    text = re.sub(r'\b(id|clip-path|xlink:href)="(url\()?#?([^")]+)(\))?"', lambda found: _own(found, own), text)
     text = _TAG.sub(lambda tag: _plain(tag[0]), text)
     text = re.sub(r'(<svg\b[^>]*?) width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg\b[^>]*?) height="[^"]*"', r"\1", text, count=1)
     name = html.escape(f"Chart: {panel.title}", quote=True)
-    return text.replace("<svg ", f'<svg role="img" aria-label="{name}" class="chart" ', 1).strip()
+    return text.replace("<svg ", f'<svg role="img" aria-label="{name}" class="chart {width}" ', 1).strip()
 
 
 def _own(found: re.Match[str], name: str) -> str:

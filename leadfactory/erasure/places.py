@@ -78,6 +78,7 @@ KEPT = {
 # Codes, versions, ids, keyed hashes, places, and sentences of ours without a word of the person's.
 NOT_PERSONAL = {
     "api_keys": "scopes",
+    "archived_responses": "campaign experiment arm metric",
     "alerts": "fingerprint name severity labels summary run_id",
     "audit_log": "actor action subject",
     "audit_reports": "campaign no_pdf template_version",

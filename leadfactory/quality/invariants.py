@@ -80,11 +80,13 @@ INVARIANTS = (
     ),
     Invariant(
         "drafts_of_mails_passed",
-        "every mail was written by a draft that exists, is of the same business and passed its gate",
+        "every mail was written by a draft that exists, unless it was archived, is of the same business and passed its gate",
         "email_sends",
         """SELECT s.send_id::text FROM email_sends s LEFT JOIN email_drafts d USING (draft_id)
             WHERE s.state IN ('claimed', 'accepted', 'unknown') AND (d.draft_id IS NULL OR d.business_id <> s.business_id OR NOT EXISTS (
-              SELECT FROM quality_verdicts v WHERE v.asset = 'email_drafts' AND v.subject_id = d.draft_id AND v.passed))""",
+              SELECT FROM quality_verdicts v WHERE v.asset = 'email_drafts' AND v.subject_id = d.draft_id AND v.passed))
+            AND (d.draft_id IS NOT NULL OR NOT EXISTS (
+              SELECT FROM campaign_days c WHERE (c.campaign, c.cohort_on) = (s.campaign, s.cohort_on) AND c.mail_archived_at IS NOT NULL))""",
         "leadfactory sends --why=BUSINESS; the draft's row shows what is missing",
     ),
     Invariant(
@@ -123,10 +125,12 @@ INVARIANTS = (
     ),
     Invariant(
         "letters_cite_findings",
-        "every finding that a written draft cites is stored, or was measured by the audit that it re-used",
+        "every finding that a written draft cites is stored, or was measured by the audit that it re-used, unless its audits were archived",
         "email_drafts",
         """SELECT DISTINCT d.draft_id::text FROM email_drafts d, jsonb_array_elements_text(to_jsonb(d.finding_ids)) cited
-           WHERE d.status = 'drafted' AND NOT EXISTS (SELECT FROM audit_findings f WHERE f.finding_id::text = cited)""",
+           WHERE d.status = 'drafted' AND NOT EXISTS (SELECT FROM audit_findings f WHERE f.finding_id::text = cited)
+             AND NOT EXISTS (SELECT FROM campaign_days c WHERE (c.campaign, c.cohort_on) = (d.campaign, d.cohort_on)
+                             AND c.audits_archived_at IS NOT NULL)""",
         "leadfactory explain BUSINESS; hold the draft back until its numbers have a source",
     ),
     Invariant(

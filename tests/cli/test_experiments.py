@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
+import pytest
 import sqlalchemy as sa
 import yaml
 
+from cli.experiments import draw
+from cli.output import CommandError
+from leadfactory.d11_experiments import definitions, effects, readout
 from leadfactory.d11_experiments.definitions import PATH
 from leadfactory.d11_experiments.tables import experiments
 from leadfactory.database import Database
+from leadfactory.yaml_config import ConfigError
 from tests.leads import TUESDAY
 from tests.unit.d11_experiments.test_reading import NAME, happened
 
@@ -95,6 +103,29 @@ def test_a_wrong_file_names_key_and_value(
     assert "base_rate = 2" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"verticals": ["restaurnt"]}, "is for vertical 'restaurnt', which nobody is in: config/verticals.yaml has"),
+        ({"armz": 1}, "experiments.subject_line_test.armz = 1: Extra inputs are not permitted"),
+        (
+            {"holdout_bp": 501},
+            ": arms and holdout_bp sum to 10001 basis points: make it 10000",
+        ),
+    ],
+    ids=["a vertical that nobody is in", "a misspelt key", "shares that do not add up"],
+)
+def test_a_wrong_experiment_is_refused_before_anything_is_loaded(
+    tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    edited = yaml.safe_load(PATH.read_text())
+    edited["experiments"][NAME] |= change
+    file = tmp_path / "experiments.yaml"
+    file.write_text(yaml.safe_dump(edited))
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        effects.check(NAME, definitions.read(file)[NAME])
+
+
 def test_the_global_holdout_is_listed_and_shown_beside_the_tests(
     database: Database, command: Callable[..., CompletedProcess[str]], tmp_path: Path
 ) -> None:
@@ -107,3 +138,17 @@ def test_the_global_holdout_is_listed_and_shown_beside_the_tests(
     assert (listed["experiment"], listed["arms"]) == ("global_holdout", {"mailed": 9_800, "holdout": 200})
     assert [(arm["arm"], arm["exposed"]) for arm in shown["arms"]] == [("mailed", 0), ("holdout", 0)]
     assert shown["sentence"].endswith("nothing to compare yet.")
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("picture.gif", ".gif names no picture format: end it in .png, .svg, .pdf"),
+        ("nowhere/picture.png", "name a file in a folder that exists"),
+    ],
+)
+def test_a_picture_that_cannot_be_written_is_refused_with_the_way_out(tmp_path: Path, name: str, remedy: str) -> None:
+    day = dt.date(2026, 10, 6)
+    plan = readout.Plan("plain", {"plain": 5_000, "measured": 5_000}, "clicked", 0.5, {}, 0.05, 0.8)
+    with pytest.raises(CommandError, match=re.escape(remedy)):
+        draw("subject_line_test", plan, {day: readout.read_out(plan, {})}, tmp_path / name)

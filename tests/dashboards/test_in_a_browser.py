@@ -54,7 +54,7 @@ def test_every_panel_is_there_to_see(eyes: Eyes, name: str) -> None:
         shown = eyes.page.locator(f'section[aria-labelledby="p-{panel.name}"]')
         assert "Nothing on the chosen days" not in shown.inner_text()
         if panel.kind not in ("tiles", "table"):
-            box = shown.locator("svg").first.bounding_box()
+            box = shown.locator("svg:visible").first.bounding_box()
             assert box is not None, panel.name
             assert min(box["width"], box["height"]) > 60, panel.name  # one bar is no higher on a phone
 
@@ -63,8 +63,23 @@ def test_every_panel_is_there_to_see(eyes: Eyes, name: str) -> None:
 def test_what_a_chart_says_can_be_read_on_a_phone(eyes: Eyes, name: str) -> None:
     look(eyes, WIDTHS[0], "light")
     assert eyes.open(f"/dashboards/{name}") == 200
-    heights = eyes.page.eval_on_selector_all("svg text", "all => all.map(each => each.getBoundingClientRect().height)")
+    heights = eyes.page.eval_on_selector_all(
+        "svg.narrow text", "all => all.map(each => each.getBoundingClientRect().height)"
+    )
     assert min(heights) > 10
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_chart_is_seen_whole_and_once(eyes: Eyes, name: str, width: int) -> None:
+    look(eyes, width, "light")
+    assert eyes.open(f"/dashboards/{name}") == 200
+    shown = eyes.page.eval_on_selector_all(
+        ".scroll:has(> svg)",
+        """all => all.map(each => [[...each.querySelectorAll('svg')].filter(one => one.getBoundingClientRect().width > 0).length,
+                                   each.scrollWidth <= each.clientWidth])""",
+    )
+    assert shown == [[1, True]] * len([each for each in dashboard(name).panels if each.kind not in ("tiles", "table")])
 
 
 @pytest.mark.parametrize("name", NAMES)

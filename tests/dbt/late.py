@@ -39,9 +39,13 @@ _SALE = sa.text(
 )
 
 
-def change(db: Database, draw: random.Random, number: int) -> None:
-    """One or two campaign-days change at random, each in several ways, some of them again; with the flags that the rooms set."""
-    for unit in draw.sample(UNITS, draw.choice((1, 2))):
+def change(db: Database, draw: random.Random, number: int) -> set[CampaignDay]:
+    """One or two campaign-days change at random, each in several ways, some of them again; with the flags that the rooms set.
+
+    Which campaign-days changed, that of the sale that was refunded among them.
+    """
+    chosen = draw.sample(UNITS, draw.choice((1, 2)))
+    for unit in chosen:
         with db.begin() as tx:
             values: dict[str, Any] = {
                 "campaign": unit.campaign,
@@ -56,18 +60,18 @@ def change(db: Database, draw: random.Random, number: int) -> None:
                 tx, unit, "email_events", "send_outcomes", "email_sends", "lead_scores", "purchases"
             )
     with db.begin() as tx:
-        _refund(tx, LATER + dt.timedelta(days=number))
+        return {*chosen, *_refund(tx, LATER + dt.timedelta(days=number))}
 
 
 def _of(bound: sa.TextClause, values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if f":{name}" in bound.text}
 
 
-def _refund(tx: sa.Connection, at: dt.datetime) -> None:
-    """What is left of one sale goes back, whatever its campaign-day."""
+def _refund(tx: sa.Connection, at: dt.datetime) -> list[CampaignDay]:
+    """What is left of one sale goes back, whatever its campaign-day, which is told."""
     sale = tx.execute(_SALE).one_or_none()
     if sale is None:
-        return
+        return []
     posting = {"posting_id": uuid.uuid4(), "purchase_id": sale.purchase_id, "at": at, "cents": sale.left_cents}
     tx.execute(
         sa.text(
@@ -84,4 +88,6 @@ def _refund(tx: sa.Connection, at: dt.datetime) -> None:
         ),
         {"at": at, "purchase_id": sale.purchase_id},
     )
-    campaign_days.mark_dirty(tx, CampaignDay(sale.campaign, sale.cohort_on), "purchases")
+    unit = CampaignDay(sale.campaign, sale.cohort_on)
+    campaign_days.mark_dirty(tx, unit, "purchases")
+    return [unit]

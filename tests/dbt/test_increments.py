@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import sqlalchemy as sa
 
 from leadfactory import embedded
+from leadfactory.campaign_day import CampaignDay
 from leadfactory.d10_analytics import dbt_runs, warehouse
 from leadfactory.d10_analytics.export import export_lake
 from leadfactory.database import Database
@@ -42,6 +44,9 @@ class Grown:
     repeated: list[bool]
     after: dict[str, list[Any]]
     refreshed: dict[str, list[Any]]
+    told_late: list[
+        tuple[set[CampaignDay], set[CampaignDay]]
+    ]  # of each round: which cohorts changed, and which the marts tell anew
 
 
 @pytest.fixture(scope="module")
@@ -69,15 +74,32 @@ def _grown(db: Database, config: Settings) -> Grown:
         cohorts.calls(unit)
     cohorts.call(None)
     _built(db, config)
-    before, increments, repeated = tables_of(config.warehouse), [], []
+    before, increments, repeated, told_late = tables_of(config.warehouse), [], [], []
     for number in range(ROUNDS):
-        late.change(db, cohorts.draw, number)
+        told = _of_cohorts(config)
+        changed = late.change(db, cohorts.draw, number)
         done = _built(db, config)
         increments.append(done.changed)
         repeated.append(done.repeated)
+        now = _of_cohorts(config)
+        told_late.append((changed, {unit for unit in now if now[unit] != told[unit]}))
     after = tables_of(config.warehouse)
     repeated.append(_built(db, config, full=True).repeated)
-    return Grown(before, increments, repeated, after, tables_of(config.warehouse))
+    return Grown(before, increments, repeated, after, tables_of(config.warehouse), told_late)
+
+
+def _of_cohorts(config: Settings) -> dict[CampaignDay, list[Any]]:
+    """What the marts tell of each cohort: its funnel, and how long its people took."""
+    with duckdb.connect(str(config.warehouse), read_only=True) as reader:
+        return {
+            unit: [
+                reader.execute(
+                    f"FROM marts.{mart} WHERE campaign_id = ? AND cohort_on = ? ORDER BY ALL", [unit.campaign, unit.day]
+                ).fetchall()
+                for mart in ("mart_cohort_funnel", "mart_cohort_conversion")
+            ]
+            for unit in UNITS
+        }
 
 
 def _built(db: Database, config: Settings, *, full: bool = False) -> warehouse.Published:
@@ -101,6 +123,11 @@ def test_increments_over_late_and_repeated_changes_equal_a_full_refresh(grown: G
 
 def test_the_late_changes_changed_what_they_should(grown: Grown) -> None:
     assert {name for name in ROWS if grown.after[name] != grown.before[name]} >= LATE
+
+
+def test_what_comes_three_weeks_late_changes_exactly_its_own_cohort(grown: Grown) -> None:
+    assert [told for _, told in grown.told_late] == [changed for changed, _ in grown.told_late]
+    assert any(changed < set(UNITS) for changed, _ in grown.told_late)  # else there is no other cohort to leave alone
 
 
 def test_an_increment_takes_only_campaign_days_that_changed(grown: Grown) -> None:
