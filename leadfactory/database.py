@@ -95,7 +95,8 @@ class Database:
             pool_size=pool_size,
             max_overflow=4,
             pool_pre_ping=True,
-            connect_args={"options": f"-csearch_path={SCHEMA} -ctimezone=UTC", "connect_timeout": 5},
+            # jit: a statement of many gates looks dear to the planner and takes milliseconds; compiling it would take longer than it runs
+            connect_args={"options": f"-csearch_path={SCHEMA} -ctimezone=UTC -cjit=off", "connect_timeout": 5},
         )
         if embedded_in is not None or read_again is not None:
             sa.event.listen(self.engine, "do_connect", self._connect)

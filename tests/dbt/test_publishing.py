@@ -203,7 +203,8 @@ def reads(table: str) -> Callable[[list[str], dict[str, str]], None]:
         staging = (warehouse.PROJECT / "models" / "staging" / f"stg_{table}.sql").read_text()
         select = staging.replace(f"{{{{ source('lake', '{table}') }}}}", source)
         try:
-            duckdb.sql(select).fetchall()
+            with duckdb.connect() as reader:
+                reader.execute(select).fetchall()
         except duckdb.Error as error:
             raise MartsError(f"dbt build failed: {error}") from error
         builds()(arguments, environment)
