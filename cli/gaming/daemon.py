@@ -29,7 +29,7 @@ def daemon_kill(floor: Floor) -> Played:
     told = Played("daemon-kill")
     unit = CampaignDay("restaurant-daemon", floor.config.clock.today())
     with floor.database() as db:
-        floor.launch(db, unit, quota=12)
+        floor.launch(db, unit, "10002", quota=12)
         with _dagster(floor) as (api, daemon):
             api.register_campaign(unit.campaign)
             night = api.launch("campaign_day", unit=unit)

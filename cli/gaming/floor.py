@@ -48,14 +48,14 @@ class Floor:
         finally:
             db.dispose()
 
-    def launch(self, db: Database, unit: CampaignDay, quota: int) -> None:
-        """A campaign on restaurants in one ZIP, launched; its recipients are simulated."""
+    def launch(self, db: Database, unit: CampaignDay, place: str, quota: int) -> None:
+        """A campaign on restaurants in one ZIP code of its own, launched; its recipients are simulated."""
         from leadfactory.d01_targeting import campaigns
 
         now = self.config.clock.now()
         with db.begin() as tx:
             campaigns.seed(
-                tx, vertical="restaurant", places=[campaigns.PlaceSpec("zip", "10001")], quota=quota, name=unit.campaign, now=now
+                tx, vertical="restaurant", places=[campaigns.PlaceSpec("zip", place)], quota=quota, name=unit.campaign, now=now
             )  # fmt: skip
             campaigns.configure(
                 tx, unit.campaign, consent_basis="simulated", sender_email="ana@mail.leadfactory.example", sender_name="Ana Ruiz",

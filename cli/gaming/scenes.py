@@ -48,7 +48,7 @@ def vendor_outage(floor: Floor) -> Played:
     unit = CampaignDay("restaurant-outage", floor.config.clock.today())
     told = Played("vendor-outage")
     with floor.database() as db:
-        floor.launch(db, unit, quota=10)
+        floor.launch(db, unit, "10001", quota=10)
         stage.run("targeting", unit, db, floor.config)
         began = time.monotonic()
         floor.vendors("faults", vendor="yelp", kind="5xx", rate=1.0)

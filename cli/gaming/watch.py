@@ -52,7 +52,7 @@ class Watch:
 
     def begin(self) -> None:
         """A scene begins: what fires already is not its."""
-        self._before, self.seen = self._before | self.firing(), []
+        self._before, self.seen = self.firing(), []
 
     def look(self) -> None:
         """Notes what fires and did not before the scene."""
