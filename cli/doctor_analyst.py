@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from leadfactory.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of lines.")]
-PASSWORD = "LEADFACTORY_ANALYST_PASSWORD"
+GIVEN_IN = "LEADFACTORY_ANALYST_PASSWORD"
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 def analyst(
     password: Annotated[
         str | None,
-        typer.Option(envvar=PASSWORD, help="Of lf_analyst on a server that is not embedded; from .env.admin."),
+        typer.Option(envvar=GIVEN_IN, help="Of lf_analyst on a server that is not embedded; from .env.admin."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -62,7 +62,7 @@ def _postgres(config: Settings, password: str | None) -> Finding:
         return Finding("Postgres", "warning", "the embedded server does not run", "`leadfactory dev` starts it")
     shown = url.render_as_string(hide_password=False)
     if url.password is None:
-        return Finding("Postgres", "warning", f"{shown}, not tried", f"set {PASSWORD}, which stands in .env.admin")
+        return Finding("Postgres", "warning", f"{shown}, not tried", f"set {GIVEN_IN}, which stands in .env.admin")
     db = Database(shown, pool_size=1)
     try:
         with db.begin() as tx:
