@@ -16,6 +16,7 @@ from pathlib import Path
 from cli.output import CommandError
 
 STOP_WITHIN_S = 20.0
+SAME_S = 5.0  # between a process's begin and its card
 
 
 def port_is_free(port: int) -> bool:
@@ -121,6 +122,25 @@ def start(
     if service is not None:
         LIVE.append(process)
     return process
+
+
+def end_orphans(home: Path) -> list[str]:
+    """Ends what a stack of ``home`` left running when it was killed, whole process groups; the services' names.
+
+    Only for who holds the home: what a card names then belongs to nobody.
+    """
+    import psutil
+
+    ended = []
+    for card in sorted((home / "run").glob("*.json")):
+        with contextlib.suppress(ValueError, KeyError, psutil.Error, ProcessLookupError):
+            told = json.loads(card.read_text())
+            began = psutil.Process(told["pid"]).create_time()
+            if abs(began - told["started_at"]) < SAME_S:  # another program may have the number by now
+                os.killpg(told["pid"], signal.SIGKILL)
+                ended.append(card.stem)
+        card.unlink(missing_ok=True)
+    return ended
 
 
 def restart_asked() -> None:

@@ -14,7 +14,7 @@ import httpx
 
 from cli import processes
 from cli.dagster_api import DagsterApi
-from cli.output import CommandError
+from cli.output import CommandError, errors
 from leadfactory.settings import ROOT, SANDBOX_PORT, Settings, settings
 
 WEB_PORT, EDGE_PORT, ESCALATING_PORT = 3333, 8000, 9095
@@ -72,6 +72,9 @@ def holding_home(home: Path) -> Iterator[None]:
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
+        left = processes.end_orphans(home)
+        if left:
+            errors.print(f"ended what a stack that was killed had left running: {', '.join(left)}")
         yield
 
 
